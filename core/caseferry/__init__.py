@@ -1,0 +1,1 @@
+"""Move annotated medical imaging cases between platforms, with nothing lost."""

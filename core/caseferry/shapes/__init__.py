@@ -1,0 +1,1 @@
+"""Masks, run lengths and polygons, with one declared pixel-edge convention."""

@@ -1,0 +1,1 @@
+"""The conformance suite that every connector passes, and cases to try it on."""

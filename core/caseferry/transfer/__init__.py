@@ -1,0 +1,1 @@
+"""Moving many cases: plan, send, wait, verify, journal."""

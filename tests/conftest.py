@@ -1,0 +1,18 @@
+"""Fixtures that more than one folder of tests uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+pytest.register_assert_rewrite("caseferry.testing")
+
+from caseferry.sandbox import Sandbox  # noqa: E402  after the rewrite is registered
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """Stand-ins of all platforms, fresh for each test."""
+    with Sandbox() as running:
+        yield running

@@ -1,0 +1,109 @@
+"""The platforms' official clients, each in an environment of its own, made once and cached.
+
+A peer that cannot be made (no package index in reach) is a visible skip on a developer's machine and an error
+where the variable ``CI`` is set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "caseferry" / "peers"
+SCRIPTS = Path(__file__).parent / "peer_scripts"
+
+TORCH_FREE = (
+    "torch",
+    "torchvision",
+    "lightning",
+    "segmentation-models-pytorch",
+    "albumentations",
+    "podman",
+    "mlflow",
+    "mlflow-skinny",
+)
+"""What the Datamint SDK asks for and does not need to move data: switched off by an override that never holds."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """An official client at one version."""
+
+    name: str
+    requirements: tuple[str, ...]
+    without: tuple[str, ...] = ()
+
+    @property
+    def home(self) -> Path:
+        digest = hashlib.sha256(repr((self.requirements, self.without, sys.version_info[:2])).encode())
+        return CACHE / f"{self.name}-{digest.hexdigest()[:10]}"
+
+    @property
+    def python(self) -> Path:
+        """The environment's interpreter; the environment is made when it is not there yet."""
+        python = self.home / "bin" / "python"
+        if not (self.home / "complete").exists():
+            try:
+                self._make()
+            except (OSError, subprocess.CalledProcessError) as error:
+                reason = f"the peer {self.name} cannot be made: {getattr(error, 'stderr', '') or error}"
+                if os.environ.get("CI"):
+                    pytest.fail(reason)
+                pytest.skip(reason)
+        return python
+
+    def _make(self) -> None:
+        uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
+        scratch = self.home.with_name(f"{self.home.name}.{os.getpid()}")
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.parent.mkdir(parents=True, exist_ok=True)
+        _run([uv, "venv", "-q", "--relocatable", "--python", sys.executable, str(scratch)])
+        overrides = scratch / "overrides.txt"
+        overrides.write_text("".join(f'{name} ; sys_platform == "never"\n' for name in self.without))
+        command = [uv, "pip", "install", "-q", "--python", str(scratch / "bin" / "python")]
+        _run([*command, "--overrides", str(overrides), *self.requirements])
+        (scratch / "complete").touch()
+        try:
+            scratch.rename(self.home)
+        except OSError:  # another test process was faster
+            shutil.rmtree(scratch, ignore_errors=True)
+            if not (self.home / "complete").exists():
+                raise
+
+    def run(self, script: str, *arguments: str, variables: dict[str, str], home: Path, timeout: float = 240) -> object:
+        """Run a script of ``tests/peer_scripts`` in the peer's environment; the last line it prints is JSON."""
+        environment = {
+            "PATH": f"{self.home / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(home),
+            "PYTHONWARNINGS": "ignore",
+            **variables,
+        }
+        done = subprocess.run(
+            [str(self.python), str(SCRIPTS / script), *arguments],
+            env=environment,
+            cwd=home,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert done.returncode == 0, f"{script} failed with {self.name}:\n{done.stdout[-4000:]}\n{done.stderr[-6000:]}"
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def _run(command: list[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+GCAPI = Peer("gcapi-0.16.1", ("gcapi==0.16.1",))
+DARWIN_PY = Peer("darwin-py-3.6.3", ("darwin-py[medical]==3.6.3", "setuptools<81"))
+DATAMINT_OLD = Peer("datamint-2.5.0", ("datamint==2.5.0",), TORCH_FREE)
+DATAMINT = Peer("datamint-2.16.0", ("datamint==2.16.0",), TORCH_FREE)
