@@ -88,11 +88,7 @@ class Fault:
 
     def matches(self, platform: str, method: str, path: str) -> bool:
         """Whether the fault is meant for such a request."""
-        return (
-            self.platform in {None, platform}
-            and fnmatchcase(method, self.method)
-            and fnmatchcase(path, self.path)
-        )
+        return self.platform in {None, platform} and fnmatchcase(method, self.method) and fnmatchcase(path, self.path)
 
     @classmethod
     def parse(cls, text: str) -> Fault:
@@ -137,9 +133,7 @@ class Faults:
 
     def add(self, fault: Fault | str) -> None:
         """Switch a fault on, or several written with ``;`` between them."""
-        faults = (
-            [fault] if isinstance(fault, Fault) else [Fault.parse(t) for t in fault.split(";") if t.strip()]
-        )
+        faults = [fault] if isinstance(fault, Fault) else [Fault.parse(t) for t in fault.split(";") if t.strip()]
         with self._lock:
             self._faults.extend(faults)
 

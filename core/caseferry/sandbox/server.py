@@ -161,27 +161,21 @@ class Sandbox:
             self._port += 1
         return listener
 
-    async def _serve(
-        self, listener: socket.socket, app: web.Application, context: ssl.SSLContext | None
-    ) -> None:
+    async def _serve(self, listener: socket.socket, app: web.Application, context: ssl.SSLContext | None) -> None:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await runner.setup()
         await web.SockSite(runner, listener, ssl_context=context).start()
         self._runners.append(runner)
 
     def _api(self, standin: StandIn) -> web.Application:
-        app = web.Application(
-            middlewares=[self._middleware(standin.platform, "api")], client_max_size=LARGEST_BODY
-        )
+        app = web.Application(middlewares=[self._middleware(standin.platform, "api")], client_max_size=LARGEST_BODY)
         app.add_routes(standin.routes())
         app.router.add_route("*", "/_sandbox/{verb}", self._control)
         app.router.add_route("*", "/{path:.*}", _not_implemented)
         return app
 
     def _storage(self, standin: StandIn) -> web.Application:
-        app = web.Application(
-            middlewares=[self._middleware(standin.platform, "store")], client_max_size=LARGEST_BODY
-        )
+        app = web.Application(middlewares=[self._middleware(standin.platform, "store")], client_max_size=LARGEST_BODY)
         app.router.add_route("*", "/{key:.+}", standin.host.store.handle)
         return app
 
@@ -327,11 +321,7 @@ def _body(response: web.StreamResponse) -> bytes:
 
 
 def _own_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: value
-        for name, value in headers.items()
-        if name.lower() not in {"content-length", "date", "server"}
-    }
+    return {name: value for name, value in headers.items() if name.lower() not in {"content-length", "date", "server"}}
 
 
 def _connected(request: web.Request) -> bool:

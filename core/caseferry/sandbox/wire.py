@@ -114,19 +114,13 @@ async def read_form(request: web.Request, blobs: Blobs) -> list[Part]:
         parts.append(Part(part.name or "", filename, content_type, blob))
         described.append(
             {"name": part.name, "filename": filename, "content_type": content_type, "size": blob.size}
-            | (
-                {"sha256": blob.key}
-                if filename is not None
-                else {"value": blob.read().decode(errors="replace")}
-            )
+            | ({"sha256": blob.key} if filename is not None else {"value": blob.read().decode(errors="replace")})
         )
     request[ENTRY].body = {"form": described}
     return parts
 
 
-def serve_blob(
-    request: web.Request, blob: Blob, headers: Mapping[str, str] | None = None
-) -> web.StreamResponse:
+def serve_blob(request: web.Request, blob: Blob, headers: Mapping[str, str] | None = None) -> web.StreamResponse:
     """Stored bytes as an answer: whole, or the single range asked for."""
     kept = {
         "ETag": f'"{blob.md5}"',
