@@ -137,18 +137,20 @@ class InvalidCase(CaseferryError, ValueError):
 
     Parameters
     ----------
-    case_id : which case
+    case_id : which case; None for a part that belongs to none yet
     problems : all that is wrong with it
     """
 
     intro: ClassVar[str] = "cannot be used"
 
-    def __init__(self, case_id: str, problems: Iterable[Problem]) -> None:
+    def __init__(self, case_id: str | None, problems: Iterable[Problem]) -> None:
         self.case_id = case_id
         self.problems = tuple(problems)
         super().__init__(case_id, self.problems)
 
     def __str__(self) -> str:
+        if self.case_id is None:
+            return "\n".join(map(str, self.problems))
         head = f"case {self.case_id!r} {self.intro}"
         if len(self.problems) == 1:
             return f"{head}: {self.problems[0]}"
@@ -160,11 +162,8 @@ class GeometryError(InvalidCase):
 
     intro: ClassVar[str] = "has no usable geometry"
 
-    def __init__(self, where: str, what: str, remedy: str = "", case_id: str = "") -> None:
+    def __init__(self, where: str, what: str, remedy: str = "", case_id: str | None = None) -> None:
         super().__init__(case_id, [Problem(where, what, remedy)])
-
-    def __str__(self) -> str:
-        return super().__str__() if self.case_id else str(self.problems[0])
 
 
 class Inexpressible(InvalidCase):

@@ -1,0 +1,386 @@
+"""Files wherever they lie: a path, an object store, a remote download, a few bytes in memory, a file yet to be made.
+
+A `FileRef` says where a file is and what is known of it; `open` gives its bytes as a stream. Whoever passes a file
+on never needs to know which kind it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import hashlib
+import io
+import os
+import re
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
+from urllib.parse import unquote
+
+from caseferry.errors import CaseferryError, ConfigurationError
+
+if TYPE_CHECKING:
+    from caseferry.plain import Json
+
+CHUNK = 1 << 20
+"""Bytes read at a time when a file is streamed."""
+
+IN_MEMORY = 32 << 20
+"""Bytes of a remote file kept in memory, when a reader has to jump about in it, before they go to a temporary file."""
+
+LONGEST_NAME = 255
+"""Bytes in a file name that every common file system takes."""
+
+STORE_SCHEMES = ("s3", "gs", "az", "azure", "abfs", "http", "https")
+
+Opener: TypeAlias = Callable[[], BinaryIO]
+
+PathLike: TypeAlias = "str | os.PathLike[str]"
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?=/|[^/\\])")
+
+
+class FileProblem(CaseferryError, ValueError):
+    """A file cannot be used: it is missing, is not a file, or has a name that no target can take."""
+
+
+def check_name(name: str) -> str | None:
+    """What makes a file name unusable, or None when nothing does."""
+    if not name or name in {".", ".."}:
+        return "is not a file name"
+    if any(ord(character) < 32 for character in name):
+        return "holds a control character"
+    if "/" in name or "\\" in name:
+        return "holds a path separator"
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        return f"is longer than {LONGEST_NAME} bytes"
+    return None
+
+
+@dataclass(frozen=True)
+class FileRef:
+    """One file, wherever it lies.
+
+    Parameters
+    ----------
+    location : a path, an object-store URL (``s3://bucket/key``), a ``data:`` URL, or a platform's own address
+    name : the file's own name, without a folder; taken from the location when not given
+    size : in bytes, when known
+    media_type : such as ``application/dicom``, when known
+    sha256 : of the bytes, in hexadecimal, when known
+    opener : how to open a location that only a connector can read; not part of the description
+
+    Raises
+    ------
+    FileProblem
+        The name is empty, ``.`` or ``..``, holds a separator or a control character, or is too long.
+    """
+
+    location: str
+    name: str = ""
+    size: int | None = None
+    media_type: str | None = None
+    sha256: str | None = None
+    opener: Opener | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", _last_part(self.location))
+        if problem := check_name(self.name):
+            msg = f"the file name {self.name!r} {problem}"
+            raise FileProblem(msg)
+
+    @classmethod
+    def of(cls, source: FileRef | PathLike) -> FileRef:
+        """A reference from a path or a URL; a reference is given back as it is."""
+        return source if isinstance(source, FileRef) else cls(os.fspath(source))
+
+    @classmethod
+    def of_bytes(cls, content: bytes, name: str, media_type: str | None = None) -> FileRef:
+        """A reference that carries its bytes itself, as a ``data:`` URL."""
+        location = f"data:{media_type or 'application/octet-stream'};base64,{base64.b64encode(content).decode()}"
+        return cls(location, name, len(content), media_type, hashlib.sha256(content).hexdigest())
+
+    @property
+    def scheme(self) -> str:
+        """``file`` for a path, else the scheme of the URL."""
+        match = _SCHEME.match(self.location)
+        return match[1].lower() if match else "file"
+
+    @property
+    def path(self) -> Path | None:
+        """The path of a file on this machine, else None."""
+        return Path(self.location) if self.opener is None and self.scheme == "file" else None
+
+    @property
+    def bucket_and_key(self) -> tuple[str, str] | None:
+        """Bucket and key of an object-store URL, else None."""
+        if self.scheme not in STORE_SCHEMES or self.scheme.startswith("http"):
+            return None
+        bucket, _, key = self.location.partition("://")[2].partition("/")
+        return bucket, key
+
+    def open(self) -> BinaryIO:
+        """The bytes as a binary stream, which need not be able to seek.
+
+        Raises
+        ------
+        FileProblem
+            There is no such file, or it is not a file.
+        ConfigurationError
+            Only a connector can open the location, and the reference did not come from one.
+        """
+        if self.opener is not None:
+            return self.opener()
+        if self.scheme == "data":
+            return io.BytesIO(self._decoded())
+        if self.scheme in STORE_SCHEMES:
+            from caseferry.storage import open_url
+
+            return open_url(self.location)
+        if self.scheme != "file":
+            msg = f"{self.location!r} can only be opened through the dataset it came from; connect to it first"
+            raise ConfigurationError(msg)
+        try:
+            return Path(self.location).open("rb")
+        except OSError as error:
+            msg = f"the file {self.location!r} cannot be opened: {error.strerror}"
+            raise FileProblem(msg) from error
+
+    def read(self) -> bytes:
+        """All bytes at once."""
+        with self.open() as stream:
+            return stream.read()
+
+    @contextlib.contextmanager
+    def seekable(self) -> Iterator[BinaryIO]:
+        """The bytes as a stream that can seek; a remote file is fetched whole, a large one to a temporary file."""
+        with self.open() as stream:
+            if stream.seekable():
+                yield stream
+                return
+            with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as spool:
+                while chunk := stream.read(CHUNK):
+                    spool.write(chunk)
+                spool.seek(0)
+                yield cast("BinaryIO", spool)
+
+    def length(self) -> int:
+        """The size in bytes, found out when it is not known: a local file is asked, another one is read."""
+        if self.size is not None:
+            return self.size
+        if (path := self.path) is not None:
+            try:
+                return path.stat().st_size
+            except OSError as error:
+                msg = f"the file {self.location!r} cannot be read: {error.strerror}"
+                raise FileProblem(msg) from error
+        return self.measured().size or 0
+
+    def measured(self) -> FileRef:
+        """The same reference with size and SHA-256 filled in, by reading the file when one is missing."""
+        if self.size is not None and self.sha256 is not None:
+            return self
+        with Digesting(self.open()) as stream:
+            while stream.read(CHUNK):
+                pass
+            return replace(self, size=stream.count, sha256=stream.sha256)
+
+    def to_json(self) -> dict[str, Json]:
+        """Plain data, without what is not known."""
+        document: dict[str, Json] = {"location": self.location, "name": self.name}
+        for key in ("size", "media_type", "sha256"):
+            if (value := getattr(self, key)) is not None:
+                document[key] = value
+        return document
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> FileRef:
+        """Read what `to_json` wrote."""
+        return cls(**{key: document.get(key) for key in ("location", "name", "size", "media_type", "sha256")})  # type: ignore[arg-type]
+
+    def _decoded(self) -> bytes:
+        head, _, payload = self.location.partition(",")
+        try:
+            return base64.b64decode(payload, validate=True) if head.endswith(";base64") else unquote(payload).encode()
+        except (binascii.Error, ValueError) as error:
+            msg = f"the data URL of {self.name!r} is damaged"
+            raise FileProblem(msg) from error
+
+
+def _last_part(location: str) -> str:
+    return re.split(r"[/\\]", location.split("?", maxsplit=1)[0].rstrip("/\\"))[-1]
+
+
+class Digesting(io.RawIOBase):
+    """A stream that counts and digests what is read through it.
+
+    Attributes
+    ----------
+    count : bytes read so far
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._digest = hashlib.sha256()
+        self.count = 0
+
+    @property
+    def sha256(self) -> str:
+        """Of what was read so far."""
+        return self._digest.hexdigest()
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Read on, as any stream does."""
+        chunk = self._stream.read(size)
+        self._digest.update(chunk)
+        self.count += len(chunk)
+        return chunk
+
+    def close(self) -> None:
+        """Close the stream beneath."""
+        self._stream.close()
+        super().close()
+
+
+class Rewindable(io.RawIOBase):
+    """Makes the beginning of a stream seekable, so that a header can be read without fetching the whole file.
+
+    What was read is kept; seeking forward reads on. Meant for headers: everything read stays in memory.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._kept = bytearray()
+        self._position = 0
+        self._ended = False
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def tell(self) -> int:
+        """The place in the stream."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place; from the end means reading everything."""
+        if whence == os.SEEK_END:
+            self._fetch(None)
+            offset += len(self._kept)
+        elif whence == os.SEEK_CUR:
+            offset += self._position
+        self._position = max(0, offset)
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        """Read on, as any stream does."""
+        stop = None if size is None or size < 0 else self._position + size
+        self._fetch(stop)
+        found = bytes(self._kept[self._position : stop])
+        self._position += len(found)
+        return found
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer, as any raw stream does."""
+        found = self.read(len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
+
+    def close(self) -> None:
+        """Close the stream beneath."""
+        self._stream.close()
+        super().close()
+
+    def _fetch(self, stop: int | None) -> None:
+        while not self._ended and (stop is None or len(self._kept) < stop):
+            chunk = self._stream.read(max(64 << 10, 0 if stop is None else stop - len(self._kept)))
+            self._ended = not chunk
+            self._kept += chunk
+
+
+class Product:
+    """A file made from others when it is first opened, kept in a temporary file until released.
+
+    Parameters
+    ----------
+    make : writes the file to the stream it is given
+    """
+
+    def __init__(self, make: Callable[[BinaryIO], None]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._path: Path | None = None
+        self._finalizer: weakref.finalize[..., Product] | None = None
+
+    def open(self) -> BinaryIO:
+        """The bytes, made now if they were not made before."""
+        return self.path().open("rb")
+
+    def path(self) -> Path:
+        """Where the bytes lie, made now if they were not made before."""
+        with self._lock:
+            if self._path is None:
+                handle, name = tempfile.mkstemp(prefix="caseferry-")
+                path = Path(name)
+                try:
+                    with os.fdopen(handle, "wb") as stream:
+                        self._make(stream)
+                except BaseException:
+                    path.unlink(missing_ok=True)
+                    raise
+                self._path = path
+                self._finalizer = weakref.finalize(self, _unlink, path)
+            return self._path
+
+    def release(self) -> None:
+        """Remove the temporary file; opening again makes it anew."""
+        with self._lock:
+            if self._finalizer is not None:
+                self._finalizer()
+            self._path = self._finalizer = None
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def made(
+    make: Callable[[BinaryIO], None], name: str, *, size: int | None = None, media_type: str | None = None
+) -> FileRef:
+    """A reference to a file that is made when it is first opened.
+
+    Parameters
+    ----------
+    make : writes the file to the stream it is given
+    size : its size in bytes, when that is known beforehand
+    """
+    product = Product(make)
+    return FileRef(f"made:{name}", name, size, media_type, opener=_ProductOpener(product))
+
+
+@dataclass(frozen=True, eq=False)
+class _ProductOpener:
+    product: Product
+
+    def __call__(self) -> BinaryIO:
+        return self.product.open()
+
+
+def release(ref: FileRef) -> None:
+    """Remove the temporary file behind a reference from `made`; of any other reference, do nothing."""
+    if isinstance(ref.opener, _ProductOpener):
+        ref.opener.product.release()

@@ -1,0 +1,238 @@
+"""DICOM: a series of single-frame files, or one multi-frame file.
+
+Voxel values are the stored ones with RescaleSlope and RescaleIntercept applied; a modality LUT sequence is not.
+Palette colours and YBR become RGB.
+
+Source
+------
+DICOM PS3.3 C.7.6.3 (pixels), C.11.1 (rescaling).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from caseferry.deidentify import identifying_attributes
+from caseferry.errors import MissingDependency
+from caseferry.imaging.dicom_file import frame_count, functional_group, number, quiet, read_dataset
+from caseferry.imaging.dicom_stack import Instance, flat, frame_places, frame_stack, has_place, stack
+from caseferry.imaging.header import Header, ImageProblem
+from caseferry.imaging.kinds import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from caseferry.files import FileRef
+
+
+def read_header(files: Sequence[FileRef]) -> Header:
+    """Read the headers of a series or of a multi-frame file; see `caseferry.imaging.header.Reader`."""
+    instances = [Instance(index, ref.name, read_dataset(ref)) for index, ref in enumerate(files)]
+    with quiet():
+        for instance in instances:
+            _check_image(instance)
+            instance.identifying = identifying_attributes(instance.dataset)
+        multi = [i for i in instances if "PerFrameFunctionalGroupsSequence" in i.dataset or frame_count(i.dataset) > 1]
+        if multi and len(instances) > 1:
+            raise ImageProblem(
+                multi[0].name, f"is a multi-frame file among {len(instances)}", "give it as an own image"
+            )
+        return _multiframe(instances[0]) if multi else _series(instances)
+
+
+def _check_image(instance: Instance) -> None:
+    dataset = instance.dataset
+    if str(dataset.get("Modality", "")) == "SEG":
+        raise ImageProblem(
+            instance.name, "is a DICOM segmentation, not an image", "give it as an annotation or attachment"
+        )
+    missing = [name for name in ("Rows", "Columns", "BitsAllocated") if not isinstance(dataset.get(name), int)]
+    if missing:
+        kind = getattr(dataset.get("SOPClassUID"), "name", "") or "no SOP class"
+        raise ImageProblem(
+            instance.name,
+            f"is DICOM without an image ({kind}): {', '.join(missing)} missing",
+            "give it as an attachment",
+        )
+    try:
+        int(dataset.get("NumberOfFrames", 1) or 1)
+    except (TypeError, ValueError):
+        raise ImageProblem(instance.name, f"has NumberOfFrames {dataset.get('NumberOfFrames')!r}") from None
+    if not getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None):
+        raise ImageProblem(instance.name, "does not say its transfer syntax", "write it again with pydicom")
+
+
+def _series(instances: list[Instance]) -> Header:
+    first = instances[0].dataset
+    _same(instances, "SeriesInstanceUID", "series", "give each series as an image of its own")
+    _same(instances, "Rows", "sizes", "give images of each size apart")
+    _same(instances, "Columns", "sizes", "give images of each size apart")
+    seen: dict[str, str] = {}
+    for instance in instances:
+        uid = str(instance.dataset.get("SOPInstanceUID", "") or f"none {instance.index}")
+        if uid in seen:
+            raise ImageProblem(instance.name, f"is the same instance as {seen[uid]}", "leave one of them out")
+        seen[uid] = instance.name
+    if len(instances) == 1 and not has_place(first):
+        geometry, order = flat(first), [0]
+    else:
+        geometry, order = stack(instances)
+    dtype, channels = _value_type([instance.dataset for instance in instances])
+    return Header(
+        kind=Kind.DICOM_SERIES,
+        geometry=geometry,
+        dtype=dtype,
+        channels=channels,
+        order=tuple(order),
+        details={"photometric": str(first.get("PhotometricInterpretation", "")), "first": first},
+        **_identity(instances),
+    )
+
+
+def _multiframe(instance: Instance) -> Header:
+    dataset = instance.dataset
+    places = frame_places(instance)
+    if places is None:
+        geometry, planes_order = flat(dataset), list(range(frame_count(dataset)))
+    else:
+        geometry, planes_order = frame_stack(instance, places)
+    dtype, channels = _value_type([dataset, *_frame_rescales(dataset)])
+    return Header(
+        kind=Kind.DICOM_MULTIFRAME,
+        geometry=geometry,
+        dtype=dtype,
+        channels=channels,
+        details={
+            "photometric": str(dataset.get("PhotometricInterpretation", "")),
+            "first": dataset,
+            "frame_order": planes_order,
+        },
+        **_identity([instance]),
+    )
+
+
+def _identity(instances: Sequence[Instance]) -> dict[str, Any]:
+    first = instances[0].dataset
+    return {
+        "modality": str(first.get("Modality", "") or "") or None,
+        "identifying": tuple(dict.fromkeys(name for i in instances for name in i.identifying)),
+        "study_uid": str(first.get("StudyInstanceUID", "") or "") or None,
+        "series_uid": str(first.get("SeriesInstanceUID", "") or "") or None,
+    }
+
+
+def _same(instances: Sequence[Instance], keyword: str, what: str, remedy: str) -> None:
+    values = {str(i.dataset.get(keyword, "")): i.name for i in instances}
+    if len(values) > 1:
+        raise ImageProblem("the series", f"mixes {len(values)} {what} ({', '.join(list(values.values())[:2])})", remedy)
+
+
+def _frame_rescales(dataset: Any) -> list[Any]:
+    found = (
+        [functional_group(dataset, frame, "PixelValueTransformationSequence") for frame in range(frame_count(dataset))]
+        if "PerFrameFunctionalGroupsSequence" in dataset
+        else []
+    )
+    return [item for item in found if item is not None]
+
+
+def _rescale(dataset: Any) -> tuple[float, float]:
+    slope, intercept = number(dataset.get("RescaleSlope")), number(dataset.get("RescaleIntercept"))
+    return (1.0 if slope is None else slope), (0.0 if intercept is None else intercept)
+
+
+def _value_type(datasets: Sequence[Any]) -> tuple[str, int]:
+    """The smallest type that holds every rescaled value exactly, or float32 where a slope is not a whole number."""
+    first = datasets[0]
+    samples = int(first.get("SamplesPerPixel", 1) or 1)
+    if samples > 1 or first.get("PhotometricInterpretation") == "PALETTE COLOR":
+        return f"uint{8 if samples == 1 else int(first.BitsAllocated)}", 3
+    if int(first.BitsAllocated) == 64:
+        return "float64", 1  # Double Float Pixel Data
+    bits = int(first.get("BitsStored", first.BitsAllocated) or first.BitsAllocated)
+    signed = int(first.get("PixelRepresentation", 0) or 0) == 1
+    low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+    scales = {_rescale(dataset) for dataset in datasets}
+    if any(slope != int(slope) or intercept != int(intercept) for slope, intercept in scales):
+        return "float32", 1
+    ends = [int(slope) * end + int(intercept) for slope, intercept in scales for end in (low, high)]
+    candidates = (np.int8, np.int16, np.int32) if min(ends) < 0 else (np.uint8, np.uint16, np.int32)
+    for candidate in candidates:
+        if np.iinfo(candidate).min <= min(ends) and max(ends) <= np.iinfo(candidate).max:
+            return np.dtype(candidate).name, 1
+    return "float32", 1
+
+
+def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.generic]]:
+    """The planes; see `caseferry.imaging.header.Reader`."""
+    if header.kind is Kind.DICOM_MULTIFRAME:
+        yield from _frame_planes(files[0], header)
+        return
+    for index in header.order:
+        with files[index].seekable() as stream:
+            for plane in _decoded(files[index], stream, header, None):
+                yield plane
+                break
+
+
+def _frame_planes(ref: FileRef, header: Header) -> Iterator[NDArray[np.generic]]:
+    order: list[int] = header.details["frame_order"]
+    with ref.seekable() as stream:
+        if order == sorted(order):
+            yield from _decoded(ref, stream, header, None)
+            return
+        for frame in order:
+            stream.seek(0)
+            yield from _decoded(ref, stream, header, [frame])
+
+
+def _decoded(ref: FileRef, stream: BinaryIO, header: Header, frames: list[int] | None) -> Iterator[NDArray[np.generic]]:
+    from pydicom import dcmread
+    from pydicom.pixels import apply_color_lut, iter_pixels, pixel_array
+
+    with quiet():
+        dataset = dcmread(stream)
+        numbers = frames if frames is not None else range(frame_count(dataset))
+        try:
+            # one frame at a time through pixel_array: iter_pixels fails on signed JPEG-LS in pydicom 3.0
+            arrays = (
+                [pixel_array(dataset, index=numbers[0])] if len(numbers) == 1 else iter_pixels(dataset, indices=frames)
+            )
+            for number, values in zip(numbers, arrays, strict=True):
+                if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
+                    coloured = apply_color_lut(values, dataset)
+                    yield (coloured >> 8 if coloured.dtype == np.uint16 else coloured).astype(header.dtype)
+                else:
+                    yield _modality_values(values, dataset, number, header)
+        except (RuntimeError, NotImplementedError) as error:
+            if _needs_codec(dataset):
+                syntax = dataset.file_meta.TransferSyntaxUID.name
+                raise MissingDependency("codecs", f"decoding {ref.name} ({syntax})") from error
+            raise ImageProblem(ref.name, f"holds pixels that cannot be decoded ({error})") from error
+        except (AttributeError, ValueError, TypeError, IndexError, EOFError) as error:
+            raise ImageProblem(ref.name, f"holds damaged pixels ({error})", "fetch it again") from error
+
+
+def _needs_codec(dataset: Any) -> bool:
+    from pydicom.pixels import get_decoder
+
+    try:
+        return not get_decoder(dataset.file_meta.TransferSyntaxUID).is_available
+    except NotImplementedError:
+        return False
+
+
+def _modality_values(values: NDArray[Any], dataset: Any, frame: int, header: Header) -> NDArray[np.generic]:
+    if header.channels > 1:
+        return values.astype(header.dtype, copy=False)
+    group = functional_group(dataset, frame, "PixelValueTransformationSequence")
+    slope, intercept = _rescale(dataset if group is None else group)
+    if (slope, intercept) == (1.0, 0.0):
+        return values.astype(header.dtype, copy=False)
+    if header.dtype != "float32":
+        return (values.astype(np.int64) * int(slope) + int(intercept)).astype(header.dtype)
+    return (values.astype(np.float64) * slope + intercept).astype(np.float32)

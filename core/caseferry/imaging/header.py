@@ -1,0 +1,88 @@
+"""What an image's headers say, the same for every kind of file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from caseferry.errors import CaseferryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from caseferry.files import FileRef
+    from caseferry.geometry import Geometry
+    from caseferry.imaging.kinds import Kind
+
+    Plane: TypeAlias = NDArray[np.generic]
+
+
+class ImageProblem(CaseferryError, ValueError):
+    """An image's files cannot be read, or do not make one image.
+
+    Parameters
+    ----------
+    file : the file's name, or what the files have in common
+    what : what is wrong, with what was found and what was expected
+    remedy : what to do about it
+    """
+
+    def __init__(self, file: str, what: str, remedy: str = "") -> None:
+        super().__init__(f"{file} {what}" + (f"; {remedy}" if remedy else ""))
+        self.file = file
+        self.what = what
+        self.remedy = remedy
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the headers of an image's files say.
+
+    Attributes
+    ----------
+    kind : what the files are together
+    modality : the DICOM modality (CT, MR, …), when the files say one
+    geometry : the grid; None for what has none (PDF)
+    dtype : of the voxel values, after any rescaling that the files ask for; a numpy name such as ``int16``
+    channels : values in each voxel: 1, or 3 and 4 for colours
+    order : the indices of the files in the order of their slices; the other way round the k-th plane comes from
+        file ``order[k]`` (kinds of one file: a single 0)
+    identifying : names of attributes whose values identify a person; never the values
+    details : what only this kind of file says, for its own reader and converters
+    """
+
+    kind: Kind
+    geometry: Geometry | None
+    dtype: str
+    channels: int = 1
+    modality: str | None = None
+    order: tuple[int, ...] = (0,)
+    identifying: tuple[str, ...] = ()
+    study_uid: str | None = None
+    series_uid: str | None = None
+    details: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+class Reader(Protocol):
+    """How each kind of image is read. Each module of a kind offers these two functions."""
+
+    def read_header(self, files: Sequence[FileRef]) -> Header:
+        """Read the headers, and nothing that is not needed for them.
+
+        Raises
+        ------
+        ImageProblem
+            A file is damaged, or the files do not make one image.
+        """
+
+    def planes(self, files: Sequence[FileRef], header: Header) -> Iterator[Plane]:
+        """The planes in order, slice by slice and frame after frame; each [row, column] or [row, column, channel].
+
+        Raises
+        ------
+        ImageProblem
+            The pixels are damaged or shorter than the header says.
+        """

@@ -1,0 +1,110 @@
+"""PNG, JPEG and TIFF pictures, and tiled TIFF files of whole slides.
+
+A picture has no place in a patient: its affine is the identity, in pixels. Pixels are taken as they are stored; an
+EXIF orientation is not applied.
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from caseferry.geometry import Geometry
+from caseferry.imaging.header import Header, ImageProblem
+from caseferry.imaging.kinds import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from caseferry.files import FileRef
+
+LARGEST_PIXELS = 200_000_000
+"""Pixels in a picture beyond which it is taken for a decompression bomb."""
+
+MODES = {
+    "L": ("uint8", 1, "L"),
+    "1": ("uint8", 1, "L"),
+    "I;16": ("uint16", 1, "I;16"),
+    "I;16B": ("uint16", 1, "I;16"),
+    "I": ("int32", 1, "I"),
+    "F": ("float32", 1, "F"),
+    "RGB": ("uint8", 3, "RGB"),
+    "YCbCr": ("uint8", 3, "RGB"),
+    "P": ("uint8", 3, "RGB"),
+    "CMYK": ("uint8", 3, "RGB"),
+    "RGBA": ("uint8", 4, "RGBA"),
+    "LA": ("uint8", 4, "RGBA"),
+    "PA": ("uint8", 4, "RGBA"),
+}
+"""Pillow's modes: type, channels, and the mode in which values are read."""
+
+TILE_WIDTH = 322
+EXIF_TEXT = {270: "ImageDescription", 315: "Artist", 33432: "Copyright", 37510: "UserComment", 42016: "ImageUniqueID"}
+EXIF_GPS = 34853
+HARMLESS_TEXT = frozenset({"software", "xml:com.adobe.xmp", "date:create", "date:modify", "date:timestamp"})
+
+
+@contextmanager
+def _opened(ref: FileRef) -> Iterator[Any]:
+    from PIL import Image, UnidentifiedImageError
+
+    with ref.seekable() as stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            with Image.open(stream) as picture:
+                yield picture
+        except UnidentifiedImageError as error:
+            raise ImageProblem(ref.name, "is damaged: its header cannot be read as a picture") from error
+        except Image.DecompressionBombError as error:
+            raise ImageProblem(ref.name, "claims so many pixels that it is taken for a decompression bomb") from error
+        except (OSError, SyntaxError, ValueError) as error:
+            if isinstance(error, ImageProblem):
+                raise
+            raise ImageProblem(ref.name, f"is a damaged picture ({error})", "fetch it again") from error
+
+
+def read_header(files: Sequence[FileRef]) -> Header:
+    """Read a picture's header; see `caseferry.imaging.header.Reader`."""
+    if len(files) != 1:
+        raise ImageProblem("a picture", f"is one file, not {len(files)}", "give each picture as an image of its own")
+    ref = files[0]
+    with _opened(ref) as picture:
+        width, height = picture.size
+        if picture.format == "TIFF" and TILE_WIDTH in picture.tag_v2:
+            return Header(Kind.WSI, Geometry((width, height, 1), np.eye(4), physical=False), "uint8", 3)
+        if picture.mode not in MODES:
+            raise ImageProblem(ref.name, f"is a picture of mode {picture.mode}, which cannot be moved")
+        if width * height > LARGEST_PIXELS:
+            raise ImageProblem(ref.name, f"has {width} x {height} pixels; at most {LARGEST_PIXELS:,} are opened")
+        dtype, channels, _ = MODES[picture.mode]
+        frames = int(getattr(picture, "n_frames", 1))
+        geometry = Geometry((width, height, 1), np.eye(4), frames, physical=False)
+        return Header(Kind.PICTURE, geometry, dtype, channels, identifying=_identifying(picture))
+
+
+def _identifying(picture: Any) -> tuple[str, ...]:
+    exif = picture.getexif()
+    found = [f"EXIF {name}" for tag, name in EXIF_TEXT.items() if str(exif.get(tag, "")).strip()]
+    if EXIF_GPS in exif:
+        found.append("EXIF GPSInfo")
+    if picture.format == "PNG":
+        texts = getattr(picture, "text", {})
+        found += [f"PNG text {key!r}" for key in texts if key.lower() not in HARMLESS_TEXT and texts[key].strip()]
+    return tuple(found)
+
+
+def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.generic]]:
+    """The planes; see `caseferry.imaging.header.Reader`."""
+    ref = files[0]
+    if header.kind is Kind.WSI:
+        raise ImageProblem(ref.name, "is a whole slide, whose pixels are not read", "it is moved as it is")
+    with _opened(ref) as picture:
+        for frame in range(header.geometry.frames if header.geometry else 0):
+            picture.seek(frame)
+            mode = MODES[picture.mode][2]
+            yield np.asarray(picture if picture.mode == mode else picture.convert(mode)).astype(header.dtype)

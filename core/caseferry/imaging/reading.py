@@ -1,0 +1,154 @@
+"""Reading an image whatever its kind: headers, planes, and finding the images of a folder."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from caseferry.files import FileProblem, FileRef
+from caseferry.imaging.header import Header, ImageProblem, Reader
+from caseferry.imaging.kinds import PEEK, Format, Kind, UnknownFormat, sniff
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+KINDS = {
+    Format.NIFTI: Kind.NIFTI,
+    Format.METAIMAGE: Kind.METAIMAGE,
+    Format.NRRD: Kind.NRRD,
+    Format.PNG: Kind.PICTURE,
+    Format.JPEG: Kind.PICTURE,
+    Format.TIFF: Kind.PICTURE,
+    Format.MP4: Kind.VIDEO,
+    Format.PDF: Kind.PDF,
+    Format.DICOM: Kind.DICOM_SERIES,
+}
+"""The kind of an image by the format of its first file; readers tell apart what a format has several of."""
+
+
+NOT_IMAGES = ("SEG", "PR", "SR", "KO", "RTSTRUCT", "RTPLAN", "REG", "ANN")
+"""DICOM modalities of objects that speak about images and are none, even where they have rows and columns."""
+
+
+def format_of(ref: FileRef) -> Format:
+    """The format of a file, told from its first bytes.
+
+    Raises
+    ------
+    ImageProblem
+        The file is of no kind that can be read; the message says what it seems to be.
+    """
+    with ref.open() as stream:
+        start = b""
+        while len(start) < PEEK and (chunk := stream.read(PEEK - len(start))):
+            start += chunk
+    try:
+        return sniff(start)
+    except UnknownFormat as error:
+        raise ImageProblem(ref.name, str(error)) from error
+
+
+def reader_of(kind: Kind) -> Reader:
+    """The module that reads a kind of image."""
+    from caseferry.imaging import dicom, metaimage, nifti, nrrd, pdf, picture, video
+
+    readers: dict[Kind, Any] = {
+        Kind.DICOM_SERIES: dicom,
+        Kind.DICOM_MULTIFRAME: dicom,
+        Kind.NIFTI: nifti,
+        Kind.METAIMAGE: metaimage,
+        Kind.NRRD: nrrd,
+        Kind.PICTURE: picture,
+        Kind.WSI: picture,
+        Kind.VIDEO: video,
+        Kind.PDF: pdf,
+    }
+    reader: Reader = readers[kind]
+    return reader
+
+
+def read_header(files: Sequence[FileRef]) -> Header:
+    """Read the headers of an image's files, whatever their kind.
+
+    Raises
+    ------
+    ImageProblem
+        There are no files, one of them is damaged or of an unknown kind, or they do not make one image.
+    FileProblem
+        A file is not there.
+    """
+    if not files:
+        raise ImageProblem("an image", "has no files")
+    return reader_of(KINDS[format_of(files[0])]).read_header(files)
+
+
+def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.generic]]:
+    """The planes of an image: slice by slice and frame after frame, each [row, column] or [row, column, channel]."""
+    return reader_of(header.kind).planes(files, header)
+
+
+def find_images(folder: Path) -> tuple[list[list[FileRef]], list[FileRef]]:
+    """The images that lie in a folder, and the files that are none.
+
+    DICOM files are grouped by SeriesInstanceUID, whatever they are called; a ``.mhd`` or ``.nhdr`` takes its data
+    file along. Folders within are searched too; hidden files are passed over, and links are not followed out.
+
+    Returns
+    -------
+    The files of each image, ordered by name; and the other files, ordered by name.
+    """
+    series: defaultdict[str, list[FileRef]] = defaultdict(list)
+    others: list[FileRef] = []
+    inside = folder.resolve()
+    for path in sorted(folder.rglob("*")):
+        if path.name.startswith(".") or not path.is_file() or not path.resolve().is_relative_to(inside):
+            continue
+        ref = FileRef.of(path)
+        try:
+            found = format_of(ref)
+        except ImageProblem:
+            others.append(ref)
+            continue
+        key = _series_uid(ref) if found is Format.DICOM else str(path)
+        (series[key] if key else others).append(ref)
+    images = [_with_data(files, others) for group in series.values() for files in _copies_apart(group)]
+    taken = {ref for files in images for ref in files}
+    return images, [ref for ref in others if ref not in taken]
+
+
+def _series_uid(ref: FileRef) -> str | None:
+    """The series that a DICOM file with an image belongs to; None for DICOM without an image."""
+    from caseferry.imaging.dicom_file import frame_count, read_dataset
+
+    try:
+        dataset = read_dataset(ref)
+    except (ImageProblem, FileProblem):
+        return f"damaged {ref.location}"
+    if "Rows" not in dataset or str(dataset.get("Modality", "")) in NOT_IMAGES:
+        return None
+    if frame_count(dataset) > 1:
+        return ref.location
+    folder = ref.path.parent if ref.path else ""
+    return str(dataset.get("SeriesInstanceUID", "") or f"without a series in {folder}")
+
+
+def _copies_apart(files: list[FileRef]) -> list[list[FileRef]]:
+    """One list, or one for each folder when the same file name stands in several: a series and copies of it."""
+    folders: defaultdict[Any, list[FileRef]] = defaultdict(list)
+    for ref in files:
+        folders[ref.path.parent if ref.path else None].append(ref)
+    repeated = len({ref.name for ref in files}) < len(files)
+    return list(folders.values()) if repeated else [files]
+
+
+def _with_data(files: list[FileRef], others: Iterable[FileRef]) -> list[FileRef]:
+    """A header file together with the data file that it names."""
+    ref = files[0]
+    if len(files) > 1 or not ref.name.lower().endswith((".mhd", ".nhdr")) or ref.path is None:
+        return files
+    text = ref.path.read_bytes()[: 1 << 20].decode("latin-1").lower()
+    return files + [o for o in others if o.path and o.path.parent == ref.path.parent and o.name.lower() in text]
