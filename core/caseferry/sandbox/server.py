@@ -138,6 +138,7 @@ class Sandbox:
             else:
                 standin.state = kept["state"]
                 store.objects, store.types = kept["objects"], kept["types"]
+                standin.resume()
             self.standins[kind.platform] = standin
             self.variables |= standin.variables(str(self._authority.ca_file))
             await self._serve(listener, self._api(standin), self._authority.server() if kind.tls else None)
@@ -151,6 +152,8 @@ class Sandbox:
                 await self._saver
         for runner in self._runners:
             await runner.cleanup()
+        for standin in self.standins.values():
+            await standin.host.cancel()
         self._save()
         await self._loop.shutdown_asyncgens()
         await self._loop.shutdown_default_executor()

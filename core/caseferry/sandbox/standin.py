@@ -66,6 +66,12 @@ class Host:
         while self._tasks:
             await asyncio.gather(*list(self._tasks), return_exceptions=True)
 
+    async def cancel(self) -> None:
+        """Give up all asynchronous work that is under way."""
+        for task in list(self._tasks):
+            task.cancel()
+        await self.settle()
+
     def fails_later(self, method: str, path: str) -> Fault | None:
         """Whether work started by this request shall fail afterwards (a ``fail-later`` fault)."""
         return self.faults.take(self.platform, method, path, later=True)
@@ -105,3 +111,6 @@ class StandIn(ABC):
     @abstractmethod
     def seed(self) -> None:
         """Fill an empty state with what every new sandbox has."""
+
+    def resume(self) -> None:  # noqa: B027  a stand-in without asynchronous work has nothing to do
+        """Go on with asynchronous work that was under way when the state was kept. Called instead of `seed`."""
