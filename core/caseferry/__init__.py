@@ -1,1 +1,169 @@
-"""Move annotated medical imaging cases between platforms, with nothing lost."""
+"""Move annotated medical imaging cases between platforms, with nothing lost.
+
+>>> import caseferry as cf
+>>> folder = cf.connect("local:./cases")
+>>> case = cf.Case(id="LIDC-0001", tags=["train"])
+>>> case.to_json()["tags"]
+['train']
+
+Names are loaded when they are first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from caseferry.annotation import (
+        Angle,
+        Annotation,
+        Box,
+        Category,
+        Code,
+        Ellipse,
+        Label,
+        Line,
+        Mask,
+        Numeric,
+        Point,
+        Polygon,
+        Polyline,
+        Raw,
+        Text,
+    )
+    from caseferry.capability import Capabilities, Limits
+    from caseferry.case import Attachment, Case, Image
+    from caseferry.connector import Connector, Dataset, Item, State
+    from caseferry.errors import (
+        AlreadyExists,
+        AuthenticationFailed,
+        CaseferryError,
+        ConfigurationError,
+        GeometryError,
+        IdentifiableData,
+        Inexpressible,
+        IntegrityMismatch,
+        InvalidCase,
+        ItemsBlocked,
+        MissingCredentials,
+        MissingDependency,
+        NotFound,
+        PermissionDenied,
+        PlatformError,
+        ProcessingFailed,
+        RateLimited,
+        TemporaryFailure,
+        TransferError,
+        TransferIncomplete,
+        UnexpectedResponse,
+        UnsupportedOperation,
+    )
+    from caseferry.files import FileRef
+    from caseferry.geometry import Geometry
+    from caseferry.imaging.kinds import Kind
+    from caseferry.plan import Call, Loss, Plan
+    from caseferry.registry import connect
+    from caseferry.transfer.journal import Journal
+    from caseferry.transfer.outcome import Outcome, Report
+    from caseferry.transfer.run import transfer
+    from caseferry.transfer.verify import verify
+
+_HOMES = {
+    "caseferry.annotation": (
+        "Angle Annotation Box Category Code Ellipse Label Line Mask Numeric Point Polygon Polyline Raw Text"
+    ),
+    "caseferry.capability": "Capabilities Limits",
+    "caseferry.case": "Attachment Case Image",
+    "caseferry.connector": "Connector Dataset Item State",
+    "caseferry.errors": (
+        "AlreadyExists AuthenticationFailed CaseferryError ConfigurationError GeometryError IdentifiableData "
+        "Inexpressible IntegrityMismatch InvalidCase ItemsBlocked MissingCredentials MissingDependency NotFound "
+        "PermissionDenied PlatformError ProcessingFailed RateLimited TemporaryFailure TransferError "
+        "TransferIncomplete UnexpectedResponse UnsupportedOperation"
+    ),
+    "caseferry.files": "FileRef",
+    "caseferry.geometry": "Geometry",
+    "caseferry.imaging.kinds": "Kind",
+    "caseferry.plan": "Call Loss Plan",
+    "caseferry.registry": "connect",
+    "caseferry.transfer.journal": "Journal",
+    "caseferry.transfer.outcome": "Outcome Report",
+    "caseferry.transfer.run": "transfer",
+    "caseferry.transfer.verify": "verify",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = [
+    "AlreadyExists",
+    "Angle",
+    "Annotation",
+    "Attachment",
+    "AuthenticationFailed",
+    "Box",
+    "Call",
+    "Capabilities",
+    "Case",
+    "CaseferryError",
+    "Category",
+    "Code",
+    "ConfigurationError",
+    "Connector",
+    "Dataset",
+    "Ellipse",
+    "FileRef",
+    "Geometry",
+    "GeometryError",
+    "IdentifiableData",
+    "Image",
+    "Inexpressible",
+    "IntegrityMismatch",
+    "InvalidCase",
+    "Item",
+    "ItemsBlocked",
+    "Journal",
+    "Kind",
+    "Label",
+    "Limits",
+    "Line",
+    "Loss",
+    "Mask",
+    "MissingCredentials",
+    "MissingDependency",
+    "NotFound",
+    "Numeric",
+    "Outcome",
+    "PermissionDenied",
+    "Plan",
+    "PlatformError",
+    "Point",
+    "Polygon",
+    "Polyline",
+    "ProcessingFailed",
+    "RateLimited",
+    "Raw",
+    "Report",
+    "State",
+    "TemporaryFailure",
+    "Text",
+    "TransferError",
+    "TransferIncomplete",
+    "UnexpectedResponse",
+    "UnsupportedOperation",
+    "connect",
+    "transfer",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        msg = f"module 'caseferry' has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME_OF})

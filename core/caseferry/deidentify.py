@@ -74,6 +74,14 @@ def suspicious_text(text: str) -> bool:
     return bool(_HINT.search(text))
 
 
+_NAME_HINT = re.compile(r"(^|[^a-z])(mrn|ssn|dob|pat(ient)?[-_ ]?name)[^a-z]", re.IGNORECASE)
+
+
+def suspicious_name(name: str) -> bool:
+    """Whether a file's name says of itself that it holds a patient's number, name or birth date."""
+    return bool(_NAME_HINT.search(name))
+
+
 def identifying_attributes(dataset: Any) -> tuple[str, ...]:
     """The attributes of a DICOM dataset, nested ones too, that hold identifying values.
 

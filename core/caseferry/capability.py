@@ -1,0 +1,75 @@
+"""What a platform can hold and do, and how much at once: data, so that a plan and a page of documentation agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from caseferry.imaging.kinds import Kind
+    from caseferry.plain import Json
+
+Support = Literal["native", "converted", "sidecar", "no"]
+"""``native``: as it is; ``converted``: in another form that means the same; ``sidecar``: beside the platform's own
+data; ``no``: not at all."""
+
+VERBS = ("items", "get", "find", "plan", "put", "annotate", "delete", "wait")
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a platform does.
+
+    Attributes
+    ----------
+    verbs : the dataset's verbs that work; any other raises `UnsupportedOperation` before any request
+    images : how each kind of image is held
+    annotations : how each kind of annotation is held, by its name in JSON; where the platform's configuration must
+        allow it (a socket, a class), this says what is possible at best
+    values, attachments, tags, folders, metadata : how each part of a case is held
+    remote : whether putting something there sends it off this machine
+    """
+
+    verbs: frozenset[str] = frozenset(VERBS)
+    images: Mapping[Kind, Support] = field(default_factory=dict)
+    annotations: Mapping[str, Support] = field(default_factory=dict)
+    values: Support = "sidecar"
+    attachments: Support = "sidecar"
+    tags: Support = "sidecar"
+    folders: Support = "sidecar"
+    metadata: Support = "sidecar"
+    remote: bool = True
+
+    def to_json(self) -> dict[str, Json]:
+        """Plain data."""
+        return {
+            "verbs": [verb for verb in VERBS if verb in self.verbs],
+            "images": {str(kind): support for kind, support in self.images.items()},
+            "annotations": dict(self.annotations),
+            "values": self.values,
+            "attachments": self.attachments,
+            "tags": self.tags,
+            "folders": self.folders,
+            "metadata": self.metadata,
+            "remote": self.remote,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much at once.
+
+    Attributes
+    ----------
+    in_flight : calls under way at the same time
+    sidecar_bytes : how large the sidecar of a case may be; what does not fit stays in the journal's folder
+    batch : items in one request, where a platform takes several
+    part_bytes : the size of the pieces in which a large file is sent; 0 where files are sent whole
+    """
+
+    in_flight: int = 16
+    sidecar_bytes: int = 1 << 20
+    batch: int = 1
+    part_bytes: int = 0

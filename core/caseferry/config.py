@@ -1,0 +1,128 @@
+"""Where credentials and hosts come from.
+
+Arguments come first, then a named profile, the environment, the official clients' own files, and last a default.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from caseferry.errors import ConfigurationError, MissingCredentials
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONFIG_VARIABLE = "CASEFERRY_CONFIG"
+CA_VARIABLE = "CASEFERRY_CA"
+
+
+class Secret(str):
+    """Text that is not shown: its representation is three stars."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+def user_config_folder(application: str) -> Path:
+    """Where an application keeps its settings for this user."""
+    if os.name == "nt":
+        return Path(os.environ.get("APPDATA", Path.home() / "AppData" / "Roaming")) / application
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / application
+
+
+@cache
+def _config_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        msg = f"the configuration file {str(path)!r} cannot be read: {error}"
+        raise ConfigurationError(msg) from error
+
+
+def profile(name: str, platform: str) -> dict[str, str]:
+    """The settings of one platform in a named profile: the table ``[profiles.NAME.PLATFORM]``.
+
+    The file is the one that the variable ``CASEFERRY_CONFIG`` names, else ``config.toml`` in the user's folder for
+    caseferry's settings.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no such file or no such profile.
+    """
+    named = os.environ.get(CONFIG_VARIABLE)
+    path = Path(named) if named else user_config_folder("caseferry") / "config.toml"
+    if not path.is_file():
+        msg = f"profile {name!r} is asked for, and there is no configuration file {str(path)!r}"
+        raise ConfigurationError(msg)
+    profiles = _config_file(path).get("profiles", {})
+    if name not in profiles:
+        msg = f"there is no profile {name!r} in {str(path)!r}; known are {', '.join(sorted(profiles)) or 'none'}"
+        raise ConfigurationError(msg)
+    return {key: str(value) for key, value in profiles[name].get(platform, {}).items()}
+
+
+class Settings:
+    """The settings of one platform, looked up where users keep them.
+
+    Parameters
+    ----------
+    platform : its scheme
+    arguments : what was given to `connect`; the first place to look
+    own_file : what the platform's official client has in its own configuration file; the last place to look
+    """
+
+    def __init__(self, platform: str, arguments: Mapping[str, Any], own_file: Mapping[str, str] | None = None) -> None:
+        self.platform = platform
+        self._arguments = {key: value for key, value in arguments.items() if value is not None}
+        name = self._arguments.get("profile")
+        self._profile = profile(str(name), platform) if name else {}
+        self._own_file = own_file or {}
+
+    def get(self, name: str, variable: str = "", default: str | None = None) -> str | None:
+        """One setting, or the default.
+
+        Parameters
+        ----------
+        variable : the environment variable that may hold it
+        """
+        if name in self._arguments:
+            return str(self._arguments[name])
+        if name in self._profile:
+            return self._profile[name]
+        if variable and os.environ.get(variable):
+            return os.environ[variable]
+        return self._own_file.get(name, default)
+
+    def secret(self, name: str, variable: str) -> Secret:
+        """A credential.
+
+        Raises
+        ------
+        MissingCredentials
+            It is nowhere to be found.
+        """
+        value = self.get(name, variable)
+        if not value:
+            raise MissingCredentials(self.platform, [variable])
+        return Secret(value.strip())
+
+    def certificates(self) -> str | None:
+        """A file of trusted certificates for private hosts, or None for the usual ones.
+
+        Raises
+        ------
+        ConfigurationError
+            The file that is named is not there.
+        """
+        path = self.get("ca", CA_VARIABLE)
+        if path and not Path(path).is_file():
+            msg = f"{CA_VARIABLE} names the file {path!r}, which is not there"
+            raise ConfigurationError(msg)
+        return path

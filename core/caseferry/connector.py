@@ -1,0 +1,451 @@
+"""The small interface that every platform implements.
+
+A connector opens datasets; a dataset holds items; an item is a case as it stands on the platform. What a dataset
+must implement are the few methods that begin with an underscore and the two that list; the verbs are written once,
+here.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, get_args
+
+from caseferry.errors import (
+    AlreadyExists,
+    ConfigurationError,
+    NotFound,
+    ProcessingFailed,
+    TemporaryFailure,
+    UnsupportedOperation,
+)
+from caseferry.mapping import Names, read_mapping
+from caseferry.seal import refuse_identifying, seal
+from caseferry.transfer.execute import Execution, Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from caseferry.annotation import Annotation
+    from caseferry.capability import Capabilities, Limits
+    from caseferry.case import Case
+    from caseferry.files import FileRef
+    from caseferry.plain import Json
+    from caseferry.plan import Call, Plan, Reply
+
+Phi = Literal["refuse", "keep", "remove"]
+"""What is done with a case that identifies a patient."""
+
+SETTLING = 4
+"""How often a plan is made anew, from what stands on the platform by then, when nobody knows whether a call arrived."""
+
+
+class State(StrEnum):
+    """Where a platform is with an item."""
+
+    UPLOADING = "uploading"
+    PROCESSING = "processing"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Item:
+    """A case as it stands on a platform.
+
+    Attributes
+    ----------
+    dataset : where it lies
+    id : the platform's name for it
+    case_id : the case's own name, as far as the platform knows it
+    url : where people look at it
+    state, reason : where the platform is with it, and why it failed
+    native : what the platform said of it, for its own connector
+    """
+
+    dataset: Dataset = field(repr=False, compare=False)
+    id: str
+    case_id: str
+    url: str = ""
+    state: State = State.READY
+    reason: str = ""
+    native: Any = field(default=None, repr=False, compare=False)
+
+    def case(self) -> Case:
+        """The description of the case; its files are opened on demand."""
+        return self.dataset.read(self)
+
+    def to_json(self) -> dict[str, Json]:
+        """Plain data."""
+        return {"id": self.id, "case": self.case_id, "url": self.url, "state": str(self.state), "reason": self.reason}
+
+
+@dataclass(frozen=True)
+class Spare:
+    """Where files go for which a platform has no place: the journal's folder of a transfer.
+
+    Attributes
+    ----------
+    keep : takes the files of a case
+    """
+
+    keep: Callable[[str, Sequence[FileRef]], None]
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What bringing a case to a platform has done.
+
+    Attributes
+    ----------
+    item : the case there
+    plan : the last plan that was sent
+    sealed : the case as it was looked into
+    """
+
+    item: Item
+    plan: Plan
+    sealed: Case
+
+
+class Dataset(ABC):
+    """One container on a platform.
+
+    Attributes
+    ----------
+    platform : the platform's name in messages
+    url : the URL by which it was opened
+    capabilities, limits : what it can hold and do, and how much at once
+    names : the mapping's names for this platform
+    """
+
+    platform: ClassVar[str]
+    capabilities: Capabilities
+    limits: Limits
+    patience: Patience
+
+    def __init__(self, url: str, *, names: Names, phi: Phi = "refuse", patience: Patience = Patience()) -> None:
+        self.url = url
+        self.names = names
+        self.phi: Phi = check_phi(phi)
+        self.patience = patience
+        self.cancelled = threading.Event()
+        self._pool: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+
+    # -- the verbs -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def items(self, **filters: Any) -> Iterator[Item]:
+        """All items, a page at a time as they are asked for.
+
+        Parameters
+        ----------
+        filters : the platform's own; an unknown one raises `ConfigurationError` before any request
+        """
+
+    @abstractmethod
+    def get(self, item_id: str) -> Item:
+        """One item.
+
+        Raises
+        ------
+        NotFound
+            There is none of that id, or none that may be seen.
+        """
+
+    def find(self, case_id: str) -> Item | None:
+        """The item that holds a case, or None. Works from any machine: the platform itself is asked."""
+        for item in self.items():
+            if item.case_id == case_id:
+                return item
+        return None
+
+    def plan(self, case: Case, *, phi: Phi | None = None, spare: Spare | None = None) -> Plan:
+        """What `put` would do, without doing it. Looks at the platform, and changes nothing there.
+
+        Raises
+        ------
+        InvalidCase
+            The case cannot be used, cannot be held by the platform, or identifies a patient.
+        AlreadyExists
+            Another case of that name is there.
+        """
+        self._require("put")
+        sealed = self.sealed(case, phi)
+        return self._planned(sealed, self._look(sealed), spare)
+
+    def put(self, case: Case, *, phi: Phi | None = None) -> Item:
+        """Bring a case there, once: what is there already is completed, and what is complete is left alone.
+
+        Parameters
+        ----------
+        phi : ``refuse`` (the default) stops a case that identifies a patient before any request; ``keep`` is the
+            caller's word that it may be sent
+
+        Raises
+        ------
+        InvalidCase
+            As `plan`; nothing was sent.
+        AlreadyExists
+            Another case of that name is there.
+        PlatformError
+            The platform refused, or failed too often. Calling again goes on where it stopped.
+        """
+        return self.bring(case, phi=phi).item
+
+    def bring(
+        self, case: Case, *, phi: Phi | None = None, spare: Spare | None = None, known_absent: bool = False
+    ) -> Brought:
+        """Do as `put`, and tell what was done.
+
+        Parameters
+        ----------
+        spare : where files go for which the platform has no place
+        known_absent : the caller knows that the platform does not hold the case, so that nobody need look
+        """
+        self._require("put")
+        sealed = self.sealed(case, phi)
+        standing = None if known_absent else self._look(sealed)
+        for settling in range(SETTLING):
+            plan = self._planned(sealed, standing, spare)
+            try:
+                given = self.execute(plan)
+            except TemporaryFailure:
+                if settling == SETTLING - 1:
+                    raise
+            except AlreadyExists:
+                if settling or not known_absent:
+                    raise
+            else:
+                return Brought(self._put_item(sealed, plan, given), plan, sealed)
+            finally:
+                plan.release()
+            standing = self._look(sealed)
+        raise AssertionError  # the last turn of the loop returns or raises
+
+    def annotate(self, item: Item, annotations: Iterable[Annotation], *, phi: Phi | None = None) -> Item:
+        """Add annotations to an item that is there.
+
+        Raises
+        ------
+        InvalidCase
+            An annotation does not fit the item's images, or its id is taken; nothing was sent.
+        """
+        self._require("annotate")
+        case = item.case()
+        merged = self.sealed(replace(case, annotations=[*case.annotations, *annotations]), phi)
+        new = merged.annotations[len(case.annotations) :]
+        plan = self._annotating(item, merged, new)
+        try:
+            self.execute(plan)
+        finally:
+            plan.release()
+        return self.get(item.id)
+
+    def delete(self, item: Item) -> None:
+        """Remove an item.
+
+        Raises
+        ------
+        UnsupportedOperation
+            The platform cannot; nothing was asked.
+        """
+        self._require("delete")
+        self._delete(item)
+
+    def wait(self, item: Item) -> Item:
+        """Wait until the platform is done with an item.
+
+        Raises
+        ------
+        ProcessingFailed
+            The platform could not process it.
+        TemporaryFailure
+            It is not done within the dataset's patience.
+        """
+        self._require("wait")
+        import time
+
+        end, pause = time.monotonic() + self.patience.total, self.patience.first
+        while item.state not in {State.READY, State.FAILED}:
+            if time.monotonic() > end:
+                raise TemporaryFailure(self.platform, f"wait for {item.id}", f"still {item.state}")
+            if self.cancelled.wait(pause):
+                break
+            pause = min(self.patience.longest, pause * 1.6)
+            item = self.get(item.id)
+        if item.state is State.FAILED:
+            raise ProcessingFailed(self.platform, f"process {item.case_id}", item.reason, state=str(item.state))
+        return item
+
+    # -- what the verbs are made of --------------------------------------------------------------------------------
+
+    def sealed(self, case: Case, phi: Phi | None = None) -> Case:
+        """A case that was looked into and may be sent here; see `caseferry.seal.seal`."""
+        sealed = seal(case)
+        if self.capabilities.remote and check_phi(phi or self.phi) == "refuse":
+            refuse_identifying(sealed)
+        return sealed
+
+    def execute(self, plan: Plan) -> dict[str, Any]:
+        """Send the calls of a plan, and give what they gave."""
+        workers = self._workers() if self.limits.in_flight > 1 else None
+        running = Execution(plan, self._send, workers=workers, patience=self.patience, cancelled=self.cancelled.is_set)
+        return running.run()
+
+    def cancel(self) -> None:
+        """Ask whatever is under way to stop at the next call; what is done can be resumed."""
+        self.cancelled.set()
+
+    def close(self) -> None:
+        """Give connections and threads back."""
+        with self._lock:
+            if self._pool is not None:
+                self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+
+    def _workers(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self.limits.in_flight, thread_name_prefix=f"caseferry-{self.platform}")
+            return self._pool
+
+    def _planned(self, sealed: Case, standing: Any, spare: Spare | None) -> Plan:
+        plan, overflow = self._plan(sealed, standing, allow_spare=spare is not None)
+        if overflow and spare is not None:
+            spare.keep(sealed.id, overflow)
+        return plan
+
+    def _require(self, verb: str) -> None:
+        if verb not in self.capabilities.verbs:
+            raise UnsupportedOperation(self.platform, verb, self.instead.get(verb, ""))
+
+    instead: ClassVar[dict[str, str]] = {}
+    """What to do instead of a verb that the platform lacks."""
+
+    # -- what a connector implements -------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _look(self, case: Case) -> Any:
+        """What stands on the platform for this case, in whatever form `_plan` understands; None for nothing."""
+
+    @abstractmethod
+    def _plan(self, case: Case, standing: Any, *, allow_spare: bool) -> tuple[Plan, list[FileRef]]:
+        """The plan for a sealed case, given what stands there, and the files that find no place on the platform.
+
+        Raises
+        ------
+        AlreadyExists
+            What stands there is another case.
+        Inexpressible
+            The platform cannot hold the case; or files find no place and `allow_spare` is False.
+        """
+
+    @abstractmethod
+    def _send(self, call: Call) -> Reply:
+        """Make one call whose places are filled."""
+
+    @abstractmethod
+    def _put_item(self, case: Case, plan: Plan, given: dict[str, Any]) -> Item:
+        """The item that a plan has made or completed."""
+
+    @abstractmethod
+    def read(self, item: Item) -> Case:
+        """The case of an item; see `Item.case`."""
+
+    def _annotating(self, item: Item, case: Case, new: Sequence[Annotation]) -> Plan:
+        """The plan that adds annotations to an item; `case` is the sealed case with them."""
+        raise NotImplementedError
+
+    def _delete(self, item: Item) -> None:
+        raise NotImplementedError
+
+
+class Connector(ABC):
+    """Speaks for one platform.
+
+    Parameters
+    ----------
+    options : settings and credentials, by the names that the connector documents, and ``mapping``, ``phi``,
+        ``profile`` and ``ca``
+    """
+
+    scheme: ClassVar[str]
+    """The scheme of its URLs."""
+
+    summary: ClassVar[str]
+    """What it is, in one line."""
+
+    settings: ClassVar[tuple[str, ...]] = ()
+    """The names of its own options."""
+
+    COMMON: ClassVar[tuple[str, ...]] = ("mapping", "phi", "profile", "ca")
+
+    def __init__(self, **options: Any) -> None:
+        unknown = sorted(set(options) - set(self.settings) - set(self.COMMON))
+        if unknown:
+            known = ", ".join([*self.settings, *self.COMMON])
+            msg = f"{self.scheme} has no option {', '.join(unknown)}; known are {known}"
+            raise ConfigurationError(msg)
+        self.options = options
+        self.names = read_mapping(options.get("mapping"), self.scheme)
+        self.phi = check_phi(options.get("phi", "refuse"))
+
+    @abstractmethod
+    def open(self, name: str) -> Dataset:
+        """Open a dataset.
+
+        Raises
+        ------
+        ConfigurationError, AuthenticationFailed, NotFound, PermissionDenied
+            It cannot be opened.
+        """
+
+    def datasets(self) -> Iterator[str]:
+        """The URLs of all datasets that the credentials can see.
+
+        Raises
+        ------
+        UnsupportedOperation
+            The platform cannot list them.
+        """
+        raise UnsupportedOperation(self.scheme, "list datasets")
+
+    @classmethod
+    def describe(cls) -> Capabilities:
+        """What the platform can hold and do, as far as that is known without asking it."""
+        raise NotImplementedError
+
+
+def check_phi(phi: Any) -> Phi:
+    """The given word for what is done with identifying values.
+
+    Raises
+    ------
+    ConfigurationError
+        It is no such word, or ``remove``, which is not offered yet.
+    """
+    if phi not in get_args(Phi):
+        msg = f"phi is {phi!r}, expected 'refuse', 'keep' or 'remove'"
+        raise ConfigurationError(msg)
+    if phi == "remove":
+        msg = "phi='remove' is not offered yet: de-identify the files before, or say phi='keep' if they may be sent"
+        raise ConfigurationError(msg)
+    return cast("Phi", phi)
+
+
+def only(items: Sequence[Item], what: str, platform: str) -> Item:
+    """The single item of a list that should have one.
+
+    Raises
+    ------
+    NotFound
+        It is empty.
+    """
+    if not items:
+        raise NotFound(platform, f"get {what}", "there is no such item")
+    return items[0]

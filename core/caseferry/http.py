@@ -1,0 +1,408 @@
+"""Talking HTTP to a platform: one pooled session, retries by what a call does, no secret in any message.
+
+A call that may be repeated harmlessly is repeated on every passing failure. One that may not is repeated only when
+it certainly had no effect (no connection, 429); otherwise `TemporaryFailure` is raised and whoever made the call
+looks at the platform first.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+from urllib3.exceptions import NameResolutionError, NewConnectionError
+
+from caseferry.errors import (
+    AlreadyExists,
+    AuthenticationFailed,
+    CaseferryError,
+    NotFound,
+    PermissionDenied,
+    PlatformError,
+    RateLimited,
+    TemporaryFailure,
+    UnexpectedResponse,
+)
+from caseferry.plan import Call, Repeat, Reply
+from caseferry.streaming import Body, Download, multipart, whole
+
+if TYPE_CHECKING:
+    from caseferry.plain import Json
+
+T = TypeVar("T")
+
+LONGEST_DETAIL = 400
+LONGEST_WAIT = 600.0
+"""Seconds beyond which a Retry-After is cut."""
+
+REQUEST_ID_HEADERS = ("X-Request-Id", "X-Amzn-Trace-Id", "X-Amz-Request-Id", "CF-Ray")
+
+
+class Cancelled(CaseferryError):
+    """The user asked to stop; what was under way can be resumed."""
+
+    action = "stop"
+
+
+class ExpiredURL(TemporaryFailure):
+    """A signed URL is no longer accepted; asking for a new one helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How passing failures are met.
+
+    Attributes
+    ----------
+    attempts : how often a call is made at most
+    first, longest : seconds before the second attempt, and at most between two; the time doubles with each attempt
+        and is spread at random, so that many workers do not return at once
+    """
+
+    attempts: int = 6
+    first: float = 0.4
+    longest: float = 30.0
+
+    def delay(self, failures: int) -> float:
+        """Seconds to wait after so many failures."""
+        spread = 0.5 + random.random()  # noqa: S311  not a secret
+        return float(min(self.longest, self.first * 2.0 ** (failures - 1)) * spread)
+
+
+Explain: TypeAlias = Callable[[int, Any, str], "str | tuple[type[PlatformError], str]"]
+"""What an error body says: (status, parsed body or None, text) to the detail, or to the class of error and the
+detail where the status alone does not tell."""
+
+
+class Http:
+    """One platform's web interface.
+
+    Parameters
+    ----------
+    platform : its name in messages
+    base : the address that relative targets are appended to
+    headers : sent to the platform and never to another host
+    secrets : words that are struck out of every message
+    verify : a file of trusted certificates; None for the usual ones
+    connections : how many are kept open at most
+    explain : what an error body says
+    """
+
+    def __init__(
+        self,
+        platform: str,
+        base: str,
+        *,
+        headers: Mapping[str, str],
+        secrets: Sequence[str] = (),
+        verify: str | None = None,
+        connections: int = 32,
+        timeout: tuple[float, float] = (15.0, 120.0),
+        retry: Retry = Retry(),
+        explain: Explain | None = None,
+    ) -> None:
+        self.platform = platform
+        self.base = base.rstrip("/") + "/"
+        self.retry = retry
+        self.cancelled = threading.Event()
+        self._headers = dict(headers)
+        self._secrets = tuple(secret for secret in secrets if secret)
+        self._timeout = timeout
+        self._explain = explain or _plain_explanation
+        self._not_before = 0.0
+        self._session = requests.Session()
+        self._session.trust_env = False  # the environment is read once, below, and never ~/.netrc
+        self._session.headers.clear()
+        adapter = HTTPAdapter(pool_connections=8, pool_maxsize=connections, pool_block=False, max_retries=0)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        self._verify = verify or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+        self._proxies = {origin: get_environ_proxies(origin) for origin in (self._origin(self.base),)}
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._session.close()
+
+    # -- what connectors call --------------------------------------------------------------------------------------
+
+    def call(self, call: Call) -> Reply:
+        """Send one call of a plan.
+
+        Raises
+        ------
+        PlatformError
+            The platform refused, or could not be reached often enough.
+        """
+
+        def body() -> tuple[Any, str | None]:
+            if call.form or any(part.field for part in call.files):
+                return multipart(call.form, call.files)
+            if call.files:
+                return whole(call.files[0]), None
+            return None, None
+
+        return self.request(
+            call.method, call.target, query=call.query, json=call.body, body=body, repeat=call.repeat, what=call.purpose
+        )
+
+    def get(self, target: str, query: Iterable[tuple[str, str]] = (), what: str = "") -> Json:
+        """Read something as JSON."""
+        body: Json = self.request("GET", target, query=tuple(query), what=what).body
+        return body
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        json: Any = None,
+        body: Callable[[], tuple[Any, str | None]] | None = None,
+        repeat: Repeat = Repeat.HARMLESS,
+        what: str = "",
+    ) -> Reply:
+        """Make one request, repeated where that is right, and read its answer whole.
+
+        Parameters
+        ----------
+        body : makes the streamed body and its content type, anew for each attempt
+        """
+        what = what or f"{method} {self._shown(target)}"
+
+        def attempt() -> Reply:
+            made, content_type = body() if body is not None else (None, None)
+            opened = self._open(method, target, what=what, query=query, json=json, body=made, content_type=content_type)
+            with opened as answer:
+                try:
+                    content = answer.content
+                except requests.RequestException as error:
+                    raise self._failure(what, "the answer was cut short", None) from error
+                return self._reply(answer, content, what)
+
+        return self._repeated(attempt, repeat)
+
+    def download(self, target: str, what: str = "") -> Download:
+        """A file as a stream that survives cut connections; a redirect to another host goes without credentials."""
+        what = what or f"GET {self._shown(target)}"
+
+        def fetch(offset: int) -> requests.Response:
+            extra = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={offset}-"} if offset else {})
+
+            def attempt() -> requests.Response:
+                place = target
+                for _ in range(5):
+                    answer = self._open("GET", place, what=what, extra=extra)
+                    if answer.status_code not in {301, 302, 303, 307, 308}:
+                        return answer
+                    place = answer.headers.get("Location", "")
+                    answer.close()
+                raise UnexpectedResponse(self.platform, what, "it redirects in a circle")
+
+            return self._repeated(attempt, Repeat.HARMLESS)
+
+        return Download(fetch)
+
+    # -- one attempt -----------------------------------------------------------------------------------------------
+
+    def _open(
+        self,
+        method: str,
+        target: str,
+        *,
+        what: str,
+        query: Sequence[tuple[str, str]] = (),
+        json: Any = None,
+        body: Any = None,
+        content_type: str | None = None,
+        extra: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Send, and give the answer with an unread body; an error status is raised."""
+        url = target if "://" in target else self.base + target.lstrip("/")
+        home = self._origin(url) == self._origin(self.base)
+        headers = {"Accept-Encoding": "gzip, deflate", **(self._headers if home else {}), **(extra or {})}
+        if content_type is not None:
+            headers["Content-Type"] = content_type
+        prepared = self._session.prepare_request(
+            requests.Request(method, url, headers=headers, params=list(query), json=json, data=body)
+        )
+        self._wait_for_leave()
+        try:
+            answer = self._session.send(
+                prepared,
+                stream=True,
+                timeout=self._timeout,
+                verify=self._verify,
+                proxies=self._proxies_for(url),
+                allow_redirects=False,
+            )
+        except requests.exceptions.SSLError as error:
+            raise PlatformError(
+                self.platform, what, f"the certificate of {urlsplit(url).netloc} is not trusted; set CASEFERRY_CA"
+            ) from error
+        except requests.ConnectionError as error:
+            raise self._no_connection(what, url, error) from error
+        except requests.Timeout as error:
+            raise self._failure(what, f"no answer within {self._timeout[1]:.0f} s", None) from error
+        finally:
+            if isinstance(body, Body):
+                body.close()
+        if answer.status_code >= 400:
+            with answer:
+                raise self._error(answer, what, home=home)
+        return answer
+
+    def _reply(self, answer: requests.Response, content: bytes, what: str) -> Reply:
+        body: Any = None
+        if "json" in answer.headers.get("Content-Type", ""):
+            try:
+                body = answer.json() if content else None
+            except ValueError as error:
+                raise UnexpectedResponse(
+                    self.platform, what, "the answer is not the JSON it says it is", status=answer.status_code
+                ) from error
+        elif content.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html")):
+            detail = "the answer is a web page, not data: is the address right, and does a proxy ask for a login?"
+            raise UnexpectedResponse(self.platform, what, detail, status=answer.status_code)
+        return Reply(answer.status_code, body, answer.headers)
+
+    def _error(self, answer: requests.Response, what: str, *, home: bool) -> PlatformError:
+        status = answer.status_code
+        try:
+            text = answer.content[:20000].decode(errors="replace")
+        except requests.RequestException:
+            text = ""
+        if not home and status in {401, 403}:
+            return ExpiredURL(self.platform, what, "the signed URL is not accepted any more", status=status)
+        try:
+            body = answer.json() if "json" in answer.headers.get("Content-Type", "") else None
+        except ValueError:
+            body = None
+        explained = self._explain(status, body, text)
+        kind, detail = explained if isinstance(explained, tuple) else (_kind(status), explained)
+        request_id = next((answer.headers[name] for name in REQUEST_ID_HEADERS if name in answer.headers), None)
+        error = kind(self.platform, what, self._clean(detail), status=status, request_id=request_id)
+        if isinstance(error, RateLimited | TemporaryFailure):
+            error.retry_after = retry_after(answer.headers.get("Retry-After"))
+        return error
+
+    # -- failures --------------------------------------------------------------------------------------------------
+
+    def _repeated(self, attempt: Callable[[], T], repeat: Repeat) -> T:
+        failures = 0
+        while True:
+            try:
+                return attempt()
+            except ExpiredURL:
+                raise
+            except (RateLimited, TemporaryFailure) as error:
+                failures += 1
+                safe = repeat is Repeat.HARMLESS or isinstance(error, RateLimited) or error.applied is False
+                if not safe or failures >= self.retry.attempts:
+                    raise
+                wait = error.retry_after if error.retry_after is not None else self.retry.delay(failures)
+                if isinstance(error, RateLimited):
+                    self._not_before = max(self._not_before, time.monotonic() + wait)
+                self._sleep(wait)
+
+    def _no_connection(self, what: str, url: str, error: requests.ConnectionError) -> TemporaryFailure:
+        reason = getattr(error.args[0], "reason", error.args[0]) if error.args else error
+        host = urlsplit(url).netloc
+        if isinstance(reason, NameResolutionError):
+            return self._failure(what, f"the host {host} is not known; is the address right?", applied=False)
+        if isinstance(reason, NewConnectionError) or isinstance(error, requests.ConnectTimeout):
+            return self._failure(what, f"no connection to {host}", applied=False)
+        return self._failure(what, f"the connection to {host} was cut", applied=None)
+
+    def _failure(self, what: str, detail: str, applied: bool | None) -> TemporaryFailure:
+        error = TemporaryFailure(self.platform, what, detail)
+        error.applied = applied
+        return error
+
+    def _wait_for_leave(self) -> None:
+        """Hold back while the platform has asked for a pause, and stop when the user has asked to."""
+        wait = self._not_before - time.monotonic()
+        if wait > 0:
+            self._sleep(wait)
+        elif self.cancelled.is_set():
+            raise Cancelled("stopped on request")
+
+    def _sleep(self, seconds: float) -> None:
+        if self.cancelled.wait(seconds):
+            raise Cancelled("stopped on request")
+
+    # -- addresses and words ---------------------------------------------------------------------------------------
+
+    def _proxies_for(self, url: str) -> Any:
+        origin = self._origin(url)
+        if origin not in self._proxies:
+            self._proxies[origin] = get_environ_proxies(origin)
+        return self._proxies[origin]
+
+    @staticmethod
+    def _origin(url: str) -> str:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    def _shown(self, target: str) -> str:
+        """A target for a message: without the query, which may hold a signature."""
+        parts = urlsplit(target)
+        return f"{parts.scheme}://{parts.netloc}{parts.path}" if parts.scheme else target.split("?", maxsplit=1)[0]
+
+    def _clean(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        text = re.sub(r"(https?://[^\s?\"']+)\?[^\s\"']+", r"\1?…", text)
+        return text if len(text) <= LONGEST_DETAIL else text[:LONGEST_DETAIL] + "…"
+
+
+def retry_after(text: str | None) -> float | None:
+    """Seconds to wait by a Retry-After header in either form; None when there is none that makes sense.
+
+    Source
+    ------
+    RFC 9110, 10.2.3
+    """
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            when = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        seconds = (when - dt.datetime.now(when.tzinfo or dt.UTC)).total_seconds()
+    return min(max(seconds, 0.0), LONGEST_WAIT)
+
+
+def _kind(status: int) -> type[PlatformError]:
+    known: dict[int, type[PlatformError]] = {
+        401: AuthenticationFailed,
+        403: PermissionDenied,
+        404: NotFound,
+        408: TemporaryFailure,
+        409: AlreadyExists,
+        423: TemporaryFailure,
+        425: TemporaryFailure,
+        429: RateLimited,
+    }
+    return TemporaryFailure if status >= 500 else known.get(status, PlatformError)
+
+
+def _plain_explanation(status: int, body: Any, text: str) -> str:  # noqa: ARG001  one signature for all
+    for key in ("detail", "message", "error", "errors"):
+        if isinstance(body, dict) and body.get(key):
+            return str(body[key])
+    return re.sub(r"<[^>]+>", " ", text).strip()

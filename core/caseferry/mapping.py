@@ -1,0 +1,94 @@
+"""Which role becomes which socket, slot or channel, and which label which class or identifier, on each platform.
+
+A mapping is a TOML file, or the same as a dict. A table per platform, in it a table per part of a case; what is not
+mapped keeps its own name::
+
+    [grand-challenge]
+    sidecar = "case-metadata"            # the socket that holds what has no socket of its own
+
+    [grand-challenge.images]
+    ct = "ct-image"                      # role = socket
+
+    [grand-challenge.labels]
+    nodule = "lung-segmentation"         # label = socket
+
+    [darwin.labels]
+    nodule = "Nodule"                    # label = class
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from caseferry.errors import ConfigurationError
+
+PARTS = ("images", "labels", "values", "attachments")
+
+MappingSource: TypeAlias = "str | Path | Mapping[str, Any] | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of one platform.
+
+    Attributes
+    ----------
+    images : role to socket, slot or channel
+    labels : label to class, identifier or socket
+    values, attachments : name to socket
+    options : single settings of the platform, such as ``sidecar``
+    """
+
+    images: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
+    attachments: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def label(self, name: str) -> str:
+        """What a label is called on the platform."""
+        return self.labels.get(name, name)
+
+    def label_back(self, name: str) -> str:
+        """What a label of the platform is called in a case."""
+        return next((ours for ours, theirs in self.labels.items() if theirs == name), name)
+
+
+def read_mapping(source: MappingSource, platform: str) -> Names:
+    """The names of one platform from a mapping.
+
+    Raises
+    ------
+    ConfigurationError
+        The file cannot be read, or holds what is no mapping.
+    """
+    if source is None:
+        return Names()
+    document = source if isinstance(source, Mapping) else _load(Path(source))
+    table = document.get(platform, {})
+    if not isinstance(table, Mapping):
+        msg = f"the mapping's [{platform}] is {table!r}, expected a table"
+        raise ConfigurationError(msg)
+    parts: dict[str, dict[str, str]] = {}
+    options: dict[str, str] = {}
+    for key, value in table.items():
+        if key in PARTS and isinstance(value, Mapping) and all(isinstance(name, str) for name in value.values()):
+            parts[key] = dict(value)
+        elif key not in PARTS and isinstance(value, str | bool | int):
+            options[key] = str(value)
+        else:
+            msg = f"the mapping has {platform}.{key} = {value!r}; tables are {', '.join(PARTS)}, of names to names"
+            raise ConfigurationError(msg)
+    return Names(**parts, options=options)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        msg = f"the mapping {str(path)!r} cannot be read: {error}"
+        raise ConfigurationError(msg) from error

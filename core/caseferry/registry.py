@@ -1,0 +1,114 @@
+"""Finding connectors and opening datasets by their URLs: ``scheme:name?option=value``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
+
+from caseferry.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from caseferry.connector import Connector, Dataset
+
+GROUP = "caseferry.connectors"
+"""The entry point group in which connectors offer themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetURL:
+    """The parts of a dataset's URL.
+
+    Attributes
+    ----------
+    scheme : names the connector
+    name : the dataset, in the platform's own words; empty for the platform as a whole
+    options : what stands after ``?``
+    """
+
+    scheme: str
+    name: str
+    options: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> DatasetURL:
+        """Read a URL.
+
+        Raises
+        ------
+        ConfigurationError
+            It is not of the form ``scheme:name?option=value``.
+        """
+        scheme, colon, rest = text.partition(":")
+        if not colon or not scheme or "/" in scheme or "\\" in scheme or len(scheme) == 1:
+            msg = f"{text!r} is not the URL of a dataset; expected SCHEME:NAME, for example local:./cases"
+            raise ConfigurationError(msg)
+        name, _, query = rest.partition("?")
+        try:
+            options = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
+        except ValueError as error:
+            msg = f"the options of {text!r} cannot be read; expected ?name=value&name=value"
+            raise ConfigurationError(msg) from error
+        if "\0" in unquote(name):
+            msg = "the URL of a dataset holds a NUL character"
+            raise ConfigurationError(msg)
+        return cls(scheme, unquote(name), options)
+
+
+@cache
+def _entry_points() -> dict[str, EntryPoint]:
+    return {each.name: each for each in entry_points(group=GROUP)}
+
+
+def schemes() -> list[str]:
+    """The schemes of all installed connectors."""
+    return sorted(_entry_points())
+
+
+def connector(scheme: str) -> type[Connector]:
+    """The connector of a scheme.
+
+    Raises
+    ------
+    ConfigurationError
+        No installed connector has the scheme.
+    """
+    found = _entry_points().get(scheme)
+    if found is None:
+        msg = f"unknown scheme {scheme!r}; installed connectors: {', '.join(schemes())}"
+        raise ConfigurationError(msg)
+    loaded: type[Connector] = found.load()
+    return loaded
+
+
+def connect(url: str, **options: Any) -> Dataset:
+    """Open a dataset.
+
+    Parameters
+    ----------
+    url : ``local:PATH``, ``grand-challenge:ARCHIVE``, ``datamint:PROJECT``, ``darwin:TEAM/DATASET``, with options
+        after ``?``
+    options : the same options as arguments, and: credentials and hosts by the names that the connector documents;
+        ``profile``, ``mapping`` (a path or a dict), ``phi`` (``refuse`` or ``keep``), ``ca``
+
+    Raises
+    ------
+    ConfigurationError
+        The URL, the scheme or an option cannot be used.
+    MissingCredentials
+        The platform needs credentials and none were found.
+    AuthenticationFailed, NotFound, PermissionDenied
+        The platform does not accept them, or has no such dataset.
+    """
+    parsed = DatasetURL.parse(url)
+    if not parsed.name:
+        msg = f"{url!r} names no dataset; 'caseferry ls {parsed.scheme}:' lists them"
+        raise ConfigurationError(msg)
+    return connector(parsed.scheme)(**{**parsed.options, **options}).open(parsed.name)
+
+
+def list_datasets(scheme: str, **options: Any) -> list[str]:
+    """The URLs of all datasets of a platform that the credentials can see."""
+    return list(connector(scheme)(**options).datasets())

@@ -1,0 +1,267 @@
+"""Looking into a case before it goes anywhere: every file opened, every grid compared, every problem listed.
+
+A sealed case is the same case with what its files say written into it: kinds, grids, sizes, digests. What is wrong
+is found here, before anything is planned or sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from caseferry.annotation import Annotation, Mask, Placed, Polygon
+from caseferry.case import Attachment, Case, Image
+from caseferry.deidentify import suspicious_name
+from caseferry.errors import IdentifiableData, InvalidCase, Problem
+from caseferry.files import FileProblem, FileRef
+from caseferry.imaging.header import Header, ImageProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from caseferry.geometry import AxisMap, Geometry
+
+LARGEST_LABEL = 65535
+"""The greatest voxel value that can mean something in a mask."""
+
+
+def seal(case: Case) -> Case:
+    """Check a case against its files.
+
+    Returns
+    -------
+    An equal case whose images say their kind, grid and modality, whose local files say their size and SHA-256, and
+    whose headers need not be read again.
+
+    Raises
+    ------
+    InvalidCase
+        A file is missing, damaged or not what it should be, files do not make one image, a mask does not lie on its
+        image, or a plane does not exist; every problem is listed, with the file and the remedy.
+    MissingDependency
+        An optional package is needed to look into a file.
+    """
+    problems: list[Problem] = []
+    images = [_sealed_image(image, problems) for image in case.images]
+    by_role = {image.role: image for image in images if image is not None}
+    annotations = [
+        _sealed_annotation(index, annotation, by_role, problems) for index, annotation in enumerate(case.annotations)
+    ]
+    attachments = []
+    for attachment in case.attachments:
+        try:
+            attachments.append(Attachment(attachment.name, _measured(attachment.file)))
+        except FileProblem as error:
+            problems.append(Problem(f"attachment {attachment.name!r}", str(error)))
+    if problems:
+        raise InvalidCase(case.id, problems)
+    sealed = [image for image in images if image is not None]
+    return replace(case, images=sealed, annotations=annotations, attachments=attachments)
+
+
+def identifying(case: Case) -> list[Problem]:
+    """What in a sealed case identifies a person: attributes by name, never their values."""
+    from caseferry.imaging.reading import read_header
+
+    found = {f"image {image.role!r}": image.header.identifying for image in case.images}
+    found |= {f"mask {a.id}": read_header([a.file]).identifying for a in case.annotations if isinstance(a, Mask)}
+    remedy = "de-identify the files, or say phi='keep' if they may be sent"
+    problems = [
+        Problem(where, f"holds values in {', '.join(names)}", remedy) for where, names in found.items() if names
+    ]
+    if any(suspicious_name(ref.name) for ref in case.files()):
+        problems.append(Problem("a file name", "seems to hold a patient's number or name", "rename the file"))
+    return problems
+
+
+def refuse_identifying(case: Case) -> None:
+    """Stop a sealed case that identifies a person.
+
+    Raises
+    ------
+    IdentifiableData
+        It does; the message names the attributes, not the values.
+    """
+    if problems := identifying(case):
+        raise IdentifiableData(case.id, problems)
+
+
+def _measured(ref: FileRef) -> FileRef:
+    """With size and digest where the file is at hand; a remote file is not fetched for it."""
+    return ref.measured() if ref.path is not None or ref.scheme == "data" else ref
+
+
+def _sealed_image(image: Image, problems: list[Problem]) -> Image | None:
+    where = f"image {image.role!r}"
+    try:
+        header = image.header
+        sealed = Image(
+            image.role,
+            [_measured(ref) for ref in image.files],
+            kind=header.kind,
+            geometry=_understood(image, header),
+            modality=image.modality,
+        )
+    except (ImageProblem, FileProblem) as error:
+        remedy = getattr(error, "remedy", "")
+        file = getattr(error, "file", "")
+        what = getattr(error, "what", "")
+        problems.append(Problem(where, f"{file} {what}" if file else str(error), remedy))
+        return None
+    sealed.__dict__["header"] = header
+    return sealed
+
+
+def _understood(image: Image, header: Header) -> Geometry | None:
+    """The declared grid where one is declared and has the planes of the file, else the file's own."""
+    declared, found = image.declared_geometry, header.geometry
+    if declared is None or found is None:
+        return found
+    if declared.planes != found.planes or declared.shape[:2] != found.shape[:2]:
+        what = f"is declared as {declared.shape} of {declared.frames} frames; the files hold {found.shape}"
+        raise ImageProblem("the grid", f"{what} of {found.frames}", "leave geometry= out to take what the files say")
+    return declared
+
+
+def _sealed_annotation(
+    index: int, annotation: Annotation, images: dict[str, Image], problems: list[Problem]
+) -> Annotation:
+    where = f"annotations[{index}] ({annotation.kind} {annotation.label!r})"
+    image = images.get(annotation.image or "")
+    if image is None:
+        return annotation
+    if image.geometry is None:
+        if isinstance(annotation, Placed | Polygon | Mask) or annotation.frame is not None:
+            problems.append(Problem(where, f"lies in image {image.role!r}, which has no grid"))
+        return annotation
+    planes = image.geometry.planes
+    if annotation.frame is not None and annotation.frame >= planes:
+        problems.append(Problem(f"{where}.frame", f"is {annotation.frame}; image {image.role!r} has {planes} planes"))
+    if isinstance(annotation, Placed | Polygon):
+        if annotation.dimensions == 2 and annotation.frame is None and planes > 1:
+            what = f"is missing: image {image.role!r} has {planes} planes"
+            problems.append(Problem(f"{where}.frame", what, "say which plane, or give (column, row, slice)"))
+        return annotation
+    if isinstance(annotation, Mask):
+        try:
+            return _sealed_mask(annotation, image)
+        except (ImageProblem, FileProblem) as error:
+            problems.append(Problem(where, str(error)))
+    return annotation
+
+
+def _sealed_mask(mask: Mask, image: Image) -> Mask:
+    from caseferry.imaging.reading import read_header
+
+    header = read_header([mask.file])
+    placement(mask, header, image)
+    found = set()
+    for plane in _label_planes(mask, header):
+        found |= _values(plane, mask.file.name)
+    if unnamed := sorted(found - {0} - set(mask.labels)):
+        shown = ", ".join(map(str, unnamed[:10])) + ("…" if len(unnamed) > 10 else "")
+        raise ImageProblem(
+            mask.file.name, f"holds voxels of value {shown}, which labels does not name", "name every value"
+        )
+    return replace(mask, file=_measured(mask.file))
+
+
+def placement(mask: Mask, header: Header, image: Image) -> AxisMap | None:
+    """How a mask's grid lies on its image's grid; None when only the size counts (no place is known).
+
+    Parameters
+    ----------
+    header : of the mask's file
+
+    Raises
+    ------
+    ImageProblem
+        The mask does not lie on the image voxel for voxel.
+    """
+    from caseferry.geometry import axis_map
+
+    grid, own = image.geometry, header.geometry
+    name = mask.file.name
+    if grid is None or own is None:
+        raise ImageProblem(name, f"cannot lie on image {image.role!r}: one of them has no grid")
+    if header.channels > 1:
+        raise ImageProblem(name, f"has {header.channels} channels; a mask has one value in each voxel")
+    if mask.frame is not None:
+        if own.shape != (*grid.shape[:2], 1) or own.frames != 1:
+            raise ImageProblem(
+                name, f"is {own.shape} where one plane of image {image.role!r} is {(*grid.shape[:2], 1)}"
+            )
+        return None
+    if own.shape[:2] == grid.shape[:2] and own.planes == grid.planes and not (own.physical and grid.physical):
+        return None
+    if own.shape[:2] == grid.shape[:2] and own.planes == grid.planes and grid.frames > 1:
+        return None
+    found = axis_map(own, grid)
+    if found is None:
+        raise ImageProblem(
+            name,
+            f"does not lie on image {image.role!r}: its grid is {own.shape} from {_rounded(own)}, the image's "
+            f"{grid.shape} from {_rounded(grid)}",
+            "resample the mask onto the image's grid, with the same affine",
+        )
+    return found
+
+
+def _rounded(grid: Geometry) -> str:
+    numbers = ", ".join(f"{value:.2f}" for value in grid.origin_lps)
+    spacing = " x ".join(f"{value:.3f}" for value in grid.spacing_mm)
+    return f"({numbers}) at {spacing} mm"
+
+
+def _label_planes(mask: Mask, header: Header) -> Iterator[NDArray[np.generic]]:
+    from caseferry.imaging.reading import planes
+
+    return planes([mask.file], header)
+
+
+def _values(plane: NDArray[Any], name: str) -> set[int]:
+    """The values in one plane of a mask."""
+    import numpy as np
+
+    whole = plane
+    if plane.dtype.kind == "f":
+        whole = np.rint(plane)
+        if not np.array_equal(whole, plane):
+            raise ImageProblem(
+                name, "holds values that are not whole numbers: it is no label map", "threshold it first"
+            )
+    low, high = int(whole.min()), int(whole.max())
+    if low < 0 or high > LARGEST_LABEL:
+        raise ImageProblem(name, f"holds values from {low} to {high}; a label map has 0 to {LARGEST_LABEL}")
+    return set(np.flatnonzero(np.bincount(whole.astype(np.intp).ravel(), minlength=1)).tolist())
+
+
+def aligned(mask: Mask, image: Image) -> NDArray[Any]:
+    """A mask's voxels on its image's grid.
+
+    Returns
+    -------
+    Whole numbers [column, row, slice], then frame where the image has more than one; for a mask of a single plane
+    every other plane is 0.
+    """
+    import numpy as np
+
+    from caseferry.imaging.pixels import load_voxels
+    from caseferry.imaging.reading import read_header
+
+    header = read_header([mask.file])
+    turn = placement(mask, header, image)
+    grid = image.geometry
+    assert grid is not None  # noqa: S101  placement has refused an image without a grid
+    if mask.frame is not None:
+        own = load_voxels([mask.file], header)
+        whole = np.zeros((*grid.shape[:2], grid.planes), own.dtype)
+        whole[:, :, mask.frame] = own[:, :, 0]
+        shaped = whole.reshape(*grid.shape[:2], grid.frames, grid.shape[2]).transpose(0, 1, 3, 2)
+        return shaped if grid.frames > 1 else shaped[:, :, :, 0]
+    if turn is None:
+        return load_voxels([mask.file], header, grid)
+    return turn.apply(load_voxels([mask.file], header))

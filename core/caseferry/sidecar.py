@@ -1,0 +1,278 @@
+"""The sidecar: what a platform cannot hold natively, kept beside it there, so that a case reads back as it was put.
+
+It is a JSON document: the whole description of the case, which parts of it stand on the platform in its own form
+and under which name there, and the bytes of small files that have no place of their own.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from caseferry.annotation import Annotation, Mask
+from caseferry.case import Attachment, Case, Image
+from caseferry.compare import same_meaning
+from caseferry.errors import InvalidCase
+from caseferry.files import FileProblem, FileRef
+from caseferry.plain import Json, fingerprint
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+KEY = "caseferry"
+"""The name under which the sidecar stands in metadata that it shares with others."""
+
+VERSION = 1
+
+LARGEST_INFLATED = 1 << 30
+"""Bytes of one file in a sidecar beyond which it is taken for a decompression bomb."""
+
+
+@dataclass(frozen=True)
+class Native:
+    """What of a case stands on the platform in the platform's own form: names in the case to names there."""
+
+    images: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
+    attachments: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Json]:
+        """Plain data."""
+        return {name: dict(getattr(self, name)) for name in ("images", "annotations", "values", "attachments")}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Native:
+        """Read what `to_json` wrote."""
+        return cls(
+            **{name: dict(document.get(name, {})) for name in ("images", "annotations", "values", "attachments")}
+        )
+
+
+def case_fingerprint(case: Case) -> str:
+    """A digest of what a case describes, by which the same case is recognised wherever its files lie now.
+
+    Files count by name and size. Two cases of one fingerprint may still differ in the bytes of a file.
+    """
+    document = case.with_files(lambda ref: FileRef("-", ref.name, ref.size)).to_json()
+    document["images"] = [
+        {"role": image.role, "files": [[r.name, r.size] for r in image.files]} for image in case.images
+    ]
+    return fingerprint(document)
+
+
+def build(case: Case, native: Native, limit: int) -> tuple[dict[str, Json], list[FileRef]]:
+    """The sidecar of a sealed case.
+
+    Parameters
+    ----------
+    native : what stands on the platform by itself
+    limit : bytes that the files in the sidecar may take
+
+    Returns
+    -------
+    The document, and the files that found no room in it, smallest files having gone first.
+    """
+    held = [a.file for a in case.annotations if isinstance(a, Mask) and a.id not in native.annotations]
+    held += [each.file for each in case.attachments if each.name not in native.attachments]
+    packed: dict[str, str] = {}
+    overflow: list[FileRef] = []
+    for ref in sorted(held, key=lambda each: each.length()):
+        digest = ref.measured().sha256 or ""
+        if digest in packed:
+            continue
+        text = base64.b64encode(zlib.compress(ref.read(), 6)).decode() if ref.length() <= 4 * limit else ""
+        if text and len(text) <= limit:
+            limit -= len(text)
+            packed[digest] = text
+        else:
+            overflow.append(ref)
+    document: dict[str, Json] = {
+        "version": VERSION,
+        "fingerprint": case_fingerprint(case),
+        "case": _described(case, native, set(packed)),
+        "native": native.to_json(),
+        "files": dict(packed),
+    }
+    return document, overflow
+
+
+def _described(case: Case, native: Native, packed: set[str]) -> dict[str, Json]:
+    """The case's description with locations that mean something on the platform alone."""
+    images = {ref.location: f"original:{image.role}/{n}" for image in case.images for n, ref in enumerate(image.files)}
+    own = {a.file.location for a in case.annotations if isinstance(a, Mask) and a.id in native.annotations}
+    own |= {each.file.location for each in case.attachments if each.name in native.attachments}
+
+    def place(ref: FileRef) -> FileRef:
+        if ref.location in images:
+            location = images[ref.location]
+        elif ref.location in own:
+            location = "native:"
+        else:
+            digest = ref.measured().sha256
+            location = f"packed:{digest}" if digest in packed else f"journal:{digest}"
+        return FileRef(location, ref.name, ref.size, ref.media_type, ref.sha256)
+
+    return case.with_files(place).to_json()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A sidecar that was read back.
+
+    Attributes
+    ----------
+    case : the case as it was put; its files can be opened where they lie in the sidecar
+    native : what of it stands on the platform by itself
+    fingerprint : of the case as it was put
+    """
+
+    case: Case
+    native: Native
+    fingerprint: str
+
+
+def parse(document: Any) -> Kept | None:
+    """Read a sidecar; None when the document is none, or is of a version that this caseferry does not know."""
+    if not isinstance(document, Mapping) or document.get("version") != VERSION or "case" not in document:
+        return None
+    packed: Mapping[str, str] = document.get("files", {})
+
+    def place(ref: FileRef) -> FileRef:
+        kind, _, rest = ref.location.partition(":")
+        if kind == "packed":
+            return replace(ref, opener=_Packed(packed.get(rest, ""), ref.name))
+        if kind == "journal":
+            return replace(ref, opener=_Elsewhere(ref.name))
+        return ref
+
+    try:
+        case = Case.from_json(document["case"]).with_files(place)
+    except InvalidCase:
+        return None
+    return Kept(case, Native.from_json(document.get("native", {})), str(document.get("fingerprint", "")))
+
+
+@dataclass(frozen=True)
+class _Packed:
+    text: str = field(repr=False)
+    name: str
+
+    def __call__(self) -> BinaryIO:
+        import io
+
+        inflater = zlib.decompressobj()
+        try:
+            content = inflater.decompress(base64.b64decode(self.text, validate=True), LARGEST_INFLATED)
+        except (ValueError, zlib.error) as error:
+            msg = f"the file {self.name!r} in the sidecar is damaged"
+            raise FileProblem(msg) from error
+        if not inflater.eof:
+            msg = (
+                f"the file {self.name!r} in the sidecar is cut short, or unpacks to more than {LARGEST_INFLATED} bytes"
+            )
+            raise FileProblem(msg)
+        return io.BytesIO(content)
+
+
+@dataclass(frozen=True)
+class _Elsewhere:
+    name: str
+
+    def __call__(self) -> BinaryIO:
+        msg = f"the file {self.name!r} found no room on the platform and lies in the journal's folder of its transfer"
+        raise FileProblem(msg)
+
+
+@dataclass(frozen=True)
+class Found:
+    """An annotation as it stands on a platform.
+
+    Attributes
+    ----------
+    annotation : in core's words, as far as the platform's own form says
+    key : the platform's name for it, as `Native` has it
+    """
+
+    annotation: Annotation
+    key: str | None = None
+
+
+def merge(
+    kept: Kept,
+    images: Mapping[str, Image],
+    found: Sequence[Found] = (),
+    values: Mapping[str, Json] | None = None,
+    attachments: Mapping[str, FileRef] | None = None,
+) -> Case:
+    """The case as it stands on the platform now.
+
+    What people changed there counts: an annotation that was deleted is gone, one that was moved lies where it was
+    moved to, a new one is there. What they left alone comes back as it was put.
+
+    Parameters
+    ----------
+    images : by role, with files that can be opened
+    found : the platform's own annotations
+    values : by name in the case, those that the platform holds itself
+    attachments : likewise
+    """
+    case = kept.case
+    present = [_image(image, images[image.role]) for image in case.images if image.role in images]
+    present += [image for role, image in images.items() if role not in {each.role for each in case.images}]
+    roles = {image.role for image in present}
+    theirs = {name: value for name, value in case.values.items() if name not in kept.native.values}
+    held = attachments or {}
+    return replace(
+        case,
+        images=present,
+        annotations=[a for a in _annotations(kept, found, images) if a.image is None or a.image in roles],
+        values={**theirs, **(values or {})},
+        attachments=[
+            *(each for each in case.attachments if each.name not in kept.native.attachments),
+            *(Attachment(name, ref) for name, ref in held.items()),
+        ],
+    )
+
+
+def _image(put: Image, there: Image) -> Image:
+    """An image as the platform has it, understood as it was put."""
+    same_kind = there.declared_kind is None or there.declared_kind == put.declared_kind
+    return Image(
+        put.role,
+        there.files,
+        kind=there.declared_kind if not same_kind else put.declared_kind,
+        geometry=put.declared_geometry,
+        modality=put.declared_modality,
+    )
+
+
+def _annotations(kept: Kept, found: Sequence[Found], images: Mapping[str, Image]) -> Iterable[Annotation]:
+    by_key = {each.key: each.annotation for each in found if each.key is not None}
+    known = set(kept.native.annotations.values())
+    for annotation in kept.case.annotations:
+        key = kept.native.annotations.get(annotation.id)
+        if key is None:
+            yield annotation
+        elif key in by_key:
+            image = images.get(annotation.image or "")
+            yield _reconciled(annotation, by_key[key], image)
+    for each in found:
+        if each.key is None or each.key not in known:
+            yield each.annotation
+
+
+def _reconciled(put: Annotation, there: Annotation, image: Image | None) -> Annotation:
+    """What was put where the platform still says the same; else what the platform says, with what it cannot say."""
+    if isinstance(put, Mask) and isinstance(there, Mask):
+        return replace(put, file=replace(there.file, name=put.file.name), labels=there.labels)
+    grid = image.geometry if image is not None else None
+    if same_meaning(put, there, grid):
+        return put
+    unsaid: dict[str, Any] = {
+        name: getattr(put, name) for name in ("author", "codes", "attributes") if not getattr(there, name)
+    }
+    return replace(there, id=put.id, **unsaid)

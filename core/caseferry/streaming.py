@@ -1,0 +1,249 @@
+"""Bytes on their way: pieces of files, multipart bodies of known length, downloads that survive a cut connection."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import secrets
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
+from urllib.parse import quote
+
+from caseferry.errors import TemporaryFailure, UnexpectedResponse
+from caseferry.files import CHUNK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from caseferry.plan import Part
+
+
+class Body(io.RawIOBase):
+    """Streams and bytes one after the other, with a length known beforehand, as the body of one request.
+
+    Parameters
+    ----------
+    pieces : bytes; or a function that opens a stream, and the number of bytes to take from it
+    """
+
+    def __init__(self, pieces: Sequence[bytes | tuple[Callable[[], BinaryIO], int]]) -> None:
+        self._pieces = list(pieces)
+        self._length = sum(len(piece) if isinstance(piece, bytes) else piece[1] for piece in pieces)
+        self._index = 0
+        self._stream: BinaryIO | None = None
+        self._left = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Any:
+        while chunk := self.read(CHUNK):
+            yield chunk
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Read on, as any stream does; a stream that ends early is an error.
+
+        Raises
+        ------
+        EOFError
+            A stream gave fewer bytes than were announced.
+        """
+        size = CHUNK if size is None or size < 0 else size
+        while True:
+            if self._stream is None and not self._next():
+                return b""
+            assert self._stream is not None  # noqa: S101  _next has opened it
+            chunk = self._stream.read(min(size, self._left))
+            self._left -= len(chunk)
+            if not chunk and self._left:
+                self.close()
+                msg = f"a file ended {self._left} bytes before its length"
+                raise EOFError(msg)
+            if not self._left:
+                self._stream.close()
+                self._stream = None
+            if chunk:
+                return chunk
+
+    def close(self) -> None:
+        """Close the stream that is open."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+        super().close()
+
+    def _next(self) -> bool:
+        if self._index == len(self._pieces):
+            return False
+        piece = self._pieces[self._index]
+        self._index += 1
+        if isinstance(piece, bytes):
+            self._stream, self._left = io.BytesIO(piece), len(piece)
+        else:
+            self._stream, self._left = piece[0](), piece[1]
+        return True
+
+
+def opener(part: Part) -> tuple[Callable[[], BinaryIO], int]:
+    """How to open the piece of a file that is sent, and its length."""
+    length = part.length if part.length is not None else part.ref.length() - part.offset
+
+    def open_piece() -> BinaryIO:
+        stream = part.ref.open()
+        if part.offset:
+            if stream.seekable():
+                stream.seek(part.offset)
+            else:
+                left = part.offset
+                while left and (chunk := stream.read(min(CHUNK, left))):
+                    left -= len(chunk)
+        return stream
+
+    return open_piece, length
+
+
+def whole(part: Part) -> Body:
+    """A file, or a piece of one, as a body."""
+    return Body([opener(part)])
+
+
+def multipart(form: Sequence[tuple[str, Any]], files: Sequence[Part]) -> tuple[Body, str]:
+    """A multipart form as a body, and its content type.
+
+    Text parts come first, in order; a value that is not text is sent as JSON. File names are percent-encoded, as
+    browsers and aiohttp do.
+    """
+    boundary = secrets.token_hex(16)
+    pieces: list[bytes | tuple[Callable[[], BinaryIO], int]] = []
+    for name, value in form:
+        kind = "text/plain; charset=utf-8" if isinstance(value, str) else "application/json"
+        text = value if isinstance(value, str) else json.dumps(value)
+        head = f'--{boundary}\r\nContent-Type: {kind}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'
+        pieces.append(head.encode() + text.encode() + b"\r\n")
+    for part in files:
+        name = quote(part.name or part.ref.name, safe="")
+        head = (
+            f"--{boundary}\r\nContent-Type: {part.media_type}\r\n"
+            f'Content-Disposition: form-data; name="{part.field}"; filename="{name}"\r\n\r\n'
+        )
+        pieces += [head.encode(), opener(part), b"\r\n"]
+    pieces.append(f"--{boundary}--\r\n".encode())
+    return Body(pieces), f"multipart/form-data; boundary={boundary}"
+
+
+class Answer(Protocol):
+    """What `Download` needs of an HTTP answer whose body is not read yet."""
+
+    status_code: int
+    headers: Any
+    raw: Any
+
+    def close(self) -> None:
+        """Give the connection back."""
+
+
+class Download(io.RawIOBase):
+    """A remote file as a stream. A connection that is cut is opened again where it stopped.
+
+    Parameters
+    ----------
+    fetch : asks for the file from an offset and gives the answer with an unread body: status 206 when the server
+        began there, 200 when it began at the start. Raises what the platform's errors are.
+    attempts : how often in a row it is opened again without a single byte having come
+    """
+
+    def __init__(self, fetch: Callable[[int], Answer], attempts: int = 5) -> None:
+        self._fetch = fetch
+        self._attempts = attempts
+        self._position = 0
+        self._answer: Answer | None = None
+        self._total: int | None = None
+        self._tag: str | None = None
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def tell(self) -> int:
+        """Bytes read so far."""
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer, as any raw stream does."""
+        chunk = self.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def read(self, size: int = -1) -> bytes:
+        """Read on, as any stream does; with no size, everything.
+
+        Raises
+        ------
+        TemporaryFailure
+            The connection was cut again and again.
+        UnexpectedResponse
+            The file changed between two attempts.
+        """
+        if size is None or size < 0:
+            return b"".join(iter(lambda: self.read(CHUNK), b""))
+        failures = 0
+        while True:
+            error: Exception | None = None
+            try:
+                answer = self._answer or self._open()
+                chunk = cast("bytes", answer.raw.read(size))
+            except (OSError, _protocol_error()) as caught:
+                chunk, error = b"", caught
+            if chunk:
+                self._position += len(chunk)
+                return chunk
+            if error is None and (self._total is None or self._position >= self._total):
+                return b""
+            self._drop()
+            failures += 1
+            if failures >= self._attempts:
+                where = f"at byte {self._position} of {self._total if self._total is not None else 'an unknown number'}"
+                raise TemporaryFailure("download", "read", f"the connection ended {where}") from error
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._drop()
+        super().close()
+
+    def _drop(self) -> None:
+        if self._answer is not None:
+            self._answer.close()
+            self._answer = None
+
+    def _open(self) -> Answer:
+        answer = self._fetch(self._position)
+        tag = answer.headers.get("ETag")
+        if self._tag is not None and tag is not None and tag != self._tag:
+            with closing(answer):
+                raise UnexpectedResponse("download", "read", "the file changed while it was read")
+        self._tag = tag
+        self._answer = answer
+        if answer.status_code == 206:
+            match = re.search(r"/(\d+)$", answer.headers.get("Content-Range", ""))
+            self._total = int(match[1]) if match else self._total
+            return answer
+        length = answer.headers.get("Content-Length")
+        self._total = int(length) if length is not None else None
+        left = self._position
+        while left:
+            skipped = answer.raw.read(min(CHUNK, left))
+            if not skipped:
+                break
+            left -= len(skipped)
+        return answer
+
+
+def _protocol_error() -> type[Exception]:
+    from urllib3.exceptions import HTTPError
+
+    return HTTPError

@@ -1,0 +1,275 @@
+"""The journal: one SQLite file that makes a transfer resumable and exactly-once, and knows who is who afterwards.
+
+Before anything is sent for a case its intent is written; after it was sent, and read back, that it is done. A case
+with an intent and no end was interrupted: its target is looked at before anything is sent again. The journal holds
+no credentials, no signed URLs and no values of patients.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Self
+
+from caseferry.errors import ConfigurationError
+from caseferry.files import CHUNK, PathLike
+from caseferry.plan import Loss
+from caseferry.transfer.outcome import Outcome, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+
+    from caseferry.files import FileRef
+
+VERSION = 1
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS cases (
+    case_id TEXT PRIMARY KEY,
+    source_item TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    outcome TEXT,
+    target_item TEXT NOT NULL DEFAULT '',
+    url TEXT NOT NULL DEFAULT '',
+    reason TEXT NOT NULL DEFAULT '',
+    losses TEXT NOT NULL DEFAULT '[]',
+    bytes INTEGER NOT NULL DEFAULT 0,
+    calls INTEGER NOT NULL DEFAULT 0,
+    seconds REAL NOT NULL DEFAULT 0,
+    updated REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS cases_by_state ON cases (state);
+"""
+
+INTENT, DONE, FAILED, REFUSED = "intent", "done", "failed", "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the journal knows of a case.
+
+    Attributes
+    ----------
+    state : ``intent``: something may have been sent; ``done``; ``failed``; ``refused``: nothing was sent
+    """
+
+    case_id: str
+    state: str
+    attempts: int
+    source_item: str
+    target_item: str
+
+
+class Journal:
+    """The journal of one transfer, from one source to one target.
+
+    Parameters
+    ----------
+    path : the SQLite file, made when it is not there; None keeps everything in memory, for a transfer that need not
+        be resumed
+
+    Raises
+    ------
+    ConfigurationError
+        The file is no journal, or another process is using it.
+    """
+
+    def __init__(self, path: PathLike | None = None, *, read_only: bool = False) -> None:
+        self.path = Path(path) if path is not None else None
+        self._lock = threading.Lock()
+        self._held: IO[str] | None = None
+        if self.path is not None and read_only and not self.path.is_file():
+            msg = f"there is no journal {str(self.path)!r}"
+            raise ConfigurationError(msg)
+        if self.path is not None and not read_only:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._held = _hold(self.path)
+        try:
+            place = str(self.path) if self.path is not None else ":memory:"
+            self._database = sqlite3.connect(place, check_same_thread=False, isolation_level=None)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=FULL")
+            self._database.executescript(SCHEMA)
+            self._check_version()
+        except sqlite3.DatabaseError as error:
+            self._release()
+            msg = f"{str(self.path)!r} cannot be used as a journal: {error}"
+            raise ConfigurationError(msg) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and let others use it."""
+        with self._lock:
+            self._database.close()
+        self._release()
+
+    def _release(self) -> None:
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+    def _check_version(self) -> None:
+        known = self.about("version")
+        if known is None:
+            self._database.execute("INSERT INTO about VALUES ('version', ?)", (str(VERSION),))
+        elif known != str(VERSION):
+            msg = f"{str(self.path)!r} is a journal of version {known}; this caseferry writes version {VERSION}"
+            raise ConfigurationError(msg)
+
+    def about(self, name: str) -> str | None:
+        """A fact about the transfer: ``source``, ``target``, ``version``."""
+        row = self._database.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else None
+
+    def belong(self, source: str, target: str) -> None:
+        """Bind the journal to a source and a target, the first time; afterwards make sure that they are the same.
+
+        Raises
+        ------
+        ConfigurationError
+            The journal is of another transfer.
+        """
+        for name, url in (("source", source), ("target", target)):
+            known = self.about(name)
+            if known is None:
+                self._database.execute("INSERT INTO about VALUES (?, ?)", (name, url))
+            elif known != url:
+                msg = f"{str(self.path)!r} is the journal of a transfer whose {name} is {known}, not {url}"
+                raise ConfigurationError(msg)
+
+    def entry(self, case_id: str) -> Entry | None:
+        """What is known of a case, or None."""
+        with self._lock:
+            row = self._database.execute(
+                "SELECT case_id, state, attempts, source_item, target_item FROM cases WHERE case_id = ?", (case_id,)
+            ).fetchone()
+        return Entry(*row) if row else None
+
+    def intend(self, case_id: str, source_item: str) -> None:
+        """Write, before anything is sent, that it will be."""
+        with self._lock:
+            self._database.execute(
+                "INSERT INTO cases (case_id, source_item, state, attempts, updated) VALUES (?, ?, ?, 1, ?) "
+                "ON CONFLICT (case_id) DO UPDATE SET state = excluded.state, attempts = attempts + 1, "
+                "source_item = excluded.source_item, updated = excluded.updated",
+                (case_id, source_item, INTENT, time.time()),
+            )
+
+    def record(self, result: Result, source_item: str) -> None:
+        """Write what became of a case."""
+        state = DONE if result.ok else REFUSED if result.outcome is Outcome.REFUSED else FAILED
+        losses = json.dumps([loss.to_json() for loss in result.losses])
+        with self._lock:
+            self._database.execute(
+                "INSERT INTO cases (case_id, source_item, state, attempts, outcome, target_item, url, reason, losses, "
+                "bytes, calls, seconds, updated) VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (case_id) DO UPDATE SET state = excluded.state, outcome = excluded.outcome, "
+                "target_item = excluded.target_item, url = excluded.url, reason = excluded.reason, "
+                "losses = excluded.losses, bytes = excluded.bytes, calls = excluded.calls, "
+                "seconds = excluded.seconds, updated = excluded.updated",
+                (
+                    result.case_id,
+                    source_item,
+                    state,
+                    str(result.outcome),
+                    result.item_id,
+                    result.url,
+                    result.reason,
+                    losses,
+                    result.bytes,
+                    result.calls,
+                    result.seconds,
+                    time.time(),
+                ),
+            )
+
+    def states(self) -> dict[str, int]:
+        """How many cases are in each state."""
+        with self._lock:
+            rows = self._database.execute("SELECT state, count(*) FROM cases GROUP BY state ORDER BY state").fetchall()
+        return dict(rows)
+
+    def results(self) -> Iterator[Result]:
+        """What became of every case, in the order of their names; those that were interrupted count as failed."""
+        columns = "case_id, state, outcome, target_item, url, reason, losses, bytes, calls, seconds"
+        last = ""
+        while True:
+            with self._lock:
+                rows = self._database.execute(
+                    f"SELECT {columns} FROM cases WHERE case_id > ? ORDER BY case_id LIMIT 500",  # noqa: S608  no input
+                    (last,),
+                ).fetchall()
+            if not rows:
+                return
+            for row in rows:
+                interrupted = row[1] == INTENT
+                yield Result(
+                    row[0],
+                    Outcome.FAILED if interrupted else Outcome(row[2]),
+                    row[3],
+                    row[4],
+                    "interrupted: run the transfer again" if interrupted else row[5],
+                    tuple(Loss(**loss) for loss in json.loads(row[6])),
+                    *row[7:],
+                )
+            last = rows[-1][0]
+
+    def keep(self, case_id: str, files: Sequence[FileRef]) -> None:
+        """Keep files for which the target has no place, in a folder beside the journal.
+
+        Raises
+        ------
+        ConfigurationError
+            The journal is in memory only.
+        """
+        if self.path is None:
+            msg = "the journal is in memory and keeps no files; name a journal file"
+            raise ConfigurationError(msg)
+        from caseferry.plain import fingerprint
+
+        folder = self.path.with_name(self.path.name + ".kept") / fingerprint(case_id)[:16]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "case.txt").write_text(case_id, encoding="utf-8")
+        for ref in files:
+            target = folder / f"{ref.measured().sha256}"
+            scratch = target.with_suffix(".part")
+            with ref.open() as stream, scratch.open("wb") as out:
+                while chunk := stream.read(CHUNK):
+                    out.write(chunk)
+            scratch.replace(target)
+
+
+def _hold(path: Path) -> IO[str]:
+    """Keep other processes from using the journal while this one does."""
+    held = path.with_name(path.name + ".lock").open("a+", encoding="utf-8")
+    try:
+        if os.name == "nt":  # pragma: no cover
+            import msvcrt
+
+            msvcrt.locking(held.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        else:
+            import fcntl
+
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            held.close()
+        msg = f"another process is using the journal {str(path)!r}"
+        raise ConfigurationError(msg) from error
+    return held

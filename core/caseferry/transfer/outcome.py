@@ -1,0 +1,156 @@
+"""What became of each case: one named outcome, the same in logs, reports and tests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from caseferry.text import duration, size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from caseferry.plain import Json
+    from caseferry.plan import Loss
+    from caseferry.transfer.journal import Journal
+
+
+class Outcome(StrEnum):
+    """What became of a case."""
+
+    SENT = "sent"
+    """It is at the target now and was not before."""
+    COMPLETED = "completed"
+    """A part of it was at the target from an earlier attempt; now all of it is."""
+    UNCHANGED = "unchanged"
+    """It was at the target already."""
+    PLANNED = "planned"
+    """It would be sent; nothing was."""
+    EQUAL = "equal"
+    """Source and target were compared and mean the same."""
+    REFUSED = "refused"
+    """It cannot be sent as it is; nothing of it was."""
+    FAILED = "failed"
+    """Something went wrong; another run goes on where this one stopped."""
+
+
+GOOD = frozenset(
+    {Outcome.SENT, Outcome.COMPLETED, Outcome.UNCHANGED, Outcome.PLANNED, Outcome.EQUAL},
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one case.
+
+    Attributes
+    ----------
+    item_id, url : at the target
+    reason : why it was refused or failed
+    bytes, calls, seconds : what sending it took
+    """
+
+    case_id: str
+    outcome: Outcome
+    item_id: str = ""
+    url: str = ""
+    reason: str = ""
+    losses: tuple[Loss, ...] = ()
+    bytes: int = 0
+    calls: int = 0
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the case is where it should be."""
+        return self.outcome in GOOD
+
+    def to_json(self) -> dict[str, Json]:
+        """Plain data."""
+        return {
+            "case": self.case_id,
+            "outcome": str(self.outcome),
+            "item": self.item_id,
+            "url": self.url,
+            "reason": self.reason,
+            "losses": [loss.to_json() for loss in self.losses],
+            "bytes": self.bytes,
+            "calls": self.calls,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass
+class Report:
+    """What became of all cases of a run.
+
+    Attributes
+    ----------
+    source, target : their URLs
+    counts : by outcome
+    losses : by what became of the part: converted, sidecar, journal
+    bytes, calls, seconds : in all
+    stopped : why the run ended before its end, if it did
+    """
+
+    source: str
+    target: str
+    journal: Journal | None = field(default=None, repr=False)
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    losses: Counter[str] = field(default_factory=Counter)
+    bytes: int = 0
+    calls: int = 0
+    seconds: float = 0.0
+    stopped: str = ""
+    problems: list[Result] = field(default_factory=list)
+
+    def add(self, result: Result) -> None:
+        """Count a result; those that are not well are kept whole."""
+        self.counts[result.outcome] += 1
+        self.losses.update(loss.kept for loss in result.losses)
+        self.bytes += result.bytes
+        self.calls += result.calls
+        if not result.ok:
+            self.problems.append(result)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every case is where it should be."""
+        return not self.problems and not self.stopped
+
+    @property
+    def total(self) -> int:
+        """How many cases were looked at."""
+        return sum(self.counts.values())
+
+    def results(self) -> Iterator[Result]:
+        """Every case's result, from the journal."""
+        return self.journal.results() if self.journal is not None else iter(self.problems)
+
+    def to_json(self) -> dict[str, Json]:
+        """Plain data."""
+        return {
+            "source": self.source,
+            "target": self.target,
+            "ok": self.ok,
+            "cases": {str(outcome): count for outcome, count in sorted(self.counts.items())},
+            "losses": dict(sorted(self.losses.items())),
+            "bytes": self.bytes,
+            "calls": self.calls,
+            "seconds": round(self.seconds, 3),
+            "stopped": self.stopped,
+            "problems": [result.to_json() for result in self.problems],
+        }
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.counts.items())) or "no cases"
+        lines = [f"{self.source} -> {self.target}"]
+        lines.append(f"{counts}; {self.calls} calls, {size(self.bytes)} in {duration(self.seconds)}")
+        if self.losses:
+            lines.append("not native: " + ", ".join(f"{count} {kept}" for kept, count in sorted(self.losses.items())))
+        if self.stopped:
+            lines.append(f"stopped: {self.stopped}")
+        lines += [f"{result.outcome} {result.case_id}: {result.reason}" for result in self.problems]
+        return "\n".join(lines)

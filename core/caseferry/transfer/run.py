@@ -1,0 +1,254 @@
+"""Moving many cases: walk the source, bring each case to the target once, read it back, write it down.
+
+A case that fails never stops the others. What was interrupted is found and completed by running the same transfer
+again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from caseferry.connector import Dataset, Phi, Spare, check_phi
+from caseferry.errors import CaseferryError, ConfigurationError, InvalidCase, NotFound, UnsupportedOperation
+from caseferry.http import Cancelled
+from caseferry.transfer.journal import DONE, Journal
+from caseferry.transfer.outcome import Outcome, Report, Result
+from caseferry.transfer.progress import Progress, Silent
+from caseferry.transfer.verify import check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from caseferry.case import Case
+    from caseferry.connector import Brought, Item
+    from caseferry.files import PathLike
+
+log = logging.getLogger("caseferry")
+
+QUEUED_FOR_EACH = 2
+"""Cases that wait for each worker, so that the source is not walked further ahead than need be."""
+
+
+def transfer(
+    source: Dataset | str,
+    target: Dataset | str,
+    *,
+    journal: Journal | PathLike | None = None,
+    workers: int = 8,
+    verify: bool = True,
+    phi: Phi | None = None,
+    strict: bool = False,
+    dry_run: bool = False,
+    select: Callable[[Item], bool] | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Bring every case of a source to a target, each exactly once and complete.
+
+    Parameters
+    ----------
+    source, target : datasets or their URLs
+    journal : a SQLite file that makes the transfer resumable; run the same transfer with it again after any
+        interruption. Without one, the target itself is looked at for what is there already
+    workers : cases under way at the same time
+    verify : whether each case is read back and compared before it counts as done
+    phi : what is done with a case that identifies a patient; ``refuse`` unless the target was opened otherwise
+    strict : refuse cases of which something finds no place of its own at the target
+    dry_run : plan every case and send nothing
+    select : which items of the source; all when None
+    progress : is told how it goes
+
+    Returns
+    -------
+    What became of each case. `Report.ok` says whether all is well.
+
+    Raises
+    ------
+    ConfigurationError
+        A setting cannot be used; nothing was sent.
+    AuthenticationFailed
+        The credentials are not accepted.
+    KeyboardInterrupt
+        The user stopped it. What is under way is in the journal, and the same call goes on from there.
+    """
+    from caseferry.registry import connect
+
+    if workers < 1:
+        msg = f"workers is {workers}, expected at least 1"
+        raise ConfigurationError(msg)
+    if phi is not None:
+        check_phi(phi)
+    with ExitStack() as opened:
+        here = source if isinstance(source, Dataset) else connect(source)
+        there = target if isinstance(target, Dataset) else connect(target)
+        for dataset, given in ((here, source), (there, target)):
+            if not isinstance(given, Dataset):
+                opened.callback(dataset.close)
+        book = journal if isinstance(journal, Journal) else opened.enter_context(Journal(journal))
+        book.belong(here.url, there.url)
+        run = Run(here, there, book, verify=verify, phi=phi, strict=strict, dry_run=dry_run)
+        return run.go(workers, select, progress or Silent())
+
+
+class Run:
+    """One run of a transfer; see `transfer`."""
+
+    def __init__(
+        self,
+        source: Dataset,
+        target: Dataset,
+        journal: Journal,
+        *,
+        verify: bool,
+        phi: Phi | None,
+        strict: bool,
+        dry_run: bool,
+    ) -> None:
+        self.source = source
+        self.target = target
+        self.journal = journal
+        self.report = Report(source.url, target.url, journal)
+        self._verify = verify
+        self._phi = phi
+        self._strict = strict
+        self._dry_run = dry_run
+        self._spare = Spare(journal.keep) if journal.path is not None and not strict else None
+        self._standing: set[str] | None = None
+        self._stop: BaseException | None = None
+        self._lock = threading.Lock()
+
+    def go(self, workers: int, select: Callable[[Item], bool] | None, progress: Progress) -> Report:
+        """Do it; see `transfer`."""
+        started = time.monotonic()
+        if not self._dry_run and "put" not in self.target.capabilities.verbs:
+            raise UnsupportedOperation(self.target.platform, "put")
+        self._standing = self._standing_cases()
+        progress.begin(self.report, None)
+        room = threading.Semaphore(workers * (1 + QUEUED_FOR_EACH))
+
+        def finished(done: Future[Result | None]) -> None:
+            room.release()
+            result = done.result() if not done.cancelled() and done.exception() is None else None
+            if result is not None:
+                with self._lock:
+                    self.report.add(result)
+                    progress.advance(result)
+
+        try:
+            with ThreadPoolExecutor(workers, thread_name_prefix="caseferry-case") as pool:
+                try:
+                    for item in self._selected(select):
+                        room.acquire()
+                        if self._stop is not None:
+                            break
+                        pool.submit(self._safely, item).add_done_callback(finished)
+                except BaseException:
+                    self.target.cancel()
+                    self.source.cancel()
+                    pool.shutdown(wait=True, cancel_futures=True)
+                    raise
+        finally:
+            progress.end()
+            self.report.seconds = time.monotonic() - started
+        if self._stop is not None:
+            raise self._stop
+        return self.report
+
+    def _standing_cases(self) -> set[str] | None:
+        """The names of all cases that stand at the target in any state; None when it cannot say."""
+        try:
+            return {item.case_id for item in self.target.items()}
+        except NotFound:
+            return set()
+
+    def _selected(self, select: Callable[[Item], bool] | None) -> Iterator[Item]:
+        for item in self.source.items():
+            if select is None or select(item):
+                yield item
+
+    def _safely(self, item: Item) -> Result | None:
+        """One case; whatever goes wrong with it is a result, unless it means that no case can go on."""
+        started = time.monotonic()
+        if self._stop is not None:
+            return None
+        try:
+            result = self._case(item, started)
+        except Cancelled:
+            return None
+        except CaseferryError as error:
+            if error.action == "stop":
+                self._stop_all(error)
+                return None
+            refused = isinstance(error, InvalidCase | UnsupportedOperation)
+            outcome = Outcome.REFUSED if refused else Outcome.FAILED
+            result = Result(item.case_id, outcome, reason=str(error), seconds=time.monotonic() - started)
+        except Exception as error:
+            log.exception("case %r failed in a way that caseferry does not know", item.case_id)
+            reason = f"unexpected {type(error).__name__}: {error}"
+            result = Result(item.case_id, Outcome.FAILED, reason=reason, seconds=time.monotonic() - started)
+        if not self._dry_run:
+            self.journal.record(result, item.id)
+        return result
+
+    def _stop_all(self, error: BaseException) -> None:
+        with self._lock:
+            self._stop = self._stop or error
+        self.target.cancel()
+        self.source.cancel()
+
+    def _case(self, item: Item, started: float) -> Result:
+        known = self.journal.entry(item.case_id)
+        standing = self._standing is None or item.case_id in self._standing
+        if known is not None and known.state == DONE and standing:
+            return Result(item.case_id, Outcome.UNCHANGED, known.target_item)
+        case = item.case()
+        if self._dry_run:
+            return self._planned(case)
+        if self._strict:
+            self._refuse_losses(case)
+        self.journal.intend(item.case_id, item.id)
+        brought = self.target.bring(case, phi=self._phi, spare=self._spare, known_absent=known is None and not standing)
+        self._check(brought)
+        plan = brought.plan
+        outcome = Outcome.SENT
+        if plan.adopts is not None:
+            outcome = Outcome.COMPLETED if plan.calls else Outcome.UNCHANGED
+        return Result(
+            item.case_id,
+            outcome,
+            brought.item.id,
+            brought.item.url,
+            losses=plan.losses,
+            bytes=plan.bytes,
+            calls=len(plan.calls),
+            seconds=time.monotonic() - started,
+        )
+
+    def _planned(self, case: Case) -> Result:
+        plan = self.target.plan(case, phi=self._phi, spare=Spare(_keep_nothing) if self._spare else None)
+        outcome = Outcome.UNCHANGED if plan.adopts and not plan.calls else Outcome.PLANNED
+        return Result(case.id, outcome, losses=plan.losses, bytes=plan.bytes, calls=len(plan.calls))
+
+    def _refuse_losses(self, case: Case) -> None:
+        from caseferry.errors import Inexpressible, Problem
+
+        plan = self.target.plan(case, phi=self._phi)
+        lost = [loss for loss in plan.losses if loss.kept != "converted"]
+        if lost:
+            raise Inexpressible(case.id, [Problem(loss.part, loss.reason, "leave strict out") for loss in lost])
+
+    def _check(self, brought: Brought) -> None:
+        if not self._verify:
+            return
+        item = brought.item
+        if "wait" in self.target.capabilities.verbs:
+            item = self.target.wait(item)
+        check(brought.sealed, item)
+
+
+def _keep_nothing(case_id: str, files: Any) -> None:
+    """A dry run keeps no files."""
