@@ -151,7 +151,7 @@ class Sandbox:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._saver
         for runner in self._runners:
-            await runner.cleanup()
+            await _close(runner)
         for standin in self.standins.values():
             await standin.host.cancel()
         self._save()
@@ -253,6 +253,17 @@ class Sandbox:
         while True:
             await asyncio.sleep(SAVE_EVERY)
             self._save()
+
+
+async def _close(runner: web.AppRunner) -> None:
+    """Stop serving at once. A client that keeps a TLS connection open is not waited for to agree."""
+    connections = runner.server.connections if runner.server is not None else []
+    transports = [connection.transport for connection in connections]
+    await runner.cleanup()
+    for transport in transports:
+        if transport is not None:
+            transport.abort()
+    await asyncio.sleep(0)
 
 
 def _entry(platform: str, origin: str, request: web.Request) -> Entry:
