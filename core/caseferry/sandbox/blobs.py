@@ -13,6 +13,9 @@ from typing import BinaryIO
 IN_MEMORY = 256 * 1024
 """Bytes up to which a blob stays in memory when the sandbox has no folder of its own."""
 
+HELD = 64 * 1024 * 1024
+"""Bytes up to which blobs stay in memory together; later ones go to the folder whatever their size."""
+
 
 @dataclass(frozen=True, slots=True)
 class Blob:
@@ -57,7 +60,7 @@ class Writer:
         self._sha256.update(chunk)
         self._md5.update(chunk)
         self.size += len(chunk)
-        if self._file is None and (self._blobs.persistent or self.size > IN_MEMORY):
+        if self._file is None and (self._blobs.persistent or self.size > IN_MEMORY or self._blobs.held > HELD):
             handle, name = tempfile.mkstemp(dir=self._blobs.folder)
             self._file, self._path = os.fdopen(handle, "wb"), Path(name)
             self._file.write(self._buffer.getvalue())
@@ -87,6 +90,10 @@ class Blobs:
     Parameters
     ----------
     folder : where bytes lie; with none given, a temporary folder that goes with the sandbox
+
+    Attributes
+    ----------
+    held : how many bytes are in memory
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -95,6 +102,7 @@ class Blobs:
         self.folder = folder or Path(self._temporary.name if self._temporary else ".")
         self.folder.mkdir(parents=True, exist_ok=True)
         self._blobs: dict[str, Blob] = {}
+        self.held = 0
 
     def writer(self) -> Writer:
         """A writer for a new blob."""
@@ -108,6 +116,8 @@ class Blobs:
 
     def keep(self, blob: Blob) -> Blob:
         """Remember a blob; equal bytes are kept once."""
+        if blob.key not in self._blobs and blob.content is not None:
+            self.held += blob.size
         return self._blobs.setdefault(blob.key, blob)
 
     def get(self, key: str) -> Blob:
