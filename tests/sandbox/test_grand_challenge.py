@@ -552,6 +552,27 @@ class TestItems:
         site.set(second, value("case-metadata", {"a": 1, "b": [1, None]}))
         assert one["case-metadata"]["pk"] != site.values(second)["case-metadata"]["pk"]
 
+    @pytest.mark.parametrize("raw", [b"1e400", b'"\\u0000"', b'{"a\\u0000": 1}'])
+    def test_values_that_break_the_database(self, site: Site, raw: bytes) -> None:
+        item = site.item("before")
+        first, second = (
+            b'{"interface": "lung-volume", "value": 1}',
+            b'{"interface": "case-metadata", "value": ' + raw + b"}",
+        )
+        body = b'{"title": "after", "values": [' + first + b"," + second + b"]}"
+        answer = site.call("PATCH", f"archives/items/{item}/", headers={"Content-Type": "application/json"}, data=body)
+        assert answer.status_code == 500
+        assert site.get(f"archives/items/{item}/").json()["title"] == "before"
+        assert site.values(item) == {}
+
+    def test_archives_that_take_some_sockets_only(self, site: Site) -> None:
+        site.standin.add_archive("phase", "Phase", sockets=("lung-volume",))
+        item = site.item("x", "phase")
+        answer = site.change(item, value("lung-volume", 1), value("slice-count", 1))
+        assert (answer.status_code, answer.json()) == (400, ["Socket 'slice-count' is not allowed for this archive."])
+        assert site.values(item) == {}
+        site.set(item, value("lung-volume", 1))
+
     def test_json_comes_back_as_the_database_keeps_it(self, site: Site) -> None:
         item = site.item()
         site.set(item, value("case-metadata", {"long": {"zz": None, "b": 1}, "é": "\u00fc", "b": 12345678901234567890}))

@@ -131,6 +131,8 @@ def _text(value: object, limit: int, *, blank: bool) -> str:
     text = str(value).strip()
     if not text and not blank:
         raise FieldError(NOT_BLANK)
+    if "\x00" in text:
+        raise FieldError("Null characters are not allowed.")
     if len(text) > limit:
         raise FieldError(f"Ensure this field has no more than {limit} characters.")
     return text

@@ -73,8 +73,8 @@ async def _change(call: Call, *, replace: bool) -> web.Response:
     place = row["archive"] if archive is MISSING else archive["pk"]
     title = row["title"] if title is MISSING else title
     _check_title(world, place, title, row["pk"])
-    world.entitle(row, place, title)
     apply(call, row, changes, replace=replace)
+    world.entitle(row, place, title)
     return answer(shapes.posted_item(world, row))
 
 

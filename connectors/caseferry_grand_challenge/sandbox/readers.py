@@ -111,11 +111,11 @@ async def _change(call: Call, *, replace: bool) -> web.Response:
     form.done()
     if row["answered"]:
         raise RefusedError(400, [ANSWERED])
+    apply(call, row, changes, replace=replace)
     if title is not MISSING:
         row["title"] = title
     if order is not MISSING:
         row["order"] = order or _next_order(call, world.table("studies")[row["study"]])
-    apply(call, row, changes, replace=replace)
     return answer(shapes.posted_display_set(world, row))
 
 

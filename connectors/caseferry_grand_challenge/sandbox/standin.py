@@ -60,7 +60,13 @@ class GrandChallengeStandIn(World):
         resume(self)
 
     def add_archive(
-        self, slug: str, title: str, *, public: bool = False, roles: Mapping[str, str] | None = None
+        self,
+        slug: str,
+        title: str,
+        *,
+        public: bool = False,
+        roles: Mapping[str, str] | None = None,
+        sockets: Iterable[str] | None = None,
     ) -> str:
         """Add an archive. Returns its identifier.
 
@@ -69,8 +75,10 @@ class GrandChallengeStandIn(World):
         public : whether everybody may view it, without an account too
         roles : by account number: ``user``, ``uploader`` or ``editor``; None makes the main account its
             uploader and the viewer its user
+        sockets : the only sockets that it takes, as an archive of a challenge's phase does; None takes all
         """
-        row = {"slug": slug, "title": title, "public": public}
+        row: Record = {"slug": slug, "title": title, "public": public}
+        row["sockets"] = None if sockets is None else list(sockets)
         return self._add_place("archives", row, roles, ("uploader", "user"))
 
     def add_reader_study(

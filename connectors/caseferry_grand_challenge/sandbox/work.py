@@ -1,7 +1,8 @@
 """What the server does after it has answered: imports, copies of files, image sets, tiles.
 
 Every piece of work is plain JSON in the state's queue until it is done, so a sandbox that is stopped half way
-goes on when it is started again.
+goes on when it is started again. Each piece waits for the processing delay; an image takes two, one until it is
+imported and one until it is attached.
 
 A ``fail-later`` fault on the request that starts a piece of work makes that one piece fail:
 
@@ -97,7 +98,10 @@ def _enqueue(world: World, work: str, job: Record) -> None:
 def _schedule(world: World, pk: str) -> None:
     async def run() -> None:
         job = world.table("queue")[pk]
-        await WORK[job["work"]](world, job)
+        try:
+            await WORK[job["work"]](world, job)
+        except Exception:
+            log.exception("a sandbox broke in its work %r", job["work"])
         del world.table("queue")[pk]
 
     world.host.later(run)
@@ -143,7 +147,7 @@ async def _attach(world: World, job: Record) -> None:
     elif "case" in job and len(images) != 1:
         _fail(world, job, "Image imports should result in a single image")
     elif problem := next((text for one in images if (text := socket_complaint(world, socket, one))), None):
-        _fail(world, job, problem.removesuffix("."))
+        _fail(world, job, problem)
     else:
         for image in images:
             case = world.case(job["case"]) if "case" in job else _new_item(world, job["archive"])
@@ -179,7 +183,7 @@ async def _dicom(world: World, job: Record) -> None:
     instances = await asyncio.to_thread(read_image_set, world.host.blobs, _all(sources))
     if instances is None:
         return
-    image = _new_image(world, job["name"], None, NOTHING_SHOWN)
+    image = _new_image(world, job["name"], None, dict(NOTHING_SHOWN))
     number = world.uuid().replace("-", "")
     keys = {uid: f"grand-challenge-dicom/{number}/{uid}" for uid in instances}
     for uid, blob in instances.items():

@@ -178,7 +178,7 @@ class World(StandIn):
         Raises
         ------
         RefusedError
-            A number in the value is too large for the database: 500.
+            The database takes no such value, as one with an endless number or a null character: 500.
         """
         content = image if image is not None else _digest(value)
         key = f"{slug}\n{content}"
@@ -268,9 +268,12 @@ def _digest(value: Any) -> str:
 
 def _comparable(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _comparable(part) for key, part in value.items()}
+        return {_comparable(key): _comparable(part) for key, part in value.items()}
     if isinstance(value, list):
         return [_comparable(part) for part in value]
+    if isinstance(value, str) and "\x00" in value:
+        msg = "the database keeps no text with a null character"
+        raise ValueError(msg)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
