@@ -49,21 +49,16 @@ class Gate:
     ----------
     book : where the limits are
     key : the one API key that is good
-    opened : called when the first request comes
     """
 
-    def __init__(self, book: Book, key: str, opened: Callable[[], None]) -> None:
+    def __init__(self, book: Book, key: str) -> None:
         self._book = book
         self._key = key
-        self._opened: Callable[[], None] | None = opened
 
     def route(self, method: str, path: str, handler: Handler, *, keyless: bool = False) -> web.RouteDef:
         """A route whose handler sees only requests that are in order. `keyless` handlers look at keys themselves."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            if self._opened is not None:
-                opened, self._opened = self._opened, None
-                opened()
             try:
                 if not (keyless or self.admits(request)):
                     raise Unauthorized

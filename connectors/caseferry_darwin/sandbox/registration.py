@@ -7,7 +7,6 @@ and the reason stands on each slot.
 from __future__ import annotations
 
 import base64
-import binascii
 import time
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -128,7 +127,7 @@ class Registration:
             raise Invalid(f"{place}.file_url", "not implemented by the sandbox: it fetches nothing")
         try:
             content = base64.b64decode(text(item.get("file_content"), f"{place}.file_content"), validate=True)
-        except binascii.Error:
+        except ValueError:
             raise Invalid(f"{place}.file_content", "is not base64") from None
         blob = self._book.host.blobs.add(content)
         file |= {"blob": blob.key, "size_bytes": blob.size}

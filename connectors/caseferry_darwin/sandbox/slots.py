@@ -130,7 +130,7 @@ def _file(book: Book, slot: Json, way: Way, storage: Json | None, place: str) ->
         "processing_error": None,
     }
     if way.external:
-        if kind == "dicom" and slot.get("fps") is not None:
+        if kind == "dicom" and slot.get("type") != "video" and slot.get("fps") is not None:
             raise Invalid(f"{place}.fps", "is not allowed for dicom")
         file["storage_key"] = _key(slot.get("storage_key"), f"{place}.storage_key", way)
     if way is Way.READONLY:

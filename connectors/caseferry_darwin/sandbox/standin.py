@@ -85,10 +85,10 @@ class DarwinStandIn(StandIn):
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """All calls that the stand-in knows."""
-        gate = Gate(self._book, API_KEY, self._resume)
+        gate = Gate(self._book, API_KEY)
         return [route for concern in self._concerns for route in concern.routes(gate)]
 
-    def variables(self, ca_file: str) -> Mapping[str, str]:  # noqa: ARG002  darwin-py takes plain HTTP
+    def variables(self, ca_file: str) -> Mapping[str, str]:
         """What darwin-py needs, as a library and on the command line, without a configuration file."""
         return {"DARWIN_BASE_URL": self.host.origin, "DARWIN_API_KEY": API_KEY, "DARWIN_TEAM": TEAM}
 
@@ -151,6 +151,7 @@ class DarwinStandIn(StandIn):
         """The annotations of an item, as they were imported."""
         return list(self._book.annotations(item_id).values())
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
+        """Go on with processing and exports that were under way."""
         self._processing.resume()
         self._exports.resume()

@@ -112,9 +112,11 @@ def _parse(stream: BinaryIO) -> Dataset:
         rows, columns = int(dataset.Rows), int(dataset.Columns)
     except Exception as error:  # what pydicom raises on broken input is not one kind of error
         raise UnreadableFile(f"not a readable DICOM image: {error}") from error
+    syntax = getattr(dataset.file_meta, "TransferSyntaxUID", None) if hasattr(dataset, "file_meta") else None
+    if syntax is not None and syntax.is_deflated:
+        return dataset
     start = stream.tell()
     remaining = stream.seek(0, 2) - start
-    syntax = getattr(dataset.file_meta, "TransferSyntaxUID", None) if hasattr(dataset, "file_meta") else None
     packed = syntax is not None and syntax.is_compressed
     bits = rows * columns * int(dataset.get("SamplesPerPixel", 1)) * int(dataset.get("BitsAllocated", 8))
     if remaining <= 0 or (not packed and remaining < bits // 8 * int(dataset.get("NumberOfFrames") or 1)):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import nibabel as nib
 import numpy as np
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 from caseferry_darwin.sandbox.reading.picture import UnreadableFile
 from caseferry_darwin.sandbox.reading.volume import Volume
@@ -45,16 +46,16 @@ def read_nifti(stream: BinaryIO) -> Volume:
         )
         header = parse(plain)
         shape = header.get_data_shape()
+        if len(shape) < 2 or min(shape) < 1:
+            raise UnreadableFile("the NIfTI file holds no volume")
         needed = int(header["vox_offset"]) + int(np.prod(shape, dtype=np.int64)) * header.get_data_dtype().itemsize
         plain.seek(0)
         whole = _holds(plain, needed)
         affine = np.asarray(header.get_best_affine(), dtype=np.float64)
-    except (OSError, EOFError, ValueError, zlib.error, HeaderDataError) as error:
+    except (OSError, EOFError, ValueError, zlib.error, HeaderDataError, WrapStructError) as error:
         raise UnreadableFile(f"not a readable NIfTI file: {error}") from error
     if not whole:
         raise UnreadableFile("the voxels of the NIfTI file end early")
-    if len(shape) < 2 or 0 in shape:
-        raise UnreadableFile("the NIfTI file holds no volume")
     sizes = (*shape, 1)[:3]
     # The platform gives every volume a series identifier, NIfTI files too.
     series = f"1.2.826.0.1.3680043.8.498.{uuid.uuid4().int}"

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"stbl"}
 """Boxes that hold boxes, of those on the way to a track's table of samples."""
 
+FIRST = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"}
+"""Boxes that a file of boxes begins with."""
+
 LARGEST_HEADER = 64 << 20
 
 
@@ -37,6 +40,9 @@ def read_video(stream: BinaryIO) -> Picture:
 def _find_movie(stream: BinaryIO) -> bytes:
     """The box that describes the tracks. Empty when the file has none."""
     end = stream.seek(0, 2)
+    stream.seek(4)
+    if stream.read(4) not in FIRST:
+        return b""
     place = 0
     while place + 8 <= end:
         stream.seek(place)
