@@ -57,8 +57,8 @@ def read_nifti(stream: BinaryIO) -> Volume:
     if not whole:
         raise UnreadableFile("the voxels of the NIfTI file end early")
     sizes = (*shape, 1)[:3]
-    # The platform gives every volume a series identifier, NIfTI files too.
-    series = f"1.2.826.0.1.3680043.8.498.{uuid.uuid4().int}"
+    # The platform gives every volume a series identifier, NIfTI files too; a UID has at most 64 characters.
+    series = f"1.2.826.0.1.3680043.8.498.{uuid.uuid4().int % 10**38}"
     return Volume.turned((int(sizes[0]), int(sizes[1]), int(sizes[2])), affine, series)
 
 
