@@ -40,7 +40,7 @@ def render(blob: Blob, storage: str, index: int) -> bytes:
             picture = draw[storage](stream, index)
     except (IndexError, EOFError) as error:
         raise missing("Frame") from error
-    except (*UNREADABLE, RuntimeError, AttributeError, ImportError) as error:
+    except (*UNREADABLE, RuntimeError, AttributeError, ImportError, Image.DecompressionBombError) as error:
         raise Refused(422, f"The frame could not be rendered: {error}") from error
     png = io.BytesIO()
     picture.save(png, format="PNG")

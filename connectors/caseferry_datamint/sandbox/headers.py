@@ -217,7 +217,7 @@ def _picture(stream: BinaryIO) -> Facts:
             width, height = picture.size
             mimetype = Image.MIME.get(picture.format or "", UNKNOWN)
             frames = getattr(picture, "n_frames", 1)
-    except UNREADABLE:
+    except (*UNREADABLE, Image.DecompressionBombError):
         return Facts()
     metadata = {"width": width, "height": height} | ({"frame_count": frames} if frames > 1 else {})
     return Facts("ImageResource", mimetype, metadata)
