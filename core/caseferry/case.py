@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from caseferry.geometry import Geometry
-    from caseferry.imaging.header import Header
+    from caseferry.imaging.header import Header, Layout
 
 VERSION = 1
 """The version of the JSON form; raised when an older reader could misunderstand a newer document."""
@@ -60,6 +60,8 @@ class Image:
     role : what it is in the case: ``ct``, ``overlay``; each role once
     files : its files. For a DICOM series all slices, in any order: they are ordered by position when read
     kind : its kind, when known; else told from the files
+    layout : for each plane in order (slices fastest, then frames) the index of its file, and of its frame in that
+        file, when known; else read from the files. Empty where planes lie in one file in their own order
     geometry : its grid, when known; else read from the files. For an image that a platform has converted it says
         how the planes are to be understood
     modality : the DICOM modality, when known; else read from the files
@@ -75,6 +77,7 @@ class Image:
     declared_kind: Kind | None = None
     declared_geometry: Geometry | None = None
     declared_modality: str | None = None
+    declared_layout: Layout | None = None
 
     def __init__(
         self,
@@ -84,6 +87,7 @@ class Image:
         kind: Kind | str | None = None,
         geometry: Geometry | None = None,
         modality: str | None = None,
+        layout: Iterable[Sequence[int]] | None = None,
     ) -> None:
         problems = [Problem("role", text) for text in check_id(role, "name for the image")]
         refs: list[FileRef] = []
@@ -102,6 +106,8 @@ class Image:
         object.__setattr__(self, "declared_kind", Kind(kind) if kind is not None else None)
         object.__setattr__(self, "declared_geometry", geometry)
         object.__setattr__(self, "declared_modality", modality)
+        pairs = tuple((int(file), int(frame)) for file, frame in layout) if layout is not None else None
+        object.__setattr__(self, "declared_layout", pairs)
 
     @cached_property
     def header(self) -> Header:
@@ -134,6 +140,11 @@ class Image:
         return self.declared_modality or self.header.modality
 
     @property
+    def layout(self) -> Layout:
+        """For each plane in order the index of its file, and of its frame in that file; empty where that is plain."""
+        return self.declared_layout if self.declared_layout is not None else self.header.layout
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the voxel values."""
         import numpy as np
@@ -164,6 +175,8 @@ class Image:
             document["geometry"] = self.declared_geometry.to_json()
         if self.declared_modality is not None:
             document["modality"] = self.declared_modality
+        if self.declared_layout is not None:
+            document["layout"] = [[file, frame] for file, frame in self.declared_layout]
         return document
 
     @classmethod
@@ -180,6 +193,18 @@ class Image:
             kind=document.get("kind"),
             geometry=grid,
             modality=document.get("modality"),
+            layout=document.get("layout"),
+        )
+
+    def with_files(self, files: Iterable[FileRef]) -> Image:
+        """The same image with other references to its files."""
+        return Image(
+            self.role,
+            files,
+            kind=self.declared_kind,
+            geometry=self.declared_geometry,
+            modality=self.declared_modality,
+            layout=self.declared_layout,
         )
 
 
@@ -324,16 +349,7 @@ class Case:
         """The same case with every file reference replaced by `change` of it."""
         return replace(
             self,
-            images=[
-                Image(
-                    image.role,
-                    [change(ref) for ref in image.files],
-                    kind=image.declared_kind,
-                    geometry=image.declared_geometry,
-                    modality=image.declared_modality,
-                )
-                for image in self.images
-            ],
+            images=[image.with_files([change(ref) for ref in image.files]) for image in self.images],
             annotations=[replace(a, file=change(a.file)) if isinstance(a, Mask) else a for a in self.annotations],
             attachments=[Attachment(each.name, change(each.file)) for each in self.attachments],
         )

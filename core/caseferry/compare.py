@@ -77,7 +77,7 @@ def _image_differences(one: Case, other: Case) -> Iterator[str]:
 
 def image_differences(one: Image, other: Image) -> list[str]:
     """What differs between two images: nothing when all bytes are equal, else voxels and grid are compared."""
-    if one.header.kind == other.header.kind and _same_bytes(one, other):
+    if _same_bytes(one, other):
         return []
     if one.header.geometry is None or other.header.geometry is None:
         return ["the bytes differ"]
@@ -86,7 +86,7 @@ def image_differences(one: Image, other: Image) -> list[str]:
 
 
 def _same_bytes(one: Image, other: Image) -> bool:
-    if len(one.files) != len(other.files):
+    if len(one.files) != len(other.files) or one.kind != other.kind:
         return False
     sizes = [Counter(ref.size for ref in image.files) for image in (one, other)]
     if None not in sizes[0] and None not in sizes[1] and sizes[0] != sizes[1]:
@@ -98,7 +98,7 @@ def _same_bytes(one: Image, other: Image) -> bool:
 def _grid_differences(mine: Geometry, theirs: Geometry) -> Iterator[str]:
     if mine.shape[:2] != theirs.shape[:2] or mine.planes != theirs.planes:
         yield f"the grid is {mine.shape} x {mine.frames} in one and {theirs.shape} x {theirs.frames} in the other"
-    elif mine.physical and theirs.physical and mine.shape == theirs.shape and not mine.same_grid(theirs):
+    elif "patient" == mine.space == theirs.space and mine.shape == theirs.shape and not mine.same_grid(theirs):
         yield f"voxels lie elsewhere (more than {SAME_GRID_MM} mm)"
     elif mine.physical and theirs.physical and not np.allclose(mine.spacing_mm[:2], theirs.spacing_mm[:2], rtol=1e-5):
         yield f"the pixel spacing is {mine.spacing_mm[:2]} in one and {theirs.spacing_mm[:2]} in the other"
@@ -176,15 +176,17 @@ def same_meaning(mine: Annotation, theirs: Annotation, grid: Geometry | None) ->
 
     Parameters
     ----------
+    mine : as it was put; what it leaves open (the image, the plane) the other may say
     grid : of the image that they lie in
     """
     ours, others = mine.to_json(), theirs.to_json()
-    if any(not _same_value(ours.get(key), others.get(key), 1e-9) for key in MEANING):
+    keys = MEANING if mine.image is not None else [key for key in MEANING if key != "image"]
+    if any(not _same_value(ours.get(key), others.get(key), 1e-9) for key in keys):
         return False
     tolerance = SAME_PLACE_MM / (min(grid.spacing_mm) if grid is not None else 1.0)
     if isinstance(mine, Placed | Polygon) and isinstance(theirs, Placed | Polygon):
         return _same_value(_in_space(mine), _in_space(theirs), tolerance)
-    return mine.frame == theirs.frame
+    return mine.frame in {None, theirs.frame}
 
 
 def _in_space(annotation: Placed | Polygon) -> Json:

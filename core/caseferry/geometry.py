@@ -8,7 +8,7 @@ left, y to the back, z to the head; DICOM PS3.3 C.7.6.2.1.1).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +26,8 @@ IntArray: TypeAlias = NDArray[np.intp]
 RAS_TO_LPS: FloatArray = np.diag([-1.0, -1.0, 1.0, 1.0])
 """NIfTI's world grows to the right, the front and the head; DICOM's to the left, the back and the head."""
 
+Space = Literal["patient", "scaled", "pixel"]
+
 SAME_GRID_MM = 1e-3
 """How far apart corresponding voxel centres of one grid, written by different programs, may lie."""
 
@@ -39,8 +41,9 @@ class Geometry:
     shape : columns, rows, slices
     affine : shape (4, 4); voxel index (column, row, slice) to LPS millimetres
     frames : how many times the grid is repeated: points in time, or frames of a cine
-    physical : False when the file says neither size nor place (a photograph): the affine is then the identity,
-        in pixels
+    space : ``patient`` when the files say where the voxels lie; ``scaled`` when they say only how large they are (a
+        radiograph): the origin and the directions then mean nothing; ``pixel`` when they say neither (a photograph):
+        the affine is then the identity
 
     Raises
     ------
@@ -52,7 +55,7 @@ class Geometry:
     shape: tuple[int, int, int]
     affine: FloatArray = field(repr=False)
     frames: int = 1
-    physical: bool = True
+    space: Space = "patient"
 
     def __post_init__(self) -> None:
         shape = tuple(int(n) for n in self.shape)
@@ -77,7 +80,7 @@ class Geometry:
         return hash(self._key())
 
     def _key(self) -> tuple[Any, ...]:
-        return (self.shape, self.frames, self.physical, tuple(self.affine.ravel().tolist()))
+        return (self.shape, self.frames, self.space, tuple(self.affine.ravel().tolist()))
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
@@ -95,6 +98,11 @@ class Geometry:
         """The centre of the first voxel, in LPS millimetres."""
         x, y, z = self.affine[:3, 3].tolist()
         return x, y, z
+
+    @property
+    def physical(self) -> bool:
+        """Whether sizes are known, so that lengths in millimetres mean something."""
+        return self.space != "pixel"
 
     @property
     def planes(self) -> int:
@@ -119,7 +127,7 @@ class Geometry:
             "shape": list(self.shape),
             "affine": self.affine.tolist(),
             "frames": self.frames,
-            "physical": self.physical,
+            "space": self.space,
         }
 
     @classmethod
@@ -129,7 +137,7 @@ class Geometry:
             shape=tuple(document["shape"]),
             affine=np.array(document["affine"], dtype=np.float64),
             frames=document.get("frames", 1),
-            physical=document.get("physical", True),
+            space=document.get("space", "patient"),
         )
 
 
@@ -300,4 +308,4 @@ def turn_towards(geometry: Geometry, codes: str) -> tuple[AxisMap, Geometry]:
     flips = tuple(bool(change[a, 1] < 0) for a in order)
     turn = AxisMap((axes[0], axes[1], axes[2]), (flips[0], flips[1], flips[2]))
     affine = geometry.affine @ turn.matrix(geometry.shape)
-    return turn, Geometry(turn.shape(geometry.shape), affine, geometry.frames, geometry.physical)
+    return turn, Geometry(turn.shape(geometry.shape), affine, geometry.frames, geometry.space)

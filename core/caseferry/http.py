@@ -47,6 +47,9 @@ LONGEST_DETAIL = 400
 LONGEST_WAIT = 600.0
 """Seconds beyond which a Retry-After is cut."""
 
+FIRST_CONTACT_ATTEMPTS = 2
+"""How often a host is tried that has never answered: its address is more likely wrong than its line broken."""
+
 REQUEST_ID_HEADERS = ("X-Request-Id", "X-Amzn-Trace-Id", "X-Amz-Request-Id", "CF-Ray")
 
 
@@ -122,6 +125,7 @@ class Http:
         self._timeout = timeout
         self._explain = explain or _plain_explanation
         self._not_before = 0.0
+        self._reached = False
         self._session = requests.Session()
         self._session.trust_env = False  # the environment is read once, below, and never ~/.netrc
         self._session.headers.clear()
@@ -258,6 +262,7 @@ class Http:
         finally:
             if isinstance(body, Body):
                 body.close()
+        self._reached = True
         if answer.status_code >= 400:
             with answer:
                 raise self._error(answer, what, home=home)
@@ -309,7 +314,7 @@ class Http:
             except (RateLimited, TemporaryFailure) as error:
                 failures += 1
                 safe = repeat is Repeat.HARMLESS or isinstance(error, RateLimited) or error.applied is False
-                if not safe or failures >= self.retry.attempts:
+                if not safe or failures >= (self.retry.attempts if self._reached else FIRST_CONTACT_ATTEMPTS):
                     raise
                 wait = error.retry_after if error.retry_after is not None else self.retry.delay(failures)
                 if isinstance(error, RateLimited):

@@ -83,7 +83,7 @@ def connector(scheme: str) -> type[Connector]:
     return loaded
 
 
-def connect(url: str, **options: Any) -> Dataset:
+def connect(url: str, /, **options: Any) -> Dataset:
     """Open a dataset.
 
     Parameters

@@ -104,6 +104,7 @@ def _sealed_image(image: Image, problems: list[Problem]) -> Image | None:
             kind=header.kind,
             geometry=_understood(image, header),
             modality=image.modality,
+            layout=header.layout or None,
         )
     except (ImageProblem, FileProblem) as error:
         remedy = getattr(error, "remedy", "")
@@ -195,7 +196,7 @@ def placement(mask: Mask, header: Header, image: Image) -> AxisMap | None:
                 name, f"is {own.shape} where one plane of image {image.role!r} is {(*grid.shape[:2], 1)}"
             )
         return None
-    if own.shape[:2] == grid.shape[:2] and own.planes == grid.planes and not (own.physical and grid.physical):
+    if own.shape[:2] == grid.shape[:2] and own.planes == grid.planes and not ("patient" == own.space == grid.space):
         return None
     if own.shape[:2] == grid.shape[:2] and own.planes == grid.planes and grid.frames > 1:
         return None

@@ -247,6 +247,7 @@ def _image(put: Image, there: Image) -> Image:
         kind=there.declared_kind if not same_kind else put.declared_kind,
         geometry=put.declared_geometry,
         modality=put.declared_modality,
+        layout=put.declared_layout if same_kind else there.declared_layout,
     )
 
 
@@ -268,7 +269,8 @@ def _annotations(kept: Kept, found: Sequence[Found], images: Mapping[str, Image]
 def _reconciled(put: Annotation, there: Annotation, image: Image | None) -> Annotation:
     """What was put where the platform still says the same; else what the platform says, with what it cannot say."""
     if isinstance(put, Mask) and isinstance(there, Mask):
-        return replace(put, file=replace(there.file, name=put.file.name), labels=there.labels)
+        named = set(there.labels.values()) <= set(put.labels.values())
+        return replace(put, file=replace(there.file, name=put.file.name), labels=put.labels if named else there.labels)
     grid = image.geometry if image is not None else None
     if same_meaning(put, there, grid):
         return put

@@ -87,7 +87,7 @@ def _series(instances: list[Instance]) -> Header:
         geometry=geometry,
         dtype=dtype,
         channels=channels,
-        order=tuple(order),
+        layout=tuple((index, 0) for index in order),
         details={"photometric": str(first.get("PhotometricInterpretation", "")), "first": first},
         **_identity(instances),
     )
@@ -106,10 +106,10 @@ def _multiframe(instance: Instance) -> Header:
         geometry=geometry,
         dtype=dtype,
         channels=channels,
+        layout=tuple((0, frame) for frame in planes_order),
         details={
             "photometric": str(dataset.get("PhotometricInterpretation", "")),
             "first": dataset,
-            "frame_order": planes_order,
         },
         **_identity([instance]),
     )
@@ -172,7 +172,7 @@ def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.gene
     if header.kind is Kind.DICOM_MULTIFRAME:
         yield from _frame_planes(files[0], header)
         return
-    for index in header.order:
+    for index, _ in header.layout:
         with files[index].seekable() as stream:
             for plane in _decoded(files[index], stream, header, None):
                 yield plane
@@ -180,7 +180,7 @@ def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.gene
 
 
 def _frame_planes(ref: FileRef, header: Header) -> Iterator[NDArray[np.generic]]:
-    order: list[int] = header.details["frame_order"]
+    order = [frame for _, frame in header.layout]
     with ref.seekable() as stream:
         if order == sorted(order):
             yield from _decoded(ref, stream, header, None)

@@ -43,7 +43,7 @@ def read_dataset(ref: FileRef) -> Any:
     from pydicom.errors import InvalidDicomError
 
     with ref.open() as opened:
-        stream = opened if opened.seekable() else cast("BinaryIO", io.BufferedReader(Rewindable(opened)))
+        stream = opened if opened.seekable() else cast("BinaryIO", Rewindable(opened))
         try:
             with quiet():
                 dataset = dcmread(stream, stop_before_pixels=True)

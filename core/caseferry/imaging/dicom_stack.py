@@ -75,8 +75,8 @@ def flat(dataset: Any) -> Geometry:
     shape = (int(dataset.Columns), int(dataset.Rows), 1)
     usable = spacing is not None and len(spacing) == 2 and min(float(v) for v in spacing) > 0
     if not usable:
-        return Geometry(shape, np.eye(4), frame_count(dataset), physical=False)
-    return Geometry(shape, np.diag([float(spacing[1]), float(spacing[0]), 1.0, 1.0]), frame_count(dataset))
+        return Geometry(shape, np.eye(4), frame_count(dataset), "pixel")
+    return Geometry(shape, np.diag([float(spacing[1]), float(spacing[0]), 1.0, 1.0]), frame_count(dataset), "scaled")
 
 
 def stack(instances: list[Instance]) -> tuple[Geometry, list[int]]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     Plane: TypeAlias = NDArray[np.generic]
 
+Layout: TypeAlias = "tuple[tuple[int, int], ...]"
+
 
 class ImageProblem(CaseferryError, ValueError):
     """An image's files cannot be read, or do not make one image.
@@ -48,8 +50,8 @@ class Header:
     geometry : the grid; None for what has none (PDF)
     dtype : of the voxel values, after any rescaling that the files ask for; a numpy name such as ``int16``
     channels : values in each voxel: 1, or 3 and 4 for colours
-    order : the indices of the files in the order of their slices; the other way round the k-th plane comes from
-        file ``order[k]`` (kinds of one file: a single 0)
+    layout : for each plane in order (slices fastest, then frames) the index of its file, and of its frame in that
+        file; empty where planes lie in one file in their own order
     identifying : names of attributes whose values identify a person; never the values
     details : what only this kind of file says, for its own reader and converters
     """
@@ -59,7 +61,7 @@ class Header:
     dtype: str
     channels: int = 1
     modality: str | None = None
-    order: tuple[int, ...] = (0,)
+    layout: Layout = ()
     identifying: tuple[str, ...] = ()
     study_uid: str | None = None
     series_uid: str | None = None

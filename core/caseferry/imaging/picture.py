@@ -76,14 +76,14 @@ def read_header(files: Sequence[FileRef]) -> Header:
     with _opened(ref) as picture:
         width, height = picture.size
         if picture.format == "TIFF" and TILE_WIDTH in picture.tag_v2:
-            return Header(Kind.WSI, Geometry((width, height, 1), np.eye(4), physical=False), "uint8", 3)
+            return Header(Kind.WSI, Geometry((width, height, 1), np.eye(4), space="pixel"), "uint8", 3)
         if picture.mode not in MODES:
             raise ImageProblem(ref.name, f"is a picture of mode {picture.mode}, which cannot be moved")
         if width * height > LARGEST_PIXELS:
             raise ImageProblem(ref.name, f"has {width} x {height} pixels; at most {LARGEST_PIXELS:,} are opened")
         dtype, channels, _ = MODES[picture.mode]
         frames = int(getattr(picture, "n_frames", 1))
-        geometry = Geometry((width, height, 1), np.eye(4), frames, physical=False)
+        geometry = Geometry((width, height, 1), np.eye(4), frames, "pixel")
         return Header(Kind.PICTURE, geometry, dtype, channels, identifying=_identifying(picture))
 
 

@@ -118,7 +118,7 @@ def read_header(files: Sequence[FileRef]) -> Header:
     seconds = video.duration / video.timescale if video.timescale else 0.0
     return Header(
         kind=Kind.VIDEO,
-        geometry=Geometry((video.width, video.height, 1), np.eye(4), video.samples, physical=False),
+        geometry=Geometry((video.width, video.height, 1), np.eye(4), video.samples, "pixel"),
         dtype="uint8",
         channels=3,
         details={

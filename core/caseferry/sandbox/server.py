@@ -151,12 +151,19 @@ class Sandbox:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._saver
         for runner in self._runners:
-            await _close(runner)
+            await runner.cleanup()
+        await self._drop_connections()
         for standin in self.standins.values():
             await standin.host.cancel()
         self._save()
         await self._loop.shutdown_asyncgens()
         await self._loop.shutdown_default_executor()
+
+    async def _drop_connections(self) -> None:
+        """End every connection at once. Over TLS a client would else be waited for to agree."""
+        for transport in list(getattr(self._loop, "_transports", {}).values()):
+            transport.abort()
+        await asyncio.sleep(0)
 
     def _listen(self) -> socket.socket:
         listener = socket.create_server((LOOPBACK, self._port), backlog=1024)
@@ -253,17 +260,6 @@ class Sandbox:
         while True:
             await asyncio.sleep(SAVE_EVERY)
             self._save()
-
-
-async def _close(runner: web.AppRunner) -> None:
-    """Stop serving at once. A client that keeps a TLS connection open is not waited for to agree."""
-    connections = runner.server.connections if runner.server is not None else []
-    transports = [connection.transport for connection in connections]
-    await runner.cleanup()
-    for transport in transports:
-        if transport is not None:
-            transport.abort()
-    await asyncio.sleep(0)
 
 
 def _entry(platform: str, origin: str, request: web.Request) -> Entry:

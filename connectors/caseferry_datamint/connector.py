@@ -1,0 +1,106 @@
+"""Opens Datamint projects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import quote, urlsplit
+
+from caseferry.annotation import KINDS
+from caseferry.capability import Capabilities, Limits, Support
+from caseferry.config import Settings, user_config_folder
+from caseferry.connector import Connector
+from caseferry.errors import ConfigurationError
+from caseferry.imaging.kinds import Kind
+from caseferry_datamint.client import DatamintClient
+from caseferry_datamint.dataset import DatamintDataset
+from caseferry_datamint.wire.putting import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PRODUCTION = "https://api.datamint.io"
+NATIVE = ("label", "category", "numeric", "text", "point", "line", "polyline", "box", "polygon", "mask")
+
+
+class DatamintConnector(Connector):
+    """Datamint projects: ``datamint:PROJECT?channel=NAME``.
+
+    Options: ``channel`` (in which resources are put), ``publish`` (``true``, the default, or ``false``),
+    ``worklist`` (the id of the worklist through which annotations count), ``url`` and ``api_key``. Host and key come
+    from ``DATAMINT_API_URL`` and ``DATAMINT_API_KEY`` when they are not given, or from the official client's
+    ``datamintapi.yaml``.
+    """
+
+    scheme: ClassVar[str] = "datamint"
+    summary: ClassVar[str] = "Datamint projects: resources, annotations, segmentations"
+    settings: ClassVar[tuple[str, ...]] = ("channel", "publish", "worklist", "url", "api_key")
+
+    def _client(self) -> tuple[DatamintClient, str]:
+        settings = Settings(self.scheme, self.options, _own_file())
+        url = settings.get("url", "DATAMINT_API_URL", PRODUCTION) or PRODUCTION
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.netloc:
+            msg = f"the address of Datamint is {url!r}, expected https://HOST (DATAMINT_API_URL)"
+            raise ConfigurationError(msg)
+        key = settings.secret("api_key", "DATAMINT_API_KEY")
+        return DatamintClient(url, key, settings.certificates(), connections=64), url
+
+    def open(self, name: str) -> DatamintDataset:
+        """Open a project by its name or id; see `Connector.open`."""
+        publish = str(self.options.get("publish", "true")).lower()
+        if publish not in {"true", "false"}:
+            msg = f"publish is {publish!r}, expected true or false"
+            raise ConfigurationError(msg)
+        client, url = self._client()
+        found = client.project(name)
+        worklist = self.options.get("worklist") or found.get("worklist_id")
+        if not worklist:
+            worklist = next((row.get("worklist_id") or row.get("id") for row in client.worklists(found["id"])), None)
+        project = Project(
+            str(found["id"]), str(found["name"]), worklist, self.options.get("channel"), publish=publish == "true"
+        )
+        return DatamintDataset(
+            f"datamint:{quote(project.name, safe=' ')}",
+            client,
+            project,
+            _web(url),
+            names=self.names,
+            phi=self.phi,
+            limits=Limits(in_flight=32, sidecar_bytes=1 << 20),
+        )
+
+    def datasets(self) -> Iterator[str]:
+        """The URLs of all projects; see `Connector.datasets`."""
+        client, _ = self._client()
+        for project in client.projects():
+            yield f"datamint:{quote(str(project.get('name')), safe=' ')}"
+
+    @classmethod
+    def describe(cls) -> Capabilities:
+        """What Datamint holds."""
+        images: dict[Kind, Support] = dict.fromkeys(Kind, "native")
+        images |= {Kind.METAIMAGE: "converted", Kind.NRRD: "converted"}
+        return Capabilities(
+            images=images,
+            annotations={kind: "native" if kind in NATIVE else "sidecar" for kind in KINDS},
+            tags="native",
+        )
+
+
+def _web(url: str) -> str:
+    """Where people see what the interface at `url` holds."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.replace('api.', 'app.', 1)}"
+
+
+def _own_file() -> dict[str, str]:
+    """What the official client's configuration file says; it is flat YAML of ``key: value`` lines."""
+    path: Path = user_config_folder("datamintapi") / "datamintapi.yaml"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    pairs = dict(line.partition(":")[::2] for line in lines if ":" in line and not line.startswith((" ", "#")))
+    known = {"default_api_url": "url", "api_key": "api_key"}
+    return {known[key.strip()]: value.strip().strip("'\"") for key, value in pairs.items() if key.strip() in known}

@@ -1,0 +1,216 @@
+"""A Datamint project."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from caseferry.connector import Dataset, Item, Phi
+from caseferry.errors import AlreadyExists, ConfigurationError, Inexpressible, NotFound, Problem
+from caseferry.plan import Call, Plan, Reply
+from caseferry.sidecar import case_fingerprint
+from caseferry_datamint.wire import putting, reading
+from caseferry_datamint.wire.address import case_tag
+from caseferry_datamint.wire.annotations import link_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from caseferry.annotation import Annotation
+    from caseferry.capability import Limits
+    from caseferry.case import Case
+    from caseferry.files import FileRef
+    from caseferry.mapping import Names
+    from caseferry_datamint.client import DatamintClient
+
+FILTERS = {
+    "status": "status",
+    "from_date": "from",
+    "to_date": "to",
+    "modality": "modality",
+    "mimetype": "mimetype",
+    "filename": "filename",
+    "channel": "channel_name",
+}
+"""Filters of `items`, and what the platform calls them."""
+
+
+class DatamintDataset(Dataset):
+    """The resources of a Datamint project, grouped into cases.
+
+    Resources that carry a case's tag belong to that case; each other resource is a case of its own.
+    """
+
+    platform: ClassVar[str] = "datamint"
+
+    def __init__(
+        self,
+        url: str,
+        client: DatamintClient,
+        project: putting.Project,
+        web: str,
+        *,
+        names: Names,
+        phi: Phi,
+        limits: Limits,
+    ) -> None:
+        super().__init__(url, names=names, phi=phi)
+        from caseferry_datamint.connector import DatamintConnector
+
+        self.capabilities = DatamintConnector.describe()
+        self.limits = limits
+        self.project = project
+        self._client = client
+        self._web = web
+
+    # -- listing ---------------------------------------------------------------------------------------------------
+
+    def items(self, **filters: Any) -> Iterator[Item]:
+        """All cases in the order of their creation; see `Dataset.items`.
+
+        Parameters
+        ----------
+        filters : ``status``, ``from_date``, ``to_date``, ``modality``, ``mimetype``, ``filename``, ``channel`` as
+            Datamint knows them, and ``tags``, a list of which one is enough
+        """
+        unknown = sorted(set(filters) - set(FILTERS) - {"tags"})
+        if unknown:
+            known = ", ".join([*FILTERS, "tags"])
+            msg = f"datamint has no filter {', '.join(unknown)}; known are {known}"
+            raise ConfigurationError(msg)
+        query = {FILTERS[name]: str(value) for name, value in filters.items() if name != "tags"}
+        if "tags" in filters:
+            query["tags"] = json.dumps({"items": list(filters["tags"]), "filterType": "union"})
+        query["project"] = json.dumps({"items": [self.project.name], "filterType": "union"})
+        return self._items(query)
+
+    def _items(self, query: Mapping[str, str]) -> Iterator[Item]:
+        for resource in self._client.resources(query):
+            address = reading.address_of(resource)
+            if address is None or address.project != self.project.id:
+                yield self._item(reading.Group(str(resource["id"]), (resource,)))
+            elif address.lead:
+                yield self._item(reading.Group(address.case_id, (resource,)))
+
+    def _item(self, found: reading.Group) -> Item:
+        rid = str(found.lead["id"])
+        return Item(self, rid, found.case_id, url=f"{self._web}/resource/{rid}", native=found)
+
+    def get(self, item_id: str) -> Item:
+        """One case, by the id of its first resource, or of a resource that is none of ours; see `Dataset.get`."""
+        resource = self._client.resource(item_id)
+        address = reading.address_of(resource)
+        if address is None or address.project != self.project.id:
+            return self._item(reading.Group(str(resource["id"]), (resource,)))
+        found = self._group(address.case_id)
+        return self._item(found if found is not None else reading.Group(address.case_id, (resource,)))
+
+    def find(self, case_id: str) -> Item | None:
+        """The first resource of a case, by the case's tag; see `Dataset.find`."""
+        found = self._group(case_id)
+        return self._item(found) if found is not None else None
+
+    def _group(self, case_id: str) -> reading.Group | None:
+        return reading.group(self._client.tagged(case_tag(case_id)), self.project.id, case_id)
+
+    def read(self, item: Item) -> Case:
+        """The case of an item; see `Item.case`."""
+        found = self._whole(item)
+        rows = self._client.annotations([str(resource["id"]) for resource in found.resources])
+        return reading.case_of(found, rows, self.names, self._client.download)
+
+    def _whole(self, item: Item) -> reading.Group:
+        """All resources of an item, the first one with its metadata, which listings may leave out."""
+        found: reading.Group = item.native
+        address = reading.address_of(found.lead)
+        if address is None or address.project != self.project.id:
+            return found
+        whole = self._group(item.case_id)
+        if whole is None:
+            raise NotFound(self.platform, f"read {item.case_id!r}", "its resources are gone")
+        if reading.own_metadata(whole.lead):
+            return whole
+        lead = self._client.resource(str(whole.lead["id"]))
+        return reading.Group(whole.case_id, (lead, *whole.resources[1:]))
+
+    # -- putting ---------------------------------------------------------------------------------------------------
+
+    def _look(self, case: Case) -> putting.Standing | None:
+        tagged = self._client.tagged(case_tag(case.id))
+        found = reading.group(tagged, self.project.id, case.id)
+        if found is None:
+            return None
+        if extra := reading.extra_copies(tagged, found):
+            self._client.delete_resources(extra)
+        lead = found.lead if reading.own_metadata(found.lead) else self._client.resource(str(found.lead["id"]))
+        kept = reading.Group(case.id, (lead,)).kept
+        standing = putting.Standing(fingerprint=kept.fingerprint if kept is not None else "")
+        for resource in found.resources:
+            address = reading.address_of(resource)
+            if address is not None:
+                standing.resources[address.image, address.file] = str(resource["id"])
+        standing.in_project = self._in_project(found)
+        for row in self._client.annotations(list(standing.resources.values())):
+            if (link := link_of(row)) is not None:
+                standing.annotations.setdefault(link, []).append(row)
+        return standing
+
+    def _in_project(self, found: reading.Group) -> set[str]:
+        """Ids of resources that are in the project."""
+        tag = json.dumps({"items": [case_tag(found.case_id)], "filterType": "union"})
+        project = json.dumps({"items": [self.project.name], "filterType": "union"})
+        return {str(row["id"]) for row in self._client.resources({"tags": tag, "project": project})}
+
+    def _plan(self, case: Case, standing: Any, *, allow_spare: bool) -> tuple[Plan, list[FileRef]]:
+        there = standing or putting.Standing()
+        if there.fingerprint and there.fingerprint != case_fingerprint(case):
+            raise AlreadyExists(
+                self.platform, f"put {case.id!r}", f"another case of that name is in {self.url}; delete it first"
+            )
+        return putting.plan_case(
+            case,
+            self.project,
+            self.names,
+            self.url,
+            there,
+            limit=self.limits.sidecar_bytes,
+            allow_spare=allow_spare,
+        )
+
+    def _send(self, call: Call) -> Reply:
+        return self._client.send(call)
+
+    def _put_item(self, case: Case, plan: Plan, given: dict[str, Any]) -> Item:
+        lead = self._client.resource(str(given["resource 0 0"]))
+        return self._item(reading.Group(case.id, (lead,)))
+
+    def _annotating(self, item: Item, case: Case, new: Sequence[Annotation]) -> Plan:
+        problems = [
+            Problem(f"{annotation.kind} {annotation.label!r}", reason, "put the whole case anew")
+            for annotation in new
+            if (reason := putting.reason_against(case, annotation, self.names)) is not None
+        ]
+        if problems:
+            raise Inexpressible(case.id, problems)
+        found = self._whole(item)
+        ids: dict[tuple[str, int], Any] = {}
+        for resource in found.resources:
+            address = reading.address_of(resource)
+            ids[(address.role, address.file) if address is not None else ("image", 0)] = str(resource["id"])
+        there = putting.There(self.names, self.project, ids, putting.Standing())
+        calls = tuple(putting.annotation_calls(case, new, there))
+        return Plan(dataset=self.url, case_id=case.id, adopts=item.id, calls=calls)
+
+    def _delete(self, item: Item) -> None:
+        found = self._whole(item)
+        self._client.delete_resources([str(resource["id"]) for resource in found.resources])
+
+    def cancel(self) -> None:
+        """Ask whatever is under way to stop; see `Dataset.cancel`."""
+        super().cancel()
+        self._client.http.cancelled.set()
+
+    def close(self) -> None:
+        """Give connections back; see `Dataset.close`."""
+        super().close()
+        self._client.http.close()

@@ -1,0 +1,234 @@
+"""Annotations in Datamint's words, and back; masks are in `caseferry_datamint.wire.masks`.
+
+Source
+------
+Datamint's Python SDK 2.45: the objects that ``POST /annotations/{resource}/annotations`` takes, and the entities
+that come back, whose field names differ from those that are sent.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from caseferry.annotation import (
+    Annotation,
+    Box,
+    Category,
+    Label,
+    Line,
+    Numeric,
+    Placed,
+    Point,
+    Polygon,
+    Polyline,
+    Position,
+    Raw,
+    Text,
+)
+from caseferry_datamint.wire.frames import Place, from_points, in_patient, place_of, plane_of, to_points, view_vectors
+
+if TYPE_CHECKING:
+    from caseferry.case import Image
+    from caseferry.mapping import Names
+
+LINK = "caseferry:"
+"""``imported_from`` of an annotation that was put here is this and the annotation's own id."""
+
+SEGMENTATION = "segmentation"
+
+
+def native_form(annotation: Annotation, image: Image | None, names: Names) -> tuple[int, dict[str, Any]] | str:
+    """What creates an annotation natively, or why there is no such thing.
+
+    Parameters
+    ----------
+    image : the image that it lies in, or the case's first image for one of the whole case
+
+    Returns
+    -------
+    The index of the resource among those of the image, and the object to send; or the reason in words.
+    """
+    if image is None:
+        return "Datamint annotates images only"
+    if isinstance(annotation, Placed | Polygon):
+        return _placed_form(annotation, image, names)
+    if isinstance(annotation, Raw):
+        return f"it is in the form of {annotation.platform}"
+    place = Place(0, 0) if annotation.frame is None else place_of(image, annotation.frame)
+    if place is None:
+        return "Datamint numbers the axial slices of a volume only"
+    form = _common(annotation, names)
+    if annotation.frame is not None:
+        form |= {"scope": "frame", "frame_index": place.frame}
+    if isinstance(annotation, Label):
+        return place.file, {"type": "label", **form}
+    if isinstance(annotation, Category):
+        return place.file, {"type": "category", **form, "value": annotation.value}
+    if isinstance(annotation, Text):
+        return place.file, {"type": "text", **form, "value": annotation.value}
+    if isinstance(annotation, Numeric):
+        if annotation.frame is not None:
+            return "Datamint's numbers belong to whole images"
+        kind = "integer" if isinstance(annotation.value, int) else "float"
+        unit = {"units": annotation.unit} if annotation.unit else {}
+        return place.file, {"type": kind, **form, "value": annotation.value, **unit}
+    return f"Datamint has no {annotation.kind} annotation"
+
+
+def _common(annotation: Annotation, names: Names) -> dict[str, Any]:
+    return {
+        "identifier": names.label(annotation.label),
+        "scope": "image",
+        "imported_from": LINK + annotation.id,
+        "source": "imported",
+    }
+
+
+def _placed_form(annotation: Placed | Polygon, image: Image, names: Names) -> tuple[int, dict[str, Any]] | str:
+    plane = _plane(annotation, image)
+    if isinstance(plane, str):
+        return plane
+    points = list(annotation.points)
+    extra: dict[str, Any] = {}
+    if isinstance(annotation, Line):
+        kind = "line"
+    elif isinstance(annotation, Point):
+        if len(points) > 1:
+            return "Datamint's points stand alone"
+        kind = "point"
+    elif isinstance(annotation, Box):
+        if annotation.dimensions == 3:
+            return "Datamint's boxes are flat"
+        (left, top), (right, bottom) = (point[:2] for point in points)
+        points = [(left, top), (right, top), (left, bottom), (right, bottom)]
+        kind = "square"
+    elif isinstance(annotation, Polygon):
+        if len(annotation.rings) > 1:
+            return "Datamint's regions have one outline, without holes"
+        kind, extra = "region", {"closed": True}
+    elif isinstance(annotation, Polyline):
+        kind, extra = "region", {"closed": False}
+    else:
+        return f"Datamint has no {annotation.kind} annotation"
+    place = Place(0, 0) if plane is None else place_of(image, plane)
+    patient = in_patient(image)
+    if place is None and not patient:
+        return "Datamint numbers the axial slices of a volume only"
+    geometry = {**(view_vectors(image) if patient else {}), "points": to_points(image, points, plane), **extra}
+    form = _common(annotation, names)
+    if place is not None and plane is not None and not (patient and isinstance(annotation, Line)):
+        form |= {"scope": "frame", "frame_index": place.frame}
+    return (place.file if place is not None else 0), {"type": kind, **form, "geometry": geometry}
+
+
+def _plane(annotation: Placed | Polygon, image: Image) -> int | str | None:
+    """The plane that an annotation lies in; None for a position in the whole volume; words when there is no form."""
+    grid = image.geometry
+    if grid is None:
+        return "its image has no grid"
+    if annotation.dimensions == 2:
+        return annotation.frame if annotation.frame is not None else 0
+    heights = [point[2] for point in annotation.points if len(point) == 3]
+    plane = round(heights[0])
+    if max(abs(height - plane) for height in heights) <= 1e-6 and 0 <= plane < grid.shape[2]:
+        return plane
+    if place_of(image, 0) is not None and len(image.files) == 1 and in_patient(image):
+        return None
+    return "it runs through several slices, which are resources of their own here"
+
+
+# -- reading -------------------------------------------------------------------------------------------------------
+
+
+def link_of(row: Mapping[str, Any]) -> str | None:
+    """The id of the annotation that a row was made from, when it was put here by caseferry."""
+    source = row.get("imported_from")
+    return source[len(LINK) :] if isinstance(source, str) and source.startswith(LINK) else None
+
+
+def core_form(row: Mapping[str, Any], role: str, image: Image, file: int, names: Names) -> Annotation:
+    """An annotation in core's words from what the platform answers; one that no kind fits is kept raw.
+
+    Parameters
+    ----------
+    file : index of the row's resource among those of the image
+    """
+    kind = str(row.get("annotation_type") or row.get("type") or "")
+    common = _common_back(row, role, names)
+    frame = _frame_back(row, image, file)
+    value = row.get("text_value", row.get("value"))
+    try:
+        if kind == "label":
+            return Label(**common, frame=frame)
+        if kind == "category":
+            return Category(**common, frame=frame, value=str(value))
+        if kind == "text":
+            return Text(**common, frame=frame, value=str(value or ""))
+        if kind in {"integer", "float"}:
+            number = row.get("numeric_value", row.get("value"))
+            unit = str(row.get("units") or "")
+            return Numeric(**common, value=int(number) if kind == "integer" else float(number), unit=unit)
+        geometry = row.get("geometry")
+        if geometry is not None and kind in {"line", "point", "square", "region"}:
+            return _placed_back(kind, geometry, common, image, file)
+    except (TypeError, ValueError, KeyError, IndexError):
+        pass
+    return Raw(role, id=common["id"], label=common["label"], platform="datamint", payload=json.loads(json.dumps(row)))
+
+
+def _common_back(row: Mapping[str, Any], role: str, names: Names) -> dict[str, Any]:
+    model = bool(row.get("is_model") or row.get("created_by_model") or row.get("model_id"))
+    status = {"approved": "approved", "published": "approved", "new": "new"}.get(str(row.get("status")))
+    return {
+        "image": role,
+        "label": names.label_back(str(row.get("identifier") or row.get("name") or "")),
+        "id": str(row.get("id") or ""),
+        "author": row.get("import_author") or row.get("created_by") or row.get("added_by"),
+        "reviewer": row.get("approved_by"),
+        "created": _moment(row.get("created_at")),
+        "status": status,
+        "source": "model" if model else None,
+        "model": str(row.get("model_id") or row.get("created_by_model")) if model else None,
+    }
+
+
+def _moment(text: object) -> dt.datetime | None:
+    try:
+        moment = dt.datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
+
+
+def _frame_back(row: Mapping[str, Any], image: Image, file: int) -> int | None:
+    index = row.get("frame_index", row.get("index"))
+    planes = image.geometry.planes if image.geometry is not None else 1
+    if index is None:
+        return plane_of(image, file, 0) if len(image.files) > 1 and planes > 1 else None
+    return plane_of(image, file, int(index))
+
+
+def _placed_back(kind: str, geometry: Any, common: dict[str, Any], image: Image, file: int) -> Annotation:
+    loose = geometry if isinstance(geometry, Mapping) else {"points": geometry}
+    patient = bool(loose.get("viewPlaneNormal"))
+    raw = [[float(v) for v in point] for point in loose["points"]]
+    points, plane = from_points(image, raw, patient=patient, file=file)
+    if kind == "line":
+        return Line(**common, frame=plane, points=points)
+    if kind == "point":
+        return Point(**common, frame=plane, points=points)
+    if kind == "square":
+        return Box(**common, frame=plane, points=_corners(points))
+    if loose.get("closed", True):
+        return Polygon(**common, frame=plane, rings=[points])
+    return Polyline(**common, frame=plane, points=points)
+
+
+def _corners(points: list[Position]) -> list[Position]:
+    """Two opposite corners from two or four."""
+    axes = list(zip(*points, strict=True))
+    low, high = tuple(min(axis) for axis in axes), tuple(max(axis) for axis in axes)
+    return [low, high]

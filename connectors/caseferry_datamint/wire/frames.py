@@ -1,0 +1,142 @@
+"""Where the planes of an image are found among Datamint's resources and frames, and its coordinates.
+
+Source
+------
+Datamint's Python SDK 2.45 (``entities/annotations/geometry.py``) and medimgkit 0.18 (``nifti_utils.py``): frames of
+a NIfTI file are its axial slices counted upwards; geometry with view vectors is in patient millimetres, LPS; without
+them in pixels (column, row, frame). The view vectors of a NIfTI file are in its own world, RAS, and its normal points
+against the slices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from caseferry.imaging.kinds import Kind
+
+if TYPE_CHECKING:
+    from caseferry.annotation import Position
+    from caseferry.case import Image
+    from caseferry.geometry import Geometry
+
+ON_SLICE = 1e-4
+"""How far from the middle of a slice, in slices, a position may lie to count as lying on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one plane lies.
+
+    Attributes
+    ----------
+    file : index of the resource among those of the image
+    frame : index of the frame within that resource
+    """
+
+    file: int
+    frame: int
+
+
+def by_slice(image: Image) -> bool:
+    """Whether every plane of an image is a resource of its own: a DICOM series of several files."""
+    return image.kind is Kind.DICOM_SERIES and len(image.files) > 1
+
+
+def place_of(image: Image, plane: int) -> Place | None:
+    """Where a plane of an image lies; None when the platform has no number for it."""
+    grid = image.geometry
+    if grid is None:
+        return None
+    if image.kind in {Kind.DICOM_SERIES, Kind.DICOM_MULTIFRAME}:
+        return Place(*image.layout[plane])
+    if image.kind in {Kind.NIFTI, Kind.METAIMAGE, Kind.NRRD} and grid.planes > 1:
+        return _axial_frame(grid, plane)
+    return Place(0, plane)
+
+
+def plane_of(image: Image, file: int, frame: int) -> int | None:
+    """The plane that lies at a place: the inverse of `place_of`."""
+    grid = image.geometry
+    if grid is None:
+        return None
+    wanted = Place(file, frame)
+    return next((plane for plane in range(grid.planes) if place_of(image, plane) == wanted), None)
+
+
+def _axial_frame(grid: Geometry, plane: int) -> Place | None:
+    """The frame of a NIfTI slice, when slices run along the head-foot axis; counted from the feet."""
+    if grid.frames > 1 or int(np.abs(grid.direction[2]).argmax()) != 2:
+        return None
+    return Place(0, plane if grid.affine[2, 2] > 0 else grid.shape[2] - 1 - plane)
+
+
+def in_patient(image: Image) -> bool:
+    """Whether positions in an image are sent in patient millimetres: where its files say its place in the patient."""
+    grid = image.geometry
+    return grid is not None and grid.space == "patient" and grid.frames == 1
+
+
+def view_vectors(image: Image) -> dict[str, list[float]]:
+    """The vectors that mark geometry as being in patient space, as the platform's own client computes them."""
+    grid = image.geometry
+    assert grid is not None  # noqa: S101  only asked of images that lie in a patient
+    across, down = grid.direction[:, 0], grid.direction[:, 1]
+    normal = np.cross(across, down)
+    if image.kind not in {Kind.DICOM_SERIES, Kind.DICOM_MULTIFRAME}:
+        to_ras = np.array([-1.0, -1.0, 1.0])
+        across, down = across * to_ras, down * to_ras
+        normal = -np.cross(across, down)
+    return {
+        "viewPlaneNormal": (normal / np.linalg.norm(normal)).tolist(),
+        "viewUp": (down / np.linalg.norm(down)).tolist(),
+    }
+
+
+def to_points(image: Image, points: list[Position], plane: int | None) -> list[list[float]]:
+    """Positions of an annotation in Datamint's coordinates.
+
+    Parameters
+    ----------
+    points : (column, row) in a plane, or (column, row, slice)
+    """
+    solid = _solid(image, points, plane)
+    grid = image.geometry
+    if in_patient(image) and grid is not None:
+        return [[float(v) for v in point] for point in grid.to_patient(solid).tolist()]
+    frame = 0
+    if plane is not None and (place := place_of(image, plane)) is not None:
+        frame = place.frame
+    return [[float(point[0]), float(point[1]), float(frame if plane is not None else point[2])] for point in solid]
+
+
+def _solid(image: Image, points: list[Position], plane: int | None) -> np.ndarray[Any, Any]:
+    slices = image.geometry.shape[2] if image.geometry is not None else 1
+    third = 0.0 if plane is None else float(plane % slices)
+    return np.array([[*point, third] if len(point) == 2 else list(point) for point in points], dtype=np.float64)
+
+
+def from_points(
+    image: Image, points: list[list[float]], *, patient: bool, file: int = 0
+) -> tuple[list[Position], int | None]:
+    """Positions of a Datamint annotation in voxels.
+
+    They are (column, row) and a plane where all lie on one, else (column, row, slice).
+
+    Parameters
+    ----------
+    patient : whether the points are in patient millimetres
+    file : the resource that the annotation belongs to, among those of the image
+    """
+    grid = image.geometry
+    flat = [[*point, 0.0][:3] for point in points]
+    if not patient or grid is None:
+        plane = plane_of(image, file, round(flat[0][2]))
+        return [(point[0], point[1]) for point in flat], plane if grid is None or grid.planes > 1 else 0
+    voxels = grid.to_voxel(flat)
+    plane = round(float(voxels[0][2]))
+    if np.abs(voxels[:, 2] - plane).max() <= ON_SLICE and 0 <= plane < grid.shape[2]:
+        return [(float(v[0]), float(v[1])) for v in voxels], plane
+    return [(float(v[0]), float(v[1]), float(v[2])) for v in voxels], None

@@ -1,0 +1,224 @@
+"""Cases from Datamint's resources and annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from caseferry.annotation import Annotation, Mask
+from caseferry.case import Case, Image
+from caseferry.files import FileRef, check_name
+from caseferry.sidecar import KEY, Found, Kept, merge, parse
+from caseferry_datamint.wire.address import Address, is_own_tag
+from caseferry_datamint.wire.annotations import SEGMENTATION, core_form, link_of
+from caseferry_datamint.wire.masks import Piece, grouped, mask_of
+
+if TYPE_CHECKING:
+    from caseferry.mapping import Names
+
+Fetch = Callable[[str], BinaryIO]
+"""Opens a download by its target."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The resources of one case, in the order of images and files.
+
+    Attributes
+    ----------
+    resources : what the platform says of each
+    """
+
+    case_id: str
+    resources: tuple[Mapping[str, Any], ...]
+
+    @property
+    def lead(self) -> Mapping[str, Any]:
+        """The first resource, which carries the sidecar."""
+        return self.resources[0]
+
+    @property
+    def kept(self) -> Kept | None:
+        """The sidecar, when there is one."""
+        return parse(own_metadata(self.lead).get("sidecar"))
+
+
+def own_metadata(resource: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What caseferry has written into a resource's metadata."""
+    metadata = resource.get("metadata")
+    own = metadata.get(KEY) if isinstance(metadata, Mapping) else None
+    return own if isinstance(own, Mapping) else {}
+
+
+def address_of(resource: Mapping[str, Any]) -> Address | None:
+    """Which file of which case a resource is; None for one that caseferry did not put."""
+    return Address.parse(resource.get("source_filepath"))
+
+
+def group(resources: Sequence[Mapping[str, Any]], project: str, case_id: str) -> Group | None:
+    """The resources of a case among those that carry its tag; of copies of one file the oldest."""
+    found: dict[tuple[int, int], Mapping[str, Any]] = {}
+    for resource in sorted(resources, key=lambda r: (str(r.get("created_at")), str(r.get("id")))):
+        address = address_of(resource)
+        if address is not None and (address.project, address.case_id) == (project, case_id):
+            found.setdefault((address.image, address.file), resource)
+    return Group(case_id, tuple(found[key] for key in sorted(found))) if found else None
+
+
+def extra_copies(resources: Sequence[Mapping[str, Any]], kept: Group) -> list[str]:
+    """Ids of resources that are second copies of a file of a case, made when an answer was lost."""
+    ours = {str(resource["id"]) for resource in kept.resources}
+    places = {(a.project, a.case_id, a.image, a.file) for r in kept.resources if (a := address_of(r)) is not None}
+    extra = []
+    for resource in resources:
+        address = address_of(resource)
+        if address is None or str(resource["id"]) in ours:
+            continue
+        if (address.project, address.case_id, address.image, address.file) in places:
+            extra.append(str(resource["id"]))
+    return extra
+
+
+def file_of(resource: Mapping[str, Any], fetch: Fetch) -> FileRef:
+    """A resource's file."""
+    name = PurePosixPath(str(resource.get("filename") or "")).name or str(resource["id"])
+    if check_name(name) is not None:
+        name = str(resource["id"])
+    size = resource.get("size")
+    target = f"resources/{resource['id']}/file"
+    return FileRef(
+        f"datamint:{target}",
+        name,
+        int(str(size)) if str(size or "").isdigit() else None,
+        str(resource.get("mimetype") or "") or None,
+        str(own_metadata(resource).get("sha256") or "") or None,
+        opener=lambda: fetch(target),
+    )
+
+
+def images_of(found: Group, fetch: Fetch) -> dict[str, Image]:
+    """The images of a case, by role."""
+    files: dict[str, list[FileRef]] = {}
+    for resource in found.resources:
+        address = address_of(resource)
+        files.setdefault(address.role if address is not None else "image", []).append(file_of(resource, fetch))
+    kept = found.kept
+    described = {image.role: image for image in kept.case.images} if kept is not None else {}
+    images = {}
+    for role, refs in files.items():
+        put = described.get(role)
+        if put is None:
+            modality = str(found.lead.get("modality") or "") or None
+            images[role] = Image(role, refs, modality=modality)
+        elif len(put.files) == len(refs) and all(_same(a, b) for a, b in zip(put.files, refs, strict=True)):
+            named = [
+                replace(ref, name=own.name, size=own.size or ref.size) for own, ref in zip(put.files, refs, strict=True)
+            ]
+            images[role] = put.with_files(named)
+        else:
+            images[role] = Image(
+                role, refs, kind=_kind(refs[0]), geometry=put.declared_geometry, modality=put.declared_modality
+            )
+    return images
+
+
+def _same(put: FileRef, there: FileRef) -> bool:
+    """Whether a resource holds the bytes of the file that was put, as far as is known without fetching it."""
+    if put.sha256 and there.sha256:
+        return put.sha256 == there.sha256
+    return put.name == there.name
+
+
+def _kind(ref: FileRef) -> str:
+    """The kind of a converted image's single file."""
+    return "picture" if ref.media_type == "image/png" else "nifti"
+
+
+def case_of(
+    found: Group,
+    rows: Sequence[Mapping[str, Any]],
+    names: Names,
+    fetch: Fetch,
+) -> Case:
+    """A case from its resources and annotations.
+
+    Parameters
+    ----------
+    rows : the annotations of all its resources
+    """
+    images = images_of(found, fetch)
+    kept = found.kept
+    annotations = annotations_of(found, rows, images, names, fetch)
+    if kept is not None:
+        case = merge(kept, images, annotations)
+        return replace(case, tags=_tags(found, case.tags))
+    address = address_of(found.lead)
+    return Case(
+        id=found.case_id if address is not None else str(found.lead["id"]),
+        title=str(found.lead.get("filename") or ""),
+        images=list(images.values()),
+        annotations=[each.annotation for each in annotations],
+        tags=_tags(found, ()),
+    )
+
+
+def _tags(found: Group, kept: Sequence[str]) -> list[str]:
+    """The tags that people see, and those that the platform could not hold."""
+    there = [tag for tag in found.lead.get("tags") or [] if not is_own_tag(tag)]
+    return [*dict.fromkeys([*there, *(tag for tag in kept if "," in tag)])]
+
+
+def annotations_of(
+    found: Group, rows: Sequence[Mapping[str, Any]], images: Mapping[str, Image], names: Names, fetch: Fetch
+) -> list[Found]:
+    """All annotations of a case in core's words."""
+    places = _places(found)
+    kept = found.kept
+    known = {a.id: a for a in kept.case.annotations} if kept is not None else {}
+    result: list[Found] = []
+    pieces: dict[str, list[Piece]] = {}
+    for row in rows:
+        place = places.get(str(row.get("resource_id")))
+        if place is None or row.get("deleted"):
+            continue
+        role, file = place
+        if str(row.get("annotation_type") or row.get("type")) == SEGMENTATION:
+            pieces.setdefault(role, []).append(Piece(file, row, _opener(row, fetch)))
+        else:
+            annotation = core_form(row, role, images[role], file, names)
+            result.append(Found(_with_id(annotation, link_of(row)), link_of(row)))
+    for role, parts in pieces.items():
+        for group_pieces in grouped(parts, link_of).values():
+            link = link_of(group_pieces[0].row)
+            wanted = known.get(link or "")
+            first = core_form({**group_pieces[0].row, "annotation_type": "label"}, role, images[role], 0, names)
+            common = {
+                "image": role,
+                "id": link or first.id,
+                "author": first.author,
+                "created": first.created,
+                "status": first.status,
+            }
+            labels = wanted.labels if isinstance(wanted, Mask) else None
+            result.append(Found(mask_of(group_pieces, images[role], names, labels, common), link))
+    return result
+
+
+def _with_id(annotation: Annotation, link: str | None) -> Annotation:
+    return replace(annotation, id=link) if link else annotation
+
+
+def _places(found: Group) -> dict[str, tuple[str, int]]:
+    """Resource id to role and file index."""
+    places = {}
+    for resource in found.resources:
+        address = address_of(resource)
+        places[str(resource["id"])] = (address.role, address.file) if address is not None else ("image", 0)
+    return places
+
+
+def _opener(row: Mapping[str, Any], fetch: Fetch) -> Callable[[], BinaryIO]:
+    target = f"annotations/{row['resource_id']}/annotations/{row['id']}/file"
+    return lambda: fetch(target)
