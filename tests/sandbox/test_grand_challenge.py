@@ -774,7 +774,8 @@ class TestUploads:
     @pytest.mark.parametrize("spoil", ["etag", "none", "order", "missing", "small"])
     def test_a_bad_complete_breaks_the_server(self, site: Site, spoil: str) -> None:
         _, path = self.start(site)
-        parts = self.put(site, path, b"a" * (5 * MIB if spoil != "small" else 5 * MIB - 1), b"b")
+        first, second = b"a" * (5 * MIB - (spoil == "small")), b"b" * (5 * MIB)
+        parts = self.put(site, path, first, second)
         wrong: dict[str, list[dict[str, Any]]] = {
             "etag": [{**parts[0], "ETag": '"0"'}, parts[1]],
             "none": [],
@@ -870,6 +871,7 @@ class TestSessions:
         uploads = [site.upload(*self.mha(tmp_path, content)) for content in (1, 2)]
         session = site.session(*uploads, archive="sandbox", interface="mr-image")
         assert (session["status"], session["error_message"], session["uploads"]) == ("Succeeded", "", [])
+        assert [site.get(upload).status_code for upload in uploads] == [404, 404]
         items = site.get("archives/items/").json()["results"]
         assert [value["socket"]["slug"] for item in items for value in item["values"]] == ["mr-image"] * 2
         assert sorted(session["image_set"]) == sorted(item["values"][0]["image"] for item in items)
