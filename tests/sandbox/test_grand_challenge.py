@@ -1842,7 +1842,7 @@ class TestGcapi:
         }
 
     def test_a_client_that_is_too_old(self, site: Site, tmp_path: Path) -> None:
-        site.standin.state["versions"]["lowest_supported_version"] = "0.17.0"
+        site.standin.require_client("0.17.0")
         with pytest.raises(AssertionError, match="UnsupportedVersionError"):
             GCAPI.run("gcapi_cases.py", str(tmp_path), variables=site.sandbox.variables, home=tmp_path)
 

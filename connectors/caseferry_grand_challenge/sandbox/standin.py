@@ -132,6 +132,10 @@ class GrandChallengeStandIn(World):
         sockets[slug] = row
         return row
 
+    def require_client(self, version: str) -> None:
+        """Support only versions of the official client from this one on."""
+        self.state["versions"]["lowest_supported_version"] = version
+
     def mark_answered(self, display_set: str) -> None:
         """Let a display set have answers, after which the platform refuses to change it."""
         self.table("sets")[display_set]["answered"] = True

@@ -18,9 +18,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from caseferry_grand_challenge.sandbox.files import Content, check_content, store_content
+from caseferry_grand_challenge.sandbox.imagerows import NOTHING_SHOWN, add_file, new_image
 from caseferry_grand_challenge.sandbox.imagesets import read_image_set
 from caseferry_grand_challenge.sandbox.importing import DuplicateFilesError, Made, import_uploads
-from caseferry_grand_challenge.sandbox.shapes import CONTENT, PIXELS, SHAPE
 from caseferry_grand_challenge.sandbox.uploads import consume
 from caseferry_grand_challenge.sandbox.values import socket_complaint, value_complaint
 from caseferry_grand_challenge.sandbox.world import PROTECTED
@@ -28,7 +28,6 @@ from caseferry_grand_challenge.sandbox.world import PROTECTED
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from caseferry.sandbox.blobs import Blob
     from caseferry_grand_challenge.sandbox.calls import Call
     from caseferry_grand_challenge.sandbox.forms import Record
     from caseferry_grand_challenge.sandbox.world import World
@@ -38,22 +37,6 @@ log = logging.getLogger(__name__)
 UNEXPECTED = "An unexpected error occurred"
 ATTACH = "attach"
 GENERIC = "generic-medical-image"
-
-NOTHING_SHOWN: Record = {
-    **dict.fromkeys((*PIXELS, *SHAPE, *CONTENT)),
-    "color_space": "",
-    "shape_without_color": [],
-    "shape": [],
-    **{key: "" for key in CONTENT if key.startswith(("patient", "study", "series")) and not key.endswith("date")},
-}
-"""What is known of the pixels of a DICOM image set: nothing, they lie elsewhere."""
-
-FILES = {
-    "MHD": (".mha", "application/octet-stream"),
-    "TIFF": (".tif", "image/tiff"),
-    "DZI": (".dzi", "application/octet-stream"),
-}
-"""By the type of an image file: how its name ends, and its media type in the object store."""
 
 
 def start_import(call: Call, session: Record, target: Record) -> None:
@@ -183,7 +166,7 @@ async def _dicom(world: World, job: Record) -> None:
     instances = await asyncio.to_thread(read_image_set, world.host.blobs, _all(sources))
     if instances is None:
         return
-    image = _new_image(world, job["name"], None, dict(NOTHING_SHOWN))
+    image = new_image(world, job["name"], None, dict(NOTHING_SHOWN))
     number = world.uuid().replace("-", "")
     keys = {uid: f"grand-challenge-dicom/{number}/{uid}" for uid in instances}
     for uid, blob in instances.items():
@@ -202,7 +185,7 @@ async def _tiles(world: World, job: Record) -> None:
         f'Format="jpeg" Overlap="1" TileSize="254"><Size Width="{image["shown"]["width"]}" '
         f'Height="{image["shown"]["height"]}"/></Image>\n'
     )
-    _add_file(world, image, "DZI", world.host.blobs.add(text.encode()))
+    add_file(world, image, "DZI", world.host.blobs.add(text.encode()))
 
 
 WORK: dict[str, Callable[[World, Record], Awaitable[None]]] = {
@@ -248,34 +231,11 @@ def _new_item(world: World, archive: str) -> Record:
 
 
 def _add_image(world: World, made: Made, session: Record) -> Record:
-    image = _new_image(world, made.name, session["pk"], made.shown)
-    _add_file(world, image, made.type, made.blob)
+    image = new_image(world, made.name, session["pk"], made.shown)
+    add_file(world, image, made.type, made.blob)
     if made.type == "TIFF":
         _enqueue(world, "tiles", {"image": image["pk"], "creator": session["creator"]})
     return image
-
-
-def _new_image(world: World, name: str, origin: str | None, shown: Record) -> Record:
-    image: Record = {
-        "pk": world.uuid(),
-        "name": name,
-        "origin": origin,
-        "files": [],
-        "dicom": None,
-        "shown": shown,
-        "holders": {},
-    }
-    world.table("images")[image["pk"]] = image
-    return image
-
-
-def _add_file(world: World, image: Record, kind: str, blob: Blob) -> None:
-    """Give an image a file: ``MHD``, ``TIFF`` or ``DZI``."""
-    pk, file = image["pk"], world.uuid()
-    suffix, media_type = FILES[kind]
-    key = f"images/{pk[:2]}/{pk[2:4]}/{pk}/{file}/{pk}{suffix}"
-    world.host.store.put(f"{PROTECTED}{key}", blob, media_type)
-    image["files"].append({"pk": file, "key": key, "type": kind})
 
 
 def _valid_name(name: str) -> str:

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import hashlib
-import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from caseferry.sandbox.standin import StandIn
 from caseferry_grand_challenge.sandbox.accounts import CHANGE_ROLES, VIEW_ROLES
 from caseferry_grand_challenge.sandbox.forms import API, PATHS, Record
+from caseferry_grand_challenge.sandbox.jsonb import as_stored, digest
 from caseferry_grand_challenge.sandbox.kinds import KINDS, Kind, super_kind
-from caseferry_grand_challenge.sandbox.refusals import server_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,11 +178,11 @@ class World(StandIn):
         RefusedError
             The database takes no such value, as one with an endless number or a null character: 500.
         """
-        content = image if image is not None else _digest(value)
+        content = image if image is not None else digest(value)
         key = f"{slug}\n{content}"
         shared = self.table("shared")
         if key not in shared:
-            stored = None if image is not None else _as_stored(value)
+            stored = None if image is not None else as_stored(value)
             shared[key] = str(self.new_value(slug, value=stored, image=image)["pk"])
         row: Record = self.table("values")[shared[key]]
         return row
@@ -255,33 +253,3 @@ def _role(user: User | None, place: Record) -> str | None:
         return None
     role: str | None = place["roles"].get(str(user.pk))
     return role
-
-
-def _digest(value: Any) -> str:
-    """A name for JSON values that the database takes as equal: the order of keys and 1 or 1.0 do not count."""
-    try:
-        text = json.dumps(_comparable(value), sort_keys=True, allow_nan=False)
-    except ValueError as error:
-        raise server_error() from error
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _comparable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {_comparable(key): _comparable(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_comparable(part) for part in value]
-    if isinstance(value, str) and "\x00" in value:
-        msg = "the database keeps no text with a null character"
-        raise ValueError(msg)
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _as_stored(value: Any) -> Any:
-    """A value with its keys in the order in which the database keeps them: shorter ones first."""
-    if isinstance(value, dict):
-        keys = sorted(value, key=lambda key: (len(key.encode("utf-8", "surrogatepass")), key))
-        return {key: _as_stored(value[key]) for key in keys}
-    if isinstance(value, list):
-        return [_as_stored(part) for part in value]
-    return value
