@@ -1408,6 +1408,8 @@ class TestAnnotations:
         label, other = dm.annotate(resource, {}, {})
         dm.send("PATCH", f"/annotations/{label}", json={"identifier": "renamed"})
         assert dm.send("PATCH", f"/annotations/{label}/approve").json() == {"status": "approved"}
+        for wrong in ("", None):
+            assert dm.send("PATCH", f"/annotations/{label}", json={"identifier": wrong}).status_code == 400
         read = dm.annotation(label)
         assert (read["identifier"], read["status"], read["approved_by"]) == ("renamed", "approved", ADMIN)
         assert [each["id"] for each in dm.search(status="published")] == [label]
@@ -1492,6 +1494,27 @@ class TestSearching:
             for name, value in wish.items()
         }
 
+    def test_days_are_included_for_annotations_and_the_last_excluded_for_resources(
+        self, dm: Plain, found: dict[str, str]
+    ) -> None:
+        made = dm.annotation(found["o"])["created_at"]
+        day = made[:10]
+        assert len(dm.search(**{"from": day, "to": day})) == 4
+        dm.standin.state["annotations"][found["o"]]["created_at"] = "2001-02-03T23:59:59.999Z"
+        dm.standin.state["resources"][found["second"]]["created_at"] = "2001-02-03T00:00:00.000Z"
+        for last, size in (("2001-02-02", 0), ("2001-02-03", 1)):
+            assert len(dm.search(to=last)) == size
+        for last, ids in (("2001-02-03", []), ("2001-02-04", [found["second"]])):
+            assert dm.found(to=last) == ids
+        assert dm.found(**{"from": "2001-02-03", "to": "2001-02-04"}) == [found["second"]]
+
+    def test_deleted_annotations_of_a_worklist(self, dm: Plain, found: dict[str, str]) -> None:
+        dm.send("DELETE", f"/annotations/{found['l']}")
+        worklist = dm.project["worklist_id"]
+        assert dm.search(annotation_worklist_id=worklist) == []
+        (deleted,) = dm.search(annotation_worklist_id=worklist, deleted="only")
+        assert (deleted["id"], deleted["deleted"], deleted["deleted_by"]) == (found["l"], True, ADMIN)
+
     def test_envelopes(self, dm: Plain, found: dict[str, str]) -> None:
         bare = dm.search()
         assert isinstance(bare, list)
@@ -1530,6 +1553,7 @@ class TestVolumes:
             assert (each["annotation_type"], each["scope"], each["frame_index"]) == ("segmentation", "image", None)
             assert (each["annotation_worklist_id"], each["imported_from"]) == (worklist, "x")
             assert each["class_map"] == {"1": each["identifier"]}
+            assert each["file"].endswith("/labels.nii.gz")
             mask = self.mask(dm, resource, each["id"])
             assert mask.get_data_dtype() == np.uint8
             assert np.array_equal(np.asanyarray(mask.dataobj), np.where(value == LABELS, 1, 0))

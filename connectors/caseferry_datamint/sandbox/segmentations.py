@@ -88,6 +88,5 @@ def _masks(blob: Blob, wanted: set[int]) -> dict[int, bytes]:
 def _mask(source: Any, where: Any, *, zipped: bool) -> bytes:
     header = source.header.copy()
     header.set_data_dtype(np.uint8)
-    header.set_slope_inter(1, 0)
     content: bytes = type(source)(where.astype(np.uint8), source.affine, header).to_bytes()
     return gzip.compress(content, compresslevel=1, mtime=0) if zipped else content
