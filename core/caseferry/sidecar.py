@@ -27,6 +27,8 @@ KEY = "caseferry"
 
 VERSION = 1
 
+NATIVE_PARTS = ("images", "annotations", "values", "attachments", "tags")
+
 LARGEST_INFLATED = 1 << 30
 """Bytes of one file in a sidecar beyond which it is taken for a decompression bomb."""
 
@@ -39,17 +41,16 @@ class Native:
     annotations: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
     attachments: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Json]:
         """Plain data."""
-        return {name: dict(getattr(self, name)) for name in ("images", "annotations", "values", "attachments")}
+        return {name: dict(getattr(self, name)) for name in NATIVE_PARTS}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Native:
         """Read what `to_json` wrote."""
-        return cls(
-            **{name: dict(document.get(name, {})) for name in ("images", "annotations", "values", "attachments")}
-        )
+        return cls(**{name: dict(document.get(name, {})) for name in NATIVE_PARTS})
 
 
 def case_fingerprint(case: Case) -> str:

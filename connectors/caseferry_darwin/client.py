@@ -1,0 +1,178 @@
+"""The only file that talks to Darwin."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from urllib.parse import quote
+
+from caseferry.batching import Batcher
+from caseferry.errors import AlreadyExists, NotFound, UnexpectedResponse
+from caseferry.http import Http
+from caseferry.plan import Call, Reply
+from caseferry_darwin.errors import explain
+from caseferry_darwin.wire.classes import Classes
+
+if TYPE_CHECKING:
+    from caseferry.config import Secret
+
+PLATFORM = "darwin"
+PAGE = 500
+UPLOADS_AT_ONCE = 100
+EXTERNAL_AT_ONCE = 10
+"""Items in one registration; V7's own client sends up to 500 uploads and 10 external items."""
+
+
+class DarwinClient:
+    """Darwin's web interface.
+
+    Parameters
+    ----------
+    url : of the server, without ``/api``
+    key : the API key
+    ca : a file of trusted certificates, for a private server
+    """
+
+    def __init__(self, url: str, key: Secret, ca: str | None, connections: int) -> None:
+        self.http = Http(
+            PLATFORM,
+            f"{url.rstrip('/')}/api/",
+            headers={"Authorization": f"ApiKey {key}", "Accept": "application/json"},
+            secrets=(str(key),),
+            verify=ca,
+            connections=connections,
+            explain=explain,
+        )
+        self._uploads = Batcher(self._register, UPLOADS_AT_ONCE)
+        self._external = Batcher(self._register, EXTERNAL_AT_ONCE)
+        self._class_lock = threading.Lock()
+        self._made: dict[tuple[str, str], Mapping[str, Any]] = {}
+
+    def send(self, call: Call) -> Reply:
+        """Make one call of a plan. Registrations of many cases that are made at the same time go out together."""
+        if call.name == "register":
+            batcher = self._external if call.target.endswith("register_existing") else self._uploads
+            return batcher.ask(call)
+        if call.method == "POST" and call.target == "annotation_classes":
+            return self._make_class(call)
+        return self.http.call(call)
+
+    def download(self, target: str) -> BinaryIO:
+        """A file as a stream, its bytes as they are stored."""
+        return cast("BinaryIO", self.http.download(target))
+
+    def _register(self, calls: Sequence[Call]) -> Sequence[Reply | Exception]:
+        """One registration of several items; each gets the part of the answer that is about it."""
+        if len(calls) == 1:
+            return [self.http.call(calls[0])]
+        first = calls[0]
+        body = {**first.body, "items": [item for call in calls for item in call.body["items"]]}
+        reply = self.http.request(first.method, first.target, json=body, repeat=first.repeat, what=first.purpose)
+        return [self._part(reply, call) for call in calls]
+
+    @staticmethod
+    def _part(reply: Reply, call: Call) -> Reply | Exception:
+        wanted = {(item["path"], item["name"]) for item in call.body["items"]}
+
+        def ours(key: str) -> list[Any]:
+            return [each for each in reply.body.get(key) or () if (each.get("path"), each.get("name")) in wanted]
+
+        part = {"items": ours("items"), "blocked_items": ours("blocked_items")}
+        if not any(part.values()):
+            return UnexpectedResponse(PLATFORM, call.purpose, "the answer says nothing of the item")
+        return Reply(reply.status, part, reply.headers)
+
+    def _make_class(self, call: Call) -> Reply:
+        """Make a class, once however many cases need it at the same time."""
+        key = (call.body["name"], str(call.body["annotation_type_ids"][0]))
+        with self._class_lock:
+            if key not in self._made:
+                try:
+                    self._made[key] = self.http.call(call).body
+                except AlreadyExists:
+                    self._made[key] = self._class_named(call.body["name"], call.body["annotation_type_ids"][0])
+            return Reply(201, self._made[key])
+
+    def _class_named(self, name: str, type_id: int) -> Mapping[str, Any]:
+        types = {int(each["id"]): str(each["name"]) for each in self._list("annotation_types")}
+        for each in self._classes():
+            if each.get("name") == name and (each.get("annotation_types") or [None])[0] == types.get(type_id):
+                return each
+        raise NotFound(PLATFORM, f"find class {name!r}", "the platform says that it exists and does not list it")
+
+    # -- team and datasets -----------------------------------------------------------------------------------------
+
+    def team(self) -> str:
+        """The team of the key."""
+        body = self.http.get("users/token_info", what="look up the key's team")
+        try:
+            slug = cast("Any", body)["selected_team"]["slug"]
+        except (KeyError, TypeError) as error:
+            raise UnexpectedResponse(PLATFORM, "look up the key's team", "the answer names no team") from error
+        self._team = quote(str(slug))
+        return str(slug)
+
+    def datasets(self) -> list[Mapping[str, Any]]:
+        """All datasets of the team."""
+        return self._list("datasets")
+
+    def storages(self) -> list[Mapping[str, Any]]:
+        """All external storages of the team."""
+        return self._list(f"teams/{self._team}/storage")
+
+    def classes(self) -> Classes:
+        """The annotation classes of the team."""
+        return Classes.read(self._classes(), self._list("annotation_types"))
+
+    def _classes(self) -> list[Mapping[str, Any]]:
+        body: Any = self.http.get(
+            f"teams/{self._team}/annotation_classes", (("include_tags", "true"),), what="list annotation classes"
+        )
+        return list(body["annotation_classes"])
+
+    def _list(self, target: str) -> list[Mapping[str, Any]]:
+        body = self.http.get(target, what=f"list {target.rsplit('/', 1)[-1]}")
+        if not isinstance(body, list):
+            raise UnexpectedResponse(PLATFORM, f"list {target}", "the answer is no list")
+        return [each for each in body if isinstance(each, Mapping)]
+
+    # -- items -----------------------------------------------------------------------------------------------------
+
+    def items(self, dataset_id: int, filters: Sequence[tuple[str, str]] = ()) -> Iterator[Mapping[str, Any]]:
+        """Items of a dataset, a page at a time."""
+        cursor: str | None = None
+        while True:
+            query = [("dataset_ids[]", str(dataset_id)), *filters, ("page[size]", str(PAGE))]
+            if cursor is not None:
+                query.append(("page[from]", cursor))
+            body: Any = self.http.get(f"v2/teams/{self._team}/items", query, what="list items")
+            yield from body["items"]
+            cursor = (body.get("page") or {}).get("next")
+            if not cursor:
+                return
+
+    def item(self, dataset_id: int, item_id: str) -> Mapping[str, Any]:
+        """One item.
+
+        Raises
+        ------
+        NotFound
+            There is none of that id in the dataset.
+        """
+        for item in self.items(dataset_id, [("item_ids[]", item_id)]):
+            return item
+        raise NotFound(PLATFORM, f"get item {item_id}", "there is no such item in the dataset")
+
+    def annotations(self, item_id: str) -> list[Mapping[str, Any]]:
+        """All annotations of an item."""
+        return self._list(f"v2/teams/{self._team}/items/{item_id}/annotations")
+
+    def original(self, upload_id: str) -> str:
+        """The target of the file of a slot."""
+        return f"v2/teams/{self._team}/uploads/{upload_id}"
+
+    def delete(self, dataset_id: int, item_id: str) -> None:
+        """Delete one item. Filters without ids would mean every item, so both are always sent."""
+        body = {"filters": {"item_ids": [item_id], "dataset_ids": [dataset_id]}}
+        self.http.request("DELETE", f"v2/teams/{self._team}/items", json=body, what="delete an item")

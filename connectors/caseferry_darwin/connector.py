@@ -1,0 +1,142 @@
+"""Opens Darwin datasets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urlsplit
+
+from caseferry.annotation import KINDS
+from caseferry.capability import Capabilities, Limits, Support
+from caseferry.config import Settings
+from caseferry.connector import Connector
+from caseferry.errors import ConfigurationError, NotFound
+from caseferry.imaging.kinds import Kind
+from caseferry_darwin.client import DarwinClient
+from caseferry_darwin.dataset import DarwinDataset
+from caseferry_darwin.wire.putting import Place, Storage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PRODUCTION = "https://darwin.v7labs.com"
+NATIVE = ("label", "category", "numeric", "text", "point", "line", "polyline", "box", "polygon", "mask")
+
+
+class DarwinConnector(Connector):
+    """Darwin datasets: ``darwin:TEAM/DATASET?storage=NAME``.
+
+    Options: ``storage`` (an external storage of the team: files that lie in its bucket are registered where they lie,
+    others are uploaded), ``create`` (``true``, the default: classes that are missing are made; ``false``: what needs
+    them goes to the sidecar), ``url``, ``api_key``. Host, key and team come from ``DARWIN_BASE_URL``,
+    ``DARWIN_API_KEY`` and ``DARWIN_TEAM`` when they are not given, or from darwin-py's ``~/.darwin/config.yaml``.
+    """
+
+    scheme: ClassVar[str] = "darwin"
+    summary: ClassVar[str] = "V7 Darwin datasets: items with slots, classes, folders, external storage"
+    settings: ClassVar[tuple[str, ...]] = ("storage", "create", "url", "api_key", "team")
+
+    def _client(self, team: str | None) -> tuple[DarwinClient, str]:
+        settings = Settings(self.scheme, self.options, _own_file(team))
+        url = settings.get("url", "DARWIN_BASE_URL", PRODUCTION) or PRODUCTION
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.netloc:
+            msg = f"the address of Darwin is {url!r}, expected https://HOST (DARWIN_BASE_URL)"
+            raise ConfigurationError(msg)
+        key = settings.secret("api_key", "DARWIN_API_KEY")
+        return DarwinClient(url, key, settings.certificates(), connections=96), url
+
+    def open(self, name: str) -> DarwinDataset:
+        """Open a dataset by ``TEAM/DATASET``; see `Connector.open`."""
+        wanted, slash, slug = name.partition("/")
+        if not slash:
+            wanted, slug = str(Settings(self.scheme, self.options).get("team", "DARWIN_TEAM", "") or ""), name
+        create = str(self.options.get("create", "true")).lower()
+        if create not in {"true", "false"}:
+            msg = f"create is {create!r}, expected true or false"
+            raise ConfigurationError(msg)
+        client, url = self._client(wanted or None)
+        team = client.team()
+        if wanted and wanted != team:
+            msg = f"the key belongs to team {team!r}, and {name!r} is asked for; use a key of team {wanted!r}"
+            raise ConfigurationError(msg)
+        known = client.datasets()
+        found = next((each for each in known if slug in {each.get("slug"), each.get("name")}), None)
+        if found is None:
+            names = ", ".join(sorted(str(each.get("slug")) for each in known)[:10]) or "none"
+            raise NotFound(
+                self.scheme, f"open dataset {name!r}", f"there is no such dataset; team {team!r} has {names}"
+            )
+        place = Place(
+            team,
+            str(found["slug"]),
+            int(found["id"]),
+            client.classes(),
+            self.names,
+            create=create == "true",
+            storage=_storage(client, self.options.get("storage")),
+        )
+        return DarwinDataset(
+            f"darwin:{team}/{place.dataset}",
+            client,
+            place,
+            url.rstrip("/"),
+            phi=self.phi,
+            limits=Limits(in_flight=32, sidecar_bytes=1 << 20, batch=100),
+        )
+
+    def datasets(self) -> Iterator[str]:
+        """The URLs of all datasets of the key's team; see `Connector.datasets`."""
+        client, _ = self._client(None)
+        team = client.team()
+        for dataset in client.datasets():
+            yield f"darwin:{team}/{dataset['slug']}"
+
+    @classmethod
+    def describe(cls) -> Capabilities:
+        """What Darwin holds."""
+        images: dict[Kind, Support] = dict.fromkeys(Kind, "native")
+        images |= {Kind.METAIMAGE: "converted", Kind.NRRD: "converted"}
+        return Capabilities(
+            images=images,
+            annotations={kind: "native" if kind in NATIVE else "sidecar" for kind in KINDS},
+            tags="native",
+            folders="native",
+        )
+
+
+def _storage(client: DarwinClient, name: str | None) -> Storage | None:
+    if name is None:
+        return None
+    known = client.storages()
+    for each in known:
+        if each.get("name") == name:
+            bucket, provider = str(each.get("bucket") or name), str(each.get("provider") or "aws")
+            return Storage(str(name), bucket, provider, bool(each.get("readonly")))
+    names = ", ".join(sorted(str(each.get("name")) for each in known)) or "none"
+    msg = f"the team has no storage {name!r}; it has {names}"
+    raise ConfigurationError(msg)
+
+
+def _own_file(team: str | None) -> dict[str, str]:
+    """What darwin-py's configuration file says: YAML of two levels, ``global`` and ``teams`` with a table each."""
+    try:
+        lines = (Path.home() / ".darwin" / "config.yaml").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    tables: dict[tuple[str, ...], dict[str, str]] = {}
+    path: list[tuple[int, str]] = []
+    for line in lines:
+        depth = len(line) - len(line.lstrip())
+        key, colon, value = line.strip().partition(":")
+        if not colon or key.startswith("#"):
+            continue
+        path = [(level, name) for level, name in path if level < depth]
+        if value.strip():
+            tables.setdefault(tuple(name for _, name in path), {})[key] = value.strip().strip("'\"")
+        else:
+            path.append((depth, key))
+    general = tables.get(("global",), {})
+    own = tables.get(("teams", team or general.get("default_team", "")), {})
+    found = {"url": general.get("base_url", ""), "api_key": own.get("api_key", "")}
+    return {key: value for key, value in found.items() if value}

@@ -1,0 +1,171 @@
+"""A Darwin dataset."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
+
+from caseferry.annotation import Mask
+from caseferry.connector import Dataset, Item, Phi, State
+from caseferry.errors import AlreadyExists, ConfigurationError, Inexpressible, Problem
+from caseferry.sidecar import case_fingerprint
+from caseferry_darwin.wire import putting, reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from caseferry.annotation import Annotation
+    from caseferry.capability import Limits
+    from caseferry.case import Case
+    from caseferry.files import FileRef
+    from caseferry.plan import Call, Plan, Reply
+    from caseferry_darwin.client import DarwinClient
+
+STATES = {"uploading": State.UPLOADING, "processing": State.PROCESSING, "error": State.FAILED}
+
+FILTERS = {
+    "statuses": "statuses[]",
+    "names": "item_names[]",
+    "paths": "item_paths[]",
+    "ids": "item_ids[]",
+    "slot_types": "slot_types[]",
+}
+"""Filters of `items`, and what the platform calls them."""
+
+
+class DarwinDataset(Dataset):
+    """The items of a Darwin dataset, each a case with a slot for each image."""
+
+    platform: ClassVar[str] = "darwin"
+
+    def __init__(
+        self, url: str, client: DarwinClient, place: putting.Place, web: str, *, phi: Phi, limits: Limits
+    ) -> None:
+        super().__init__(url, names=place.names, phi=phi)
+        from caseferry_darwin.connector import DarwinConnector
+
+        self.capabilities = DarwinConnector.describe()
+        self.limits = limits
+        self.place = place
+        self._client = client
+        self._web = web
+        self._class_lock = threading.Lock()
+
+    # -- listing ---------------------------------------------------------------------------------------------------
+
+    def items(self, **filters: Any) -> Iterator[Item]:
+        """All items; see `Dataset.items`.
+
+        Parameters
+        ----------
+        filters : ``statuses``, ``names``, ``paths``, ``ids``, ``slot_types``: a text or a list of texts each
+        """
+        unknown = sorted(set(filters) - set(FILTERS))
+        if unknown:
+            msg = f"darwin has no filter {', '.join(unknown)}; known are {', '.join(FILTERS)}"
+            raise ConfigurationError(msg)
+        query = [
+            (FILTERS[name], str(one))
+            for name, value in filters.items()
+            for one in ([value] if isinstance(value, str) else value)
+        ]
+        return self._items(query)
+
+    def _items(self, query: Sequence[tuple[str, str]]) -> Iterator[Item]:
+        for item in self._client.items(self.place.dataset_id, query):
+            if not item.get("archived"):
+                yield self._item(item)
+
+    def _item(self, item: Mapping[str, Any]) -> Item:
+        state = STATES.get(str(item.get("status")), State.READY)
+        reason = putting.processing_error(item) if state is State.FAILED else ""
+        url = f"{self._web}/workview?dataset={self.place.dataset_id}&item={item['id']}"
+        return Item(self, str(item["id"]), reading.case_name(item), url=url, state=state, reason=reason, native=item)
+
+    def get(self, item_id: str) -> Item:
+        """One item by its id; see `Dataset.get`."""
+        return self._item(self._client.item(self.place.dataset_id, item_id))
+
+    def find(self, case_id: str) -> Item | None:
+        """The item that holds a case, by its name; see `Dataset.find`."""
+        for item in self._named(case_id):
+            if reading.case_name(item) == case_id:
+                return self._item(item)
+        return None
+
+    def _named(self, case_id: str) -> list[Mapping[str, Any]]:
+        wanted = [("item_names[]", putting.item_name(case_id))]
+        return [item for item in self._client.items(self.place.dataset_id, wanted) if not item.get("archived")]
+
+    def read(self, item: Item) -> Case:
+        """The case of an item; see `Item.case`."""
+        native = item.native
+        if item.state in {State.UPLOADING, State.PROCESSING} or not native.get("slots"):
+            native = self._client.item(self.place.dataset_id, item.id)
+        rows = self._client.annotations(item.id)
+        if any(self.place.classes.name_of(row.get("annotation_class_id")) is None for row in rows):
+            self._refresh_classes()
+        return reading.case_of(native, rows, self.place.classes, self.names, self._fetch)
+
+    def _fetch(self, upload_id: str) -> BinaryIO:
+        return self._client.download(self._client.original(upload_id))
+
+    def _refresh_classes(self) -> None:
+        """Learn of classes that were made since the dataset was opened."""
+        with self._class_lock:
+            fresh = self._client.classes()
+            self.place.classes.known.update(fresh.known)
+
+    # -- putting ---------------------------------------------------------------------------------------------------
+
+    def _look(self, case: Case) -> putting.Standing | None:
+        path = putting.item_path(case.folder)
+        for item in self._named(case.id):
+            if item.get("path") == path:
+                kept = reading.kept_of(item)
+                ready = STATES.get(str(item.get("status"))) is None
+                there = {str(row["id"]) for row in self._client.annotations(str(item["id"]))} if ready else set()
+                return putting.Standing(item, there, kept.fingerprint if kept is not None else "")
+        return None
+
+    def _plan(self, case: Case, standing: Any, *, allow_spare: bool) -> tuple[Plan, list[FileRef]]:
+        shown = standing is not None and standing.item.get("slots")
+        if shown and standing.fingerprint != case_fingerprint(case):
+            detail = f"another item of that name is in {self.url}; delete it first"
+            raise AlreadyExists(self.platform, f"put {case.id!r}", detail)
+        with self._class_lock:
+            return putting.plan_case(
+                case, self.place, self.url, standing, limit=self.limits.sidecar_bytes, allow_spare=allow_spare
+            )
+
+    def _send(self, call: Call) -> Reply:
+        reply = self._client.send(call)
+        if call.method == "POST" and call.target == "annotation_classes":
+            with self._class_lock:
+                self.place.classes.add(reply.body)
+        return reply
+
+    def _put_item(self, case: Case, plan: Plan, given: dict[str, Any]) -> Item:
+        return self.get(str(given["item"]))
+
+    def _annotating(self, item: Item, case: Case, new: Sequence[Annotation]) -> Plan:
+        masks = [a for a in new if isinstance(a, Mask)]
+        if masks:
+            what = "is a mask, and the layer of pixels that all masks share cannot be added to"
+            raise Inexpressible(case.id, [Problem(f"mask {mask.id}", what, "put the case anew") for mask in masks])
+        standing = putting.Standing(self._client.item(self.place.dataset_id, item.id))
+        with self._class_lock:
+            return putting.plan_annotations(case, new, self.place, self.url, standing)
+
+    def _delete(self, item: Item) -> None:
+        self._client.delete(self.place.dataset_id, item.id)
+
+    def cancel(self) -> None:
+        """Ask whatever is under way to stop; see `Dataset.cancel`."""
+        super().cancel()
+        self._client.http.cancelled.set()
+
+    def close(self) -> None:
+        """Give connections back; see `Dataset.close`."""
+        super().close()
+        self._client.http.close()

@@ -1,0 +1,155 @@
+"""Annotation classes: what Darwin calls a label together with the type of shape that it may have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from caseferry.plan import Call, Given, Repeat, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+RASTER_CLASS = "__raster_layer__"
+RASTER_TYPE = "raster_layer"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A class that annotations need.
+
+    Attributes
+    ----------
+    name : the label, as the platform calls it
+    kind : the type of shape: ``tag``, ``polygon``, ``mask``, …
+    text : whether its annotations carry text
+    """
+
+    name: str
+    kind: str
+    text: bool = False
+
+    @property
+    def binding(self) -> str:
+        """The name under which a plan knows its id."""
+        return f"class {self.kind} {quote(self.name)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A class that is there.
+
+    Attributes
+    ----------
+    types : the type of shape and what its annotations may carry besides
+    datasets : ids of the datasets in which it is used
+    """
+
+    id: int
+    name: str
+    types: tuple[str, ...]
+    datasets: frozenset[int]
+
+
+@dataclass
+class Classes:
+    """The classes of a team, by name and type.
+
+    Attributes
+    ----------
+    types : names of types to their ids
+    """
+
+    known: dict[tuple[str, str], Known] = field(default_factory=dict)
+    types: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, classes: Iterable[Mapping[str, Any]], types: Iterable[Mapping[str, Any]]) -> Classes:
+        """From what the platform answers."""
+        table = cls(types={str(each["name"]): int(each["id"]) for each in types})
+        for each in classes:
+            table.add(each)
+        return table
+
+    def add(self, answered: Mapping[str, Any]) -> None:
+        """Remember a class that the platform told of."""
+        kinds = tuple(str(kind) for kind in answered.get("annotation_types") or ())
+        if kinds:
+            datasets = frozenset(int(each["id"]) for each in answered.get("datasets") or ())
+            self.known[str(answered["name"]), kinds[0]] = Known(
+                int(answered["id"]), str(answered["name"]), kinds, datasets
+            )
+
+    def name_of(self, class_id: object) -> tuple[str, tuple[str, ...]] | None:
+        """Name and types of the class of an id."""
+        for known in self.known.values():
+            if str(known.id) == str(class_id):
+                return known.name, known.types
+        return None
+
+    def why_not(self, wanted: Wanted, *, create: bool) -> str | None:
+        """Why a class cannot be used, or None when it can: it is there, or may be made."""
+        known = self.known.get((wanted.name, wanted.kind))
+        if known is None:
+            if not create:
+                return f"the team has no class {wanted.name!r} of type {wanted.kind}"
+            return None if wanted.kind in self.types else f"Darwin makes no classes of type {wanted.kind}"
+        if wanted.text and "text" not in known.types:
+            return f"the team's class {wanted.name!r} takes no text"
+        return None
+
+    def calls(self, wanted: Iterable[Wanted], dataset_id: int) -> tuple[list[Call], dict[str, int]]:
+        """The calls that make classes or bring them into the dataset, and the ids that are known already."""
+        calls: list[Call] = []
+        ids: dict[str, int] = {}
+        merged: dict[tuple[str, str], Wanted] = {}
+        for each in wanted:
+            earlier = merged.get((each.name, each.kind))
+            merged[each.name, each.kind] = Wanted(each.name, each.kind, each.text or bool(earlier and earlier.text))
+        for each in merged.values():
+            known = self.known.get((each.name, each.kind))
+            if known is None:
+                calls.append(self._creation(each, dataset_id))
+                continue
+            ids[each.binding] = known.id
+            if dataset_id not in known.datasets and each.kind != RASTER_TYPE:
+                datasets = [{"id": number} for number in sorted({*known.datasets, dataset_id})]
+                calls.append(
+                    Call(
+                        name=f"attach {each.binding}",
+                        method="PUT",
+                        target=f"annotation_classes/{known.id}",
+                        body={"id": known.id, "datasets": datasets},
+                        purpose=f"use class {each.name!r} in the dataset",
+                    )
+                )
+        return calls, ids
+
+    def _creation(self, wanted: Wanted, dataset_id: int) -> Call:
+        types = [self.types[wanted.kind]] + ([self.types["text"]] if wanted.text else [])
+
+        def read(reply: Reply) -> dict[str, Any]:
+            return {wanted.binding: reply.body["id"]}
+
+        return Call(
+            name=f"create {wanted.binding}",
+            method="POST",
+            target="annotation_classes",
+            body={
+                "dataset_id": dataset_id,
+                "name": wanted.name,
+                "metadata": {"_color": "auto"},
+                "annotation_type_ids": types,
+                "datasets": [{"id": dataset_id}],
+            },
+            gives=(wanted.binding,),
+            read=read,
+            repeat=Repeat.DETECTABLE,
+            purpose=f"make class {wanted.name!r} of type {wanted.kind}",
+        )
+
+
+def class_id(wanted: Wanted, ids: Mapping[str, int]) -> int | Given:
+    """The id of a class in a body: the number, or the place where it will be given."""
+    return ids.get(wanted.binding, Given(wanted.binding))

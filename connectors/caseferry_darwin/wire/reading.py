@@ -1,0 +1,231 @@
+"""Cases from Darwin's items and annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from caseferry.annotation import Annotation, Mask
+from caseferry.case import Case, Image
+from caseferry.files import FileRef, check_name, made
+from caseferry.imaging.convert import nifti_bytes
+from caseferry.imaging.kinds import Kind
+from caseferry.sidecar import KEY, Found, Kept, merge, parse
+from caseferry_darwin.wire.annotations import Layer, core_form, mask_part_id
+from caseferry_darwin.wire.putting import case_id_of
+from caseferry_darwin.wire.series import members
+from caseferry_darwin.wire.view import View, shown_view
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from caseferry.geometry import Geometry
+    from caseferry.mapping import Names
+    from caseferry_darwin.wire.classes import Classes
+
+Fetch = Callable[[str], BinaryIO]
+"""Opens the file of an upload by its id."""
+
+
+def own_metadata(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What caseferry has written into the metadata of an item's first slot."""
+    for slot in item.get("slots") or ():
+        own = (slot.get("metadata") or {}).get(KEY)
+        if isinstance(own, Mapping) and "sidecar" in own:
+            return own
+    return {}
+
+
+def kept_of(item: Mapping[str, Any]) -> Kept | None:
+    """The sidecar of an item, when it has one and the platform shows it already."""
+    return parse(own_metadata(item).get("sidecar"))
+
+
+def case_name(item: Mapping[str, Any]) -> str:
+    """The name of the case that an item holds: what was put, else folder and name."""
+    own = own_metadata(item).get("case")
+    if own:
+        return str(own)
+    folder = str(item.get("path") or "/").strip("/")
+    name = case_id_of(str(item["name"]))
+    return name if not folder or not item.get("slots") else f"{folder}/{name}"
+
+
+def case_of(
+    item: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], classes: Classes, names: Names, fetch: Fetch
+) -> Case:
+    """A case from its item and annotations."""
+    kept = kept_of(item)
+    shown = images_of(item, kept, names, fetch)
+    tags, others = _tags(rows, classes, kept)
+    found = annotations_of(others, classes, names, shown, kept)
+    if kept is not None:
+        unheld = [tag for tag in kept.case.tags if tag not in kept.native.tags]
+        return replace(merge(kept, shown.images, found), tags=[*tags, *unheld])
+    return Case(
+        id=case_name(item),
+        title=str(item["name"]),
+        images=list(shown.images.values()),
+        annotations=[each.annotation for each in found],
+        tags=tags,
+        folder=str(item.get("path") or "").strip("/"),
+    )
+
+
+def _tags(
+    rows: Sequence[Mapping[str, Any]], classes: Classes, kept: Kept | None
+) -> tuple[list[str], list[Mapping[str, Any]]]:
+    """The tags of an item, and its other annotations: a tag is an annotation of the whole item and nothing more."""
+    known = set(kept.native.annotations) if kept is not None else set()
+    tags: dict[str, None] = {}
+    others = []
+    for row in rows:
+        named = classes.name_of(row.get("annotation_class_id"))
+        data = row.get("data") or {}
+        if named is not None and named[1][0] == "tag" and set(data) == {"tag"} and str(row.get("id")) not in known:
+            tags[named[0]] = None
+        else:
+            others.append(row)
+    return list(tags), others
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The images of an item, and how they are shown.
+
+    Attributes
+    ----------
+    images : by role
+    views : by the name of the slot
+    roles : the role of the image in each slot
+    """
+
+    images: Mapping[str, Image]
+    views: Mapping[str, View]
+    roles: Mapping[str, str]
+
+
+def images_of(item: Mapping[str, Any], kept: Kept | None, names: Names, fetch: Fetch) -> Shown:
+    """The images of an item by role, and how each slot shows its image."""
+    roles = {slot: role for role, slot in (kept.native.images if kept is not None else {}).items()}
+    mapped = {slot: role for role, slot in names.images.items()}
+    described = {image.role: image for image in kept.case.images} if kept is not None else {}
+    images: dict[str, Image] = {}
+    views: dict[str, View] = {}
+    held: dict[str, str] = {}
+    for slot in item.get("slots") or ():
+        name = str(slot.get("slot_name"))
+        if "." in name and name.split(".", maxsplit=1)[0] in roles:
+            continue  # another view of a volume whose file another slot holds
+        role = roles.get(name) or mapped.get(name) or (f"slot {name}" if len(item["slots"]) > 1 else "image")
+        image = _image(role, slot, described.get(role), fetch)
+        images[role], held[name] = image, role
+        if (view := shown_view(image, slot)) is not None:
+            views[name] = view
+    return Shown(images, views, held)
+
+
+def _image(role: str, slot: Mapping[str, Any], put: Image | None, fetch: Fetch) -> Image:
+    upload = str(slot.get("upload_id"))
+    name = PurePosixPath(str(slot.get("file_name") or "")).name or upload
+    size = slot.get("size_bytes")
+    ref = FileRef(
+        f"darwin:uploads/{upload}",
+        name if check_name(name) is None else upload,
+        int(size) if size else None,
+        opener=lambda: fetch(upload),
+    )
+    if put is None:
+        if name.lower().endswith(".dcm") and _is_zip(ref):
+            return Image(role, members(ref), kind=Kind.DICOM_SERIES)
+        return Image(role, [ref])
+    if put.declared_kind is Kind.DICOM_SERIES and len(put.files) > 1:
+        return put.with_files(members(ref, put.files))
+    if put.declared_kind in {Kind.METAIMAGE, Kind.NRRD}:
+        kind = Kind.PICTURE if name.lower().endswith(".png") else Kind.NIFTI
+        return Image(role, [ref], kind=kind, geometry=put.declared_geometry, modality=put.declared_modality)
+    own = put.files[0]
+    return put.with_files([replace(ref, name=own.name, size=own.size or ref.size, sha256=own.sha256)])
+
+
+def _is_zip(ref: FileRef) -> bool:
+    with ref.open() as stream:
+        return stream.read(4) == b"PK\x03\x04"
+
+
+# -- annotations ---------------------------------------------------------------------------------------------------
+
+
+def annotations_of(
+    rows: Sequence[Mapping[str, Any]],
+    classes: Classes,
+    names: Names,
+    shown: Shown,
+    kept: Kept | None,
+) -> list[Found]:
+    """All annotations of an item in core's words."""
+    known = {a.id: a for a in kept.case.annotations} if kept is not None else {}
+    found: list[Found] = []
+    structures: dict[str, dict[str, Mapping[str, Any]]] = {}
+    layers: dict[str, Layer] = {}
+    for row in rows:
+        slot = next(iter((row.get("context_keys") or {}).get("slot_names") or ()), next(iter(shown.views), ""))
+        named = classes.name_of(row.get("annotation_class_id"))
+        role = shown.roles.get(str(slot))
+        if role is None or named is None or str(slot) not in shown.views:
+            continue
+        kind = named[1][0]
+        if kind == "raster_layer":
+            layers[str(slot)] = Layer.read(row["data"])
+        elif kind == "mask":
+            structures.setdefault(str(slot), {})[str(row["id"])] = {**row, "label": names.label_back(named[0])}
+        else:
+            put = known.get(str(row["id"]))
+            annotation = core_form(row, names.label_back(named[0]), role, shown.views[str(slot)], put)
+            found.append(Found(annotation, str(row["id"])))
+    for slot, parts in structures.items():
+        layer = layers.get(slot)
+        if layer is not None:
+            found += _masks(parts, layer, shown.views[slot], shown.images[shown.roles[slot]], known)
+    return found
+
+
+def _masks(
+    parts: Mapping[str, Mapping[str, Any]], layer: Layer, view: View, image: Image, known: Mapping[str, Annotation]
+) -> list[Found]:
+    """The masks of one slot: those that were put together come back together, each other one by itself."""
+    left = dict(parts)
+    found: list[Found] = []
+    for annotation in known.values():
+        if not isinstance(annotation, Mask) or annotation.image != image.role:
+            continue
+        own = {mask_part_id(annotation, value): value for value in annotation.labels}
+        there = {part: value for part, value in own.items() if part in left}
+        if there:
+            named = {part: (value, str(left[part]["label"])) for part, value in there.items()}
+            found.append(Found(_mask(annotation.id, named, layer, view, image), annotation.id))
+            left = {part: row for part, row in left.items() if part not in there}
+    for part, row in left.items():
+        found.append(Found(_mask(part, {part: (1, str(row["label"]))}, layer, view, image), part))
+    return found
+
+
+def _mask(name: str, parts: Mapping[str, tuple[int, str]], layer: Layer, view: View, image: Image) -> Mask:
+    """A mask of some of the platform's; its voxels are drawn when it is opened.
+
+    Parameters
+    ----------
+    parts : the platform's ids to voxel value and label
+    """
+
+    def make(out: BinaryIO) -> None:
+        grid = cast("Geometry", image.geometry)
+        voxels: NDArray[Any] = layer.voxels({part: value for part, (value, _) in parts.items()}, view)
+        if view.turn is None and grid.frames > 1:
+            voxels = voxels.reshape(*grid.shape, grid.frames, order="F")
+        out.write(nifti_bytes(voxels, grid, labels=True))
+
+    file = made(make, f"{name}.nii.gz", media_type="application/nifti")
+    return Mask(image.role, file, dict(parts.values()), id=name)

@@ -1,0 +1,224 @@
+"""How a slot shows an image: which voxel is seen in which frame, at which x and y.
+
+Pictures and videos are shown as they are stored: x is the column, y the row, the frame the plane. Volumes are turned
+so that their axes run to the patient's left, back and feet (LPI), and shown along one of them; there x and y of
+vector shapes are voxel indices times the voxel size along their axes, while masks lie on the voxels.
+
+Source
+------
+Exports that V7's end-to-end tests keep, and darwin-py 3.6.3's NIfTI importer and exporter: ``plane_map``, ``affine``,
+``pixdims`` of a slot's ``metadata.medical`` with handler "MONAI".
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from caseferry.geometry import RAS_TO_LPS, AxisMap, FloatArray, Geometry, axis_map, turn_towards
+from caseferry.imaging.kinds import Kind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from caseferry.annotation import Position
+    from caseferry.case import Image
+
+LPI = "LPI"
+
+ALONG = {"AXIAL": 2, "CORONAL": 1, "SAGITTAL": 0}
+"""The axis of the turned volume along which the frames of each plane follow each other."""
+
+ON_FRAME = 1e-4
+"""How far from a frame, in frames, a position may lie to count as lying in it."""
+
+SAME_GRID = 0.02
+"""By how much, in voxels, the platform's grid may differ from ours: its affine is written in few digits."""
+
+
+@dataclass(frozen=True)
+class View:
+    """How one slot shows an image.
+
+    Attributes
+    ----------
+    slot : its name
+    shape : of the image: columns, rows, slices
+    frames : how many frames are shown; 0 for a still picture, whose annotations name no frame
+    turn : how the volume is turned; None for what is shown as it is stored
+    along : the axis of the turned volume along which frames follow each other
+    steps : voxel sizes along the turned volume's axes
+    """
+
+    slot: str
+    shape: tuple[int, int, int]
+    frames: int
+    turn: AxisMap | None = None
+    along: int = 2
+    steps: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    @property
+    def _across(self) -> tuple[int, int]:
+        """The axes of the turned volume that are seen as x and y."""
+        x, y = (axis for axis in range(3) if axis != self.along)
+        return x, y
+
+    def same(self, other: View) -> bool:
+        """Whether both show every voxel in the same place."""
+        return (
+            (self.slot, self.frames, self.turn, self.along) == (other.slot, other.frames, other.turn, other.along)
+            and self.shape == other.shape
+            and bool(np.allclose(self.steps, other.steps, rtol=1e-3))
+        )
+
+    def to_shown(self, points: Sequence[Position], plane: int | None) -> tuple[int, list[tuple[float, float]]] | None:
+        """The frame and the positions (x, y) at which voxel positions are seen; None when no frame holds them all.
+
+        Parameters
+        ----------
+        points : (column, row) in a plane, or (column, row, slice)
+        """
+        if self.turn is None:
+            thirds = {round(point[2]) if len(point) == 3 else (plane or 0) for point in points}
+            off = any(abs(point[2] - round(point[2])) > ON_FRAME for point in points if len(point) == 3)
+            return None if len(thirds) > 1 or off else (thirds.pop(), [(point[0], point[1]) for point in points])
+        slices = self.shape[2]
+        solid = np.array([[*point, float((plane or 0) % slices)] if len(point) == 2 else point for point in points])
+        turned = _moved(np.asarray(np.linalg.inv(self.turn.matrix(self.shape))), solid)
+        frame = round(float(turned[0, self.along]))
+        if np.abs(turned[:, self.along] - frame).max() > ON_FRAME or not 0 <= frame < self.frames:
+            return None
+        x, y = self._across
+        return frame, [(float(p[x] * self.steps[x]), float(p[y] * self.steps[y])) for p in turned]
+
+    def to_voxels(self, frame: int, shown: Sequence[tuple[float, float]]) -> tuple[list[Position], int | None]:
+        """Voxel positions of what is seen at (x, y): (column, row) and the plane, or (column, row, slice)."""
+        if self.turn is None:
+            return [(x, y) for x, y in shown], (frame if self.frames else None)
+        across = self._across
+        turned = np.zeros((len(shown), 3))
+        turned[:, self.along] = frame
+        for axis, values in zip(across, np.array(shown, dtype=np.float64).T, strict=True):
+            turned[:, axis] = values / self.steps[axis]
+        solid = _moved(self.turn.matrix(self.shape), turned)
+        plane = round(float(solid[0, 2]))
+        if np.abs(solid[:, 2] - plane).max() <= ON_FRAME:
+            return [(float(p[0]), float(p[1])) for p in solid], (plane if self.shape[2] > 1 else None)
+        return [(float(p[0]), float(p[1]), float(p[2])) for p in solid], None
+
+    def plane_of(self, frame: int) -> int | None:
+        """The plane of the image that a frame shows; None when frames run along another axis."""
+        if self.turn is None:
+            return frame
+        if self.turn.axes[self.along] != 2:
+            return None
+        return self.shape[2] - 1 - frame if self.turn.flips[self.along] else frame
+
+    def frame_of(self, plane: int) -> int | None:
+        """The frame that shows a plane of the image: the inverse of `plane_of`."""
+        return self.plane_of(plane)  # either the same or counted from the other end, so its own inverse
+
+    def rasters(self, voxels: NDArray[Any]) -> list[NDArray[Any]]:
+        """Voxels of a mask as they are seen: for each frame [y, x].
+
+        Parameters
+        ----------
+        voxels : [column, row, slice], or [column, row, slice, frame]
+        """
+        if self.turn is None:
+            stack = voxels.reshape(voxels.shape[0], voxels.shape[1], -1, order="F")
+            return [stack[:, :, number].T for number in range(stack.shape[2])]
+        turned = np.moveaxis(self.turn.apply(voxels), self.along, 0)
+        return [turned[number].T for number in range(turned.shape[0])]
+
+    def from_rasters(self, rasters: Mapping[int, NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """A mask's voxels [column, row, slice] from what is seen in some frames; the inverse of `rasters`.
+
+        For what is shown as it is stored, the third axis holds all planes.
+        """
+        if self.turn is None:
+            whole = np.zeros((*self.shape[:2], max(self.frames, 1)), dtype)
+            for frame, raster in rasters.items():
+                whole[:, :, frame] = raster.T
+            return whole
+        turned = np.zeros(self.turn.shape(self.shape), dtype)
+        view = np.moveaxis(turned, self.along, 0)
+        for frame, raster in rasters.items():
+            view[frame] = raster.T
+        flipped = turned[tuple(slice(None, None, -1) if flip else slice(None) for flip in self.turn.flips)]
+        return np.ascontiguousarray(flipped.transpose(np.argsort(self.turn.axes)))
+
+    def raster_size(self) -> tuple[int, int]:
+        """Width and height of a frame in pixels."""
+        if self.turn is None:
+            return self.shape[0], self.shape[1]
+        shape = self.turn.shape(self.shape)
+        x, y = self._across
+        return shape[x], shape[y]
+
+
+def _moved(matrix: FloatArray, points: FloatArray) -> FloatArray:
+    return np.asarray(points @ matrix[:3, :3].T + matrix[:3, 3])
+
+
+def is_volume(image: Image) -> bool:
+    """Whether the platform treats an image as a volume."""
+    grid = image.geometry
+    kinds = {Kind.NIFTI, Kind.METAIMAGE, Kind.NRRD, Kind.DICOM_SERIES, Kind.DICOM_MULTIFRAME}
+    return grid is not None and image.kind in kinds and grid.space == "patient" and grid.frames == 1
+
+
+def expected_view(image: Image, slot: str) -> View | None:
+    """How the platform will show an image that it has not seen yet; None for what has no grid."""
+    grid = image.geometry
+    if grid is None:
+        return None
+    if not is_volume(image):
+        return View(slot, grid.shape, grid.planes if grid.planes > 1 or image.kind is Kind.VIDEO else 0)
+    turn, turned = turn_towards(grid, LPI)
+    along = turn.axes.index(2)
+    return View(slot, grid.shape, turned.shape[along], turn, along, turned.spacing_mm)
+
+
+def shown_view(image: Image, slot: Mapping[str, Any]) -> View | None:
+    """How the platform does show an image, by what it says of the slot; None when it does not say enough.
+
+    Parameters
+    ----------
+    slot : a slot of an item in a listing, after processing
+    """
+    grid = image.geometry
+    name = str(slot.get("slot_name"))
+    if grid is None:
+        return None
+    medical = (slot.get("metadata") or {}).get("medical")
+    if not isinstance(medical, Mapping) or medical.get("handler") != "MONAI":
+        frames = int(slot.get("total_sections") or 0)
+        return View(name, grid.shape, grid.planes if grid.planes > 1 or frames > 1 else 0)
+    affine = RAS_TO_LPS @ np.array(_parsed(medical["affine"]), dtype=np.float64)
+    shape = [int(n) for n in _parsed(medical["shape"])][-3:]
+    turned = Geometry((shape[0], shape[1], shape[2]), affine)
+    turn = axis_map(grid, turned, SAME_GRID * max(grid.spacing_mm) + 1e-3)
+    planes = medical.get("plane_map") or {}
+    plane = str(planes.get(name) or next(iter(planes.values()), "AXIAL"))
+    if turn is None or plane not in ALONG:
+        return None
+    raw = _parsed(medical.get("pixdims") or medical.get("pixdim") or turned.spacing_mm)
+    steps = tuple(float(v) for v in raw)[-3:]
+    along = ALONG[plane]
+    return View(name, grid.shape, turned.shape[along], turn, along, (steps[0], steps[1], steps[2]))
+
+
+def _parsed(value: Any) -> Any:
+    """A value that the platform writes as numbers in one place and as text in another."""
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return ast.literal_eval(value)
+    return [_parsed(item) for item in value] if isinstance(value, list | tuple) else float(value)

@@ -1,0 +1,90 @@
+"""Joining what many threads ask for at the same time into one request."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from caseferry.errors import PlatformError, RateLimited, TemporaryFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class _Entry(Generic[T, R]):
+    """One part that somebody waits for."""
+
+    __slots__ = ("answer", "part", "woken")
+
+    def __init__(self, part: T) -> None:
+        self.part = part
+        self.answer: R | Exception | None = None
+        self.woken = threading.Event()
+
+
+class Batcher(Generic[T, R]):
+    """Joins parts into requests.
+
+    While a request is under way, whatever is asked meanwhile waits and goes out together with the next one. So
+    nothing is delayed when only one thread asks, and requests grow by themselves when many do.
+
+    Parameters
+    ----------
+    send : makes one request of several parts, and gives each part's answer: a value, or the error to raise
+    most : parts in one request
+    """
+
+    def __init__(self, send: Callable[[Sequence[T]], Sequence[R | Exception]], most: int) -> None:
+        self._send = send
+        self._most = most
+        self._lock = threading.Lock()
+        self._waiting: list[_Entry[T, R]] = []
+        self._busy = False
+
+    def ask(self, part: T) -> R:
+        """Ask for one part and wait for its answer."""
+        entry: _Entry[T, R] = _Entry(part)
+        with self._lock:
+            self._waiting.append(entry)
+            follows = self._busy
+            self._busy = True
+        if follows:
+            entry.woken.wait()
+        if entry.answer is None:
+            self._lead(entry)
+        answer = entry.answer
+        if isinstance(answer, Exception):
+            raise answer
+        assert answer is not None  # noqa: S101  an entry is only left with its answer
+        return answer
+
+    def _lead(self, own: _Entry[T, R]) -> None:
+        """Send the parts that wait, then wake those who asked, and whoever goes on with the rest."""
+        with self._lock:
+            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+        answers = self._answers([entry.part for entry in batch])
+        for entry, answer in zip(batch, answers, strict=True):
+            entry.answer = answer
+        with self._lock:
+            following = self._waiting[0] if self._waiting else None
+            self._busy = following is not None
+        for entry in batch:
+            if entry is not own:
+                entry.woken.set()
+        if following is not None:
+            following.woken.set()
+
+    def _answers(self, parts: Sequence[T]) -> Sequence[R | Exception]:
+        try:
+            return self._send(parts)
+        except (RateLimited, TemporaryFailure) as error:
+            return [error] * len(parts)
+        except PlatformError as error:
+            if len(parts) == 1:
+                return [error]
+            return [answer for part in parts for answer in self._answers([part])]  # one bad part spoils no other
+        except Exception as error:  # noqa: BLE001  whoever asked raises it
+            return [error] * len(parts)
