@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 pytest.register_assert_rewrite("caseferry.testing")
 
+from typing import TYPE_CHECKING
+
 from caseferry.sandbox import Sandbox  # noqa: E402  after the rewrite is registered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture

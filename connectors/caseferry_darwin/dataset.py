@@ -163,7 +163,7 @@ class DarwinDataset(Dataset):
     def cancel(self) -> None:
         """Ask whatever is under way to stop; see `Dataset.cancel`."""
         super().cancel()
-        self._client.http.cancelled.set()
+        self._client.http.repeater.cancelled.set()
 
     def close(self) -> None:
         """Give connections back; see `Dataset.close`."""

@@ -160,5 +160,5 @@ def _rows(body: Any, keys: tuple[str, ...], what: str) -> tuple[list[Mapping[str
         rows = next((rows[0][key] for key in keys if isinstance(rows[0].get(key), list)), rows)
     if not isinstance(rows, list):
         raise UnexpectedResponse(PLATFORM, what, "the answer holds no list")
-    count = int(total) if str(total if total is not None else "").isdigit() else None
+    count = int(str(total)) if str(total).isdigit() else None
     return [row for row in rows if isinstance(row, Mapping)], count

@@ -64,10 +64,10 @@ if TYPE_CHECKING:
     from caseferry.imaging.kinds import Kind
     from caseferry.plan import Call, Loss, Plan
     from caseferry.registry import connect
-    from caseferry.transfer.journal import Journal
-    from caseferry.transfer.outcome import Outcome, Report
-    from caseferry.transfer.run import transfer
-    from caseferry.transfer.verify import verify
+    from caseferry.transfers.journal import Journal
+    from caseferry.transfers.outcome import Outcome, Report
+    from caseferry.transfers.run import transfer
+    from caseferry.transfers.verify import verify
 
 _HOMES = {
     "caseferry.annotation": (
@@ -87,10 +87,10 @@ _HOMES = {
     "caseferry.imaging.kinds": "Kind",
     "caseferry.plan": "Call Loss Plan",
     "caseferry.registry": "connect",
-    "caseferry.transfer.journal": "Journal",
-    "caseferry.transfer.outcome": "Outcome Report",
-    "caseferry.transfer.run": "transfer",
-    "caseferry.transfer.verify": "verify",
+    "caseferry.transfers.journal": "Journal",
+    "caseferry.transfers.outcome": "Outcome Report",
+    "caseferry.transfers.run": "transfer",
+    "caseferry.transfers.verify": "verify",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

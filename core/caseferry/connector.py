@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, get_args
 
 from caseferry.errors import (
     AlreadyExists,
@@ -24,10 +24,11 @@ from caseferry.errors import (
 )
 from caseferry.mapping import Names, read_mapping
 from caseferry.seal import refuse_identifying, seal
-from caseferry.transfer.execute import Execution, Patience
+from caseferry.transfers.execute import Execution, Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from types import TracebackType
 
     from caseferry.annotation import Annotation
     from caseferry.capability import Capabilities, Limits
@@ -135,6 +136,14 @@ class Dataset(ABC):
         self.cancelled = threading.Event()
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     # -- the verbs -------------------------------------------------------------------------------------------------
 

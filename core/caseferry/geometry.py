@@ -141,6 +141,16 @@ class Geometry:
         )
 
 
+def as_stored(grid: Geometry) -> Geometry:
+    """The grid of a MetaImage or NIfTI file that an image of this grid is converted to.
+
+    Such files always claim a place in the patient, and frames of a flat image follow each other as slices.
+    """
+    if grid.frames > 1 and grid.shape[2] == 1:
+        return Geometry((*grid.shape[:2], grid.frames), grid.affine)
+    return Geometry(grid.shape, grid.affine, grid.frames)
+
+
 def _furthest_mm(grid: Geometry, affine: FloatArray) -> float:
     """The largest distance between a corner of `grid` and where another affine puts it."""
     far = np.array(grid.shape, dtype=np.float64) - 1

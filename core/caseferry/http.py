@@ -89,6 +89,68 @@ Explain: TypeAlias = Callable[[int, Any, str], "str | tuple[type[PlatformError],
 detail where the status alone does not tell."""
 
 
+class Repeater:
+    """Makes attempts again where that is right, and holds everybody back while a platform asks for a pause.
+
+    Parameters
+    ----------
+    retry : how passing failures are met
+
+    Attributes
+    ----------
+    cancelled : set by whoever wants everything to stop
+    reached : whether the platform has ever answered
+    """
+
+    def __init__(self, retry: Retry) -> None:
+        self.retry = retry
+        self.cancelled = threading.Event()
+        self.reached = False
+        self._not_before = 0.0
+
+    def run(self, attempt: Callable[[], T], repeat: Repeat) -> T:
+        """Make attempts until one succeeds, or the last one may not be followed by another.
+
+        Parameters
+        ----------
+        attempt : raises `RateLimited` or `TemporaryFailure` when it failed in passing
+        repeat : whether it may be made again when nobody knows if it had an effect
+        """
+        failures = 0
+        while True:
+            try:
+                return attempt()
+            except ExpiredURL:
+                raise
+            except (RateLimited, TemporaryFailure) as error:
+                failures += 1
+                safe = repeat is Repeat.HARMLESS or isinstance(error, RateLimited) or error.applied is False
+                if not safe or failures >= (self.retry.attempts if self.reached else FIRST_CONTACT_ATTEMPTS):
+                    raise
+                wait = error.retry_after if error.retry_after is not None else self.retry.delay(failures)
+                if isinstance(error, RateLimited):
+                    self._not_before = max(self._not_before, time.monotonic() + wait)
+                self._sleep(wait)
+
+    def wait_for_leave(self) -> None:
+        """Hold back while the platform has asked for a pause.
+
+        Raises
+        ------
+        Cancelled
+            The user has asked to stop.
+        """
+        wait = self._not_before - time.monotonic()
+        if wait > 0:
+            self._sleep(wait)
+        elif self.cancelled.is_set():
+            raise Cancelled("stopped on request")
+
+    def _sleep(self, seconds: float) -> None:
+        if self.cancelled.wait(seconds):
+            raise Cancelled("stopped on request")
+
+
 class Http:
     """One platform's web interface.
 
@@ -118,14 +180,11 @@ class Http:
     ) -> None:
         self.platform = platform
         self.base = base.rstrip("/") + "/"
-        self.retry = retry
-        self.cancelled = threading.Event()
+        self.repeater = Repeater(retry)
         self._headers = dict(headers)
         self._secrets = tuple(secret for secret in secrets if secret)
         self._timeout = timeout
         self._explain = explain or _plain_explanation
-        self._not_before = 0.0
-        self._reached = False
         self._session = requests.Session()
         self._session.trust_env = False  # the environment is read once, below, and never ~/.netrc
         self._session.headers.clear()
@@ -195,7 +254,7 @@ class Http:
                     raise self._failure(what, "the answer was cut short", None) from error
                 return self._reply(answer, content, what)
 
-        return self._repeated(attempt, repeat)
+        return self.repeater.run(attempt, repeat)
 
     def download(self, target: str, what: str = "") -> Download:
         """A file as a stream that survives cut connections; a redirect to another host goes without credentials."""
@@ -214,7 +273,7 @@ class Http:
                     answer.close()
                 raise UnexpectedResponse(self.platform, what, "it redirects in a circle")
 
-            return self._repeated(attempt, Repeat.HARMLESS)
+            return self.repeater.run(attempt, Repeat.HARMLESS)
 
         return Download(fetch)
 
@@ -241,7 +300,7 @@ class Http:
         prepared = self._session.prepare_request(
             requests.Request(method, url, headers=headers, params=list(query), json=json, data=body)
         )
-        self._wait_for_leave()
+        self.repeater.wait_for_leave()
         try:
             answer = self._session.send(
                 prepared,
@@ -262,7 +321,7 @@ class Http:
         finally:
             if isinstance(body, Body):
                 body.close()
-        self._reached = True
+        self.repeater.reached = True
         if answer.status_code >= 400:
             with answer:
                 raise self._error(answer, what, home=home)
@@ -295,31 +354,9 @@ class Http:
         except ValueError:
             body = None
         explained = self._explain(status, body, text)
-        kind, detail = explained if isinstance(explained, tuple) else (_kind(status), explained)
-        request_id = next((answer.headers[name] for name in REQUEST_ID_HEADERS if name in answer.headers), None)
-        error = kind(self.platform, what, self._clean(detail), status=status, request_id=request_id)
-        if isinstance(error, RateLimited | TemporaryFailure):
-            error.retry_after = retry_after(answer.headers.get("Retry-After"))
-        return error
+        return refusal(self.platform, what, status, explained, answer.headers, self._clean)
 
     # -- failures --------------------------------------------------------------------------------------------------
-
-    def _repeated(self, attempt: Callable[[], T], repeat: Repeat) -> T:
-        failures = 0
-        while True:
-            try:
-                return attempt()
-            except ExpiredURL:
-                raise
-            except (RateLimited, TemporaryFailure) as error:
-                failures += 1
-                safe = repeat is Repeat.HARMLESS or isinstance(error, RateLimited) or error.applied is False
-                if not safe or failures >= (self.retry.attempts if self._reached else FIRST_CONTACT_ATTEMPTS):
-                    raise
-                wait = error.retry_after if error.retry_after is not None else self.retry.delay(failures)
-                if isinstance(error, RateLimited):
-                    self._not_before = max(self._not_before, time.monotonic() + wait)
-                self._sleep(wait)
 
     def _no_connection(self, what: str, url: str, error: requests.ConnectionError) -> TemporaryFailure:
         reason = getattr(error.args[0], "reason", error.args[0]) if error.args else error
@@ -334,18 +371,6 @@ class Http:
         error = TemporaryFailure(self.platform, what, detail)
         error.applied = applied
         return error
-
-    def _wait_for_leave(self) -> None:
-        """Hold back while the platform has asked for a pause, and stop when the user has asked to."""
-        wait = self._not_before - time.monotonic()
-        if wait > 0:
-            self._sleep(wait)
-        elif self.cancelled.is_set():
-            raise Cancelled("stopped on request")
-
-    def _sleep(self, seconds: float) -> None:
-        if self.cancelled.wait(seconds):
-            raise Cancelled("stopped on request")
 
     # -- addresses and words ---------------------------------------------------------------------------------------
 
@@ -366,10 +391,38 @@ class Http:
         return f"{parts.scheme}://{parts.netloc}{parts.path}" if parts.scheme else target.split("?", maxsplit=1)[0]
 
     def _clean(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        text = re.sub(r"(https?://[^\s?\"']+)\?[^\s\"']+", r"\1?…", text)
-        return text if len(text) <= LONGEST_DETAIL else text[:LONGEST_DETAIL] + "…"
+        return clean_text(text, self._secrets)
+
+
+def refusal(
+    platform: str,
+    what: str,
+    status: int,
+    explained: str | tuple[type[PlatformError], str],
+    headers: Mapping[str, str],
+    clean: Callable[[str], str],
+) -> PlatformError:
+    """The error that an answer of 400 or more means.
+
+    Parameters
+    ----------
+    explained : what the body says, as `Explain` gives it
+    clean : strikes secrets out of a text
+    """
+    kind, detail = explained if isinstance(explained, tuple) else (_kind(status), explained)
+    request_id = next((headers[name] for name in REQUEST_ID_HEADERS if name in headers), None)
+    error = kind(platform, what, clean(detail), status=status, request_id=request_id)
+    if isinstance(error, RateLimited | TemporaryFailure):
+        error.retry_after = retry_after(headers.get("Retry-After"))
+    return error
+
+
+def clean_text(text: str, secrets: Sequence[str]) -> str:
+    """A text without secrets and without the queries of URLs, cut to a bearable length."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    text = re.sub(r"(https?://[^\s?\"']+)\?[^\s\"']+", r"\1?…", text)
+    return text if len(text) <= LONGEST_DETAIL else text[:LONGEST_DETAIL] + "…"
 
 
 def retry_after(text: str | None) -> float | None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -48,6 +48,11 @@ class Names:
     values: Mapping[str, str] = field(default_factory=dict)
     attachments: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
+
+    def with_options(self, **options: str | None) -> Names:
+        """The same names with some settings given otherwise; None leaves one as it is."""
+        given = {name: value for name, value in options.items() if value is not None}
+        return replace(self, options={**self.options, **given})
 
     def label(self, name: str) -> str:
         """What a label is called on the platform."""

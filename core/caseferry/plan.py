@@ -105,6 +105,7 @@ class Call:
     after : names of calls that must be done before, beyond those whose results it takes
     repeat : whether it may be made again without looking
     until : for a call that is made again and again: whether this reply is the last
+    watch : calls that are made before each repetition, whose own `until` raises when there is nothing to wait for
     purpose : why it is made, for people
     irreversible : what it does that nobody can undo, for people; empty when that is nothing
     """
@@ -121,6 +122,7 @@ class Call:
     after: tuple[str, ...] = ()
     repeat: Repeat = Repeat.HARMLESS
     until: Callable[[Reply], bool] | None = field(default=None, repr=False, compare=False)
+    watch: tuple[Call, ...] = ()
     purpose: str = ""
     irreversible: str = ""
 
@@ -129,7 +131,7 @@ class Call:
         """Names of what it needs from other calls."""
         found = set(_TAKEN.findall(self.target))
         found |= set(_given(self.body)) | set(_given([value for _, value in self.form]))
-        return frozenset(found)
+        return frozenset(found).union(*(call.takes for call in self.watch))
 
     @property
     def size(self) -> int:
@@ -163,6 +165,8 @@ class Call:
             document["files"] = [part.to_json() for part in self.files]
         if self.until is not None:
             document["repeated"] = True
+        if self.watch:
+            document["watch"] = [call.to_json() for call in self.watch]
         if self.purpose:
             document["purpose"] = self.purpose
         if self.irreversible:

@@ -29,6 +29,9 @@ VERSION = 1
 
 NATIVE_PARTS = ("images", "annotations", "values", "attachments", "tags")
 
+JOURNAL = "journal:"
+"""How the location of a file begins that lies in the folder of a journal."""
+
 LARGEST_INFLATED = 1 << 30
 """Bytes of one file in a sidecar beyond which it is taken for a decompression bomb."""
 
@@ -65,13 +68,16 @@ def case_fingerprint(case: Case) -> str:
     return fingerprint(document)
 
 
-def build(case: Case, native: Native, limit: int) -> tuple[dict[str, Json], list[FileRef]]:
+def build(
+    case: Case, native: Native, limit: int, fingerprint: str | None = None
+) -> tuple[dict[str, Json], list[FileRef]]:
     """The sidecar of a sealed case.
 
     Parameters
     ----------
     native : what stands on the platform by itself
     limit : bytes that the files in the sidecar may take
+    fingerprint : of the case as it was first put, when this is not the first time
 
     Returns
     -------
@@ -79,6 +85,7 @@ def build(case: Case, native: Native, limit: int) -> tuple[dict[str, Json], list
     """
     held = [a.file for a in case.annotations if isinstance(a, Mask) and a.id not in native.annotations]
     held += [each.file for each in case.attachments if each.name not in native.attachments]
+    held = [ref for ref in held if not ref.location.startswith(JOURNAL)]
     packed: dict[str, str] = {}
     overflow: list[FileRef] = []
     for ref in sorted(held, key=lambda each: each.length()):
@@ -93,7 +100,7 @@ def build(case: Case, native: Native, limit: int) -> tuple[dict[str, Json], list
             overflow.append(ref)
     document: dict[str, Json] = {
         "version": VERSION,
-        "fingerprint": case_fingerprint(case),
+        "fingerprint": fingerprint or case_fingerprint(case),
         "case": _described(case, native, set(packed)),
         "native": native.to_json(),
         "files": dict(packed),
@@ -112,9 +119,11 @@ def _described(case: Case, native: Native, packed: set[str]) -> dict[str, Json]:
             location = images[ref.location]
         elif ref.location in own:
             location = "native:"
+        elif ref.location.startswith(JOURNAL):
+            location = ref.location
         else:
             digest = ref.measured().sha256
-            location = f"packed:{digest}" if digest in packed else f"journal:{digest}"
+            location = f"packed:{digest}" if digest in packed else f"{JOURNAL}{digest}"
         return FileRef(location, ref.name, ref.size, ref.media_type, ref.sha256)
 
     return case.with_files(place).to_json()
@@ -240,15 +249,15 @@ def merge(
 
 
 def _image(put: Image, there: Image) -> Image:
-    """An image as the platform has it, understood as it was put."""
-    same_kind = there.declared_kind is None or there.declared_kind == put.declared_kind
+    """An image as the platform has it: as it was put, or as what it was converted to."""
+    if there.declared_kind is None or there.declared_kind == put.declared_kind:
+        return put.with_files(there.files)
     return Image(
         put.role,
         there.files,
-        kind=there.declared_kind if not same_kind else put.declared_kind,
-        geometry=put.declared_geometry,
+        kind=there.declared_kind,
+        geometry=there.declared_geometry,
         modality=put.declared_modality,
-        layout=put.declared_layout if same_kind else there.declared_layout,
     )
 
 

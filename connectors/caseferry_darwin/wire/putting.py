@@ -13,6 +13,7 @@ import numpy as np
 from caseferry.annotation import Annotation, Mask
 from caseferry.errors import AlreadyExists, Inexpressible, ItemsBlocked, Problem, ProcessingFailed, TemporaryFailure
 from caseferry.files import FileRef, made
+from caseferry.geometry import as_stored
 from caseferry.imaging.convert import write_nifti, write_png
 from caseferry.imaging.kinds import Kind
 from caseferry.plan import Call, Given, Loss, Part, Plan, Repeat, Reply
@@ -182,7 +183,7 @@ def _converted(image: Image, ref: FileRef) -> FileRef:
         return made(draw, f"{stem}.png", media_type="image/png")
 
     def make(out: BinaryIO) -> None:
-        write_nifti(out, image.planes(), grid, header.dtype, channels=header.channels)
+        write_nifti(out, image.planes(), as_stored(grid), header.dtype, channels=header.channels)
 
     return made(make, f"{stem}.nii.gz", media_type="application/nifti")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from caseferry.annotation import Annotation, Mask
 from caseferry.case import Case, Image
 from caseferry.files import FileRef, check_name, made
+from caseferry.geometry import as_stored
 from caseferry.imaging.convert import nifti_bytes
 from caseferry.imaging.kinds import Kind
 from caseferry.sidecar import KEY, Found, Kept, merge, parse
@@ -144,8 +145,10 @@ def _image(role: str, slot: Mapping[str, Any], put: Image | None, fetch: Fetch) 
     if put.declared_kind is Kind.DICOM_SERIES and len(put.files) > 1:
         return put.with_files(members(ref, put.files))
     if put.declared_kind in {Kind.METAIMAGE, Kind.NRRD}:
-        kind = Kind.PICTURE if name.lower().endswith(".png") else Kind.NIFTI
-        return Image(role, [ref], kind=kind, geometry=put.declared_geometry, modality=put.declared_modality)
+        grid = put.declared_geometry
+        if name.lower().endswith(".png"):
+            return Image(role, [ref], kind=Kind.PICTURE, geometry=grid)
+        return Image(role, [ref], kind=Kind.NIFTI, geometry=as_stored(grid) if grid is not None else None)
     own = put.files[0]
     return put.with_files([replace(ref, name=own.name, size=own.size or ref.size, sha256=own.sha256)])
 

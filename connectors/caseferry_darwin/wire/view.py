@@ -115,7 +115,7 @@ class View:
         """The plane of the image that a frame shows; None when frames run along another axis."""
         if self.turn is None:
             return frame
-        if self.turn.axes[self.along] != 2:
+        if self.turn.axes[self.along] != 2 or not 0 <= frame < self.shape[2]:
             return None
         return self.shape[2] - 1 - frame if self.turn.flips[self.along] else frame
 

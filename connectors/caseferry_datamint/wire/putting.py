@@ -10,6 +10,7 @@ from urllib.parse import quote
 from caseferry.annotation import Annotation, Mask
 from caseferry.errors import Inexpressible, Problem
 from caseferry.files import FileRef, made
+from caseferry.geometry import as_stored
 from caseferry.imaging.convert import write_nifti, write_png
 from caseferry.imaging.kinds import MEDIA_TYPES, Format, Kind
 from caseferry.plan import Call, Given, Loss, Part, Plan, Repeat, Reply
@@ -120,7 +121,7 @@ def stored_files(image: Image) -> list[FileRef]:
         return [made(draw, f"{stem}.png", media_type=PNG)]
 
     def make(out: BinaryIO) -> None:
-        write_nifti(out, image.planes(), grid, header.dtype, channels=header.channels)
+        write_nifti(out, image.planes(), as_stored(grid), header.dtype, channels=header.channels)
 
     return [made(make, f"{stem}.nii.gz", media_type=NIFTI)]
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from caseferry.annotation import Annotation, Mask
 from caseferry.case import Case, Image
 from caseferry.files import FileRef, check_name
+from caseferry.geometry import as_stored
+from caseferry.imaging.kinds import Kind
 from caseferry.sidecar import KEY, Found, Kept, merge, parse
 from caseferry_datamint.wire.address import Address, is_own_tag
 from caseferry_datamint.wire.annotations import SEGMENTATION, core_form, link_of
@@ -118,9 +120,7 @@ def images_of(found: Group, fetch: Fetch) -> dict[str, Image]:
             ]
             images[role] = put.with_files(named)
         else:
-            images[role] = Image(
-                role, refs, kind=_kind(refs[0]), geometry=put.declared_geometry, modality=put.declared_modality
-            )
+            images[role] = _converted(role, refs, put)
     return images
 
 
@@ -131,9 +131,12 @@ def _same(put: FileRef, there: FileRef) -> bool:
     return put.name == there.name
 
 
-def _kind(ref: FileRef) -> str:
-    """The kind of a converted image's single file."""
-    return "picture" if ref.media_type == "image/png" else "nifti"
+def _converted(role: str, refs: Sequence[FileRef], put: Image) -> Image:
+    """The image that one was converted to; its grid is known without looking into the file."""
+    grid = put.declared_geometry
+    if refs[0].media_type == "image/png":
+        return Image(role, refs, kind=Kind.PICTURE, geometry=grid)
+    return Image(role, refs, kind=Kind.NIFTI, geometry=as_stored(grid) if grid is not None else None)
 
 
 def case_of(

@@ -84,7 +84,8 @@ def read_header(files: Sequence[FileRef]) -> Header:
         dtype, channels, _ = MODES[picture.mode]
         frames = int(getattr(picture, "n_frames", 1))
         geometry = Geometry((width, height, 1), np.eye(4), frames, "pixel")
-        return Header(Kind.PICTURE, geometry, dtype, channels, identifying=_identifying(picture))
+        details = {"mode": picture.mode}
+        return Header(Kind.PICTURE, geometry, dtype, channels, identifying=_identifying(picture), details=details)
 
 
 def _identifying(picture: Any) -> tuple[str, ...]:

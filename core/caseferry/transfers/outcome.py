@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from caseferry.plain import Json
     from caseferry.plan import Loss
-    from caseferry.transfer.journal import Journal
+    from caseferry.transfers.journal import Journal
 
 
 class Outcome(StrEnum):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from caseferry.text import duration, size
 
 if TYPE_CHECKING:
-    from caseferry.transfer.outcome import Report, Result
+    from caseferry.transfers.outcome import Report, Result
 
 LINE_EVERY = 10.0
 """Seconds between two plain lines."""

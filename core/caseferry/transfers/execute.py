@@ -139,6 +139,10 @@ class Execution:
     def _once_or_until_done(self, call: Call) -> None:
         started, pause = time.monotonic(), self._patience.first
         while True:
+            for watched in call.watch:
+                seen = self._send(watched.filled(self.bindings))
+                if watched.until is not None:
+                    watched.until(seen)
             reply = self._send(call.filled(self.bindings))
             if call.until is None or call.until(reply):
                 break

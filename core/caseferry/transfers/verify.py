@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from caseferry.compare import differences
 from caseferry.connector import Dataset, State
 from caseferry.errors import CaseferryError, IntegrityMismatch, NotFound
-from caseferry.transfer.outcome import Outcome, Report, Result
+from caseferry.transfers.outcome import Outcome, Report, Result
 
 if TYPE_CHECKING:
     from caseferry.case import Case

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from caseferry.connector import Dataset, Phi, Spare, check_phi
 from caseferry.errors import CaseferryError, ConfigurationError, InvalidCase, NotFound, UnsupportedOperation
 from caseferry.http import Cancelled
-from caseferry.transfer.journal import DONE, Journal
-from caseferry.transfer.outcome import Outcome, Report, Result
-from caseferry.transfer.progress import Progress, Silent
-from caseferry.transfer.verify import check
+from caseferry.transfers.journal import DONE, Journal
+from caseferry.transfers.outcome import Outcome, Report, Result
+from caseferry.transfers.progress import Progress, Silent
+from caseferry.transfers.verify import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

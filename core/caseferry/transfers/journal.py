@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Self
 from caseferry.errors import ConfigurationError
 from caseferry.files import CHUNK, PathLike
 from caseferry.plan import Loss
-from caseferry.transfer.outcome import Outcome, Result
+from caseferry.transfers.outcome import Outcome, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,0 +1,280 @@
+"""The only file that talks to Grand Challenge: to its API through gcapi, to its stores over plain HTTP."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from caseferry.errors import (
+    ConfigurationError,
+    MissingDependency,
+    NotFound,
+    PlatformError,
+    TemporaryFailure,
+    UnexpectedResponse,
+)
+from caseferry.http import Http, Repeater, Retry, clean_text, refusal
+from caseferry.plan import Call, Repeat, Reply
+from caseferry_grand_challenge.errors import explain
+from caseferry_grand_challenge.wire.sockets import Socket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from caseferry.config import Secret
+
+PLATFORM = "grand-challenge"
+PAGE = 100
+PASSES = 5
+"""How often a listing without an order is walked before what it gave is taken as all there is."""
+
+log = logging.getLogger("caseferry")
+
+
+class GrandChallengeClient:
+    """Grand Challenge's API and files.
+
+    Parameters
+    ----------
+    url : the base of the API, ``https://HOST/api/v1/``
+    token : the personal API token
+    ca : a file of trusted certificates, for a private server
+    """
+
+    def __init__(self, url: str, token: Secret, ca: str | None, connections: int) -> None:
+        self.base = url.rstrip("/") + "/"
+        self.repeater = Repeater(Retry())
+        self._secrets = (str(token),)
+        self._api = self.repeater.run(lambda: _open(self.base, str(token), ca), Repeat.HARMLESS)
+        self.http = Http(
+            PLATFORM,
+            self.base,
+            headers={"Authorization": f"BEARER {str(token).rsplit(' ', 1)[-1]}"},
+            secrets=self._secrets,
+            verify=ca,
+            connections=connections,
+            explain=explain,
+        )
+        self._sockets: dict[str, Socket | None] = {}
+
+    def cancel(self) -> None:
+        """Stop whatever is under way."""
+        self.repeater.cancelled.set()
+        self.http.repeater.cancelled.set()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._api.close()
+        self.http.close()
+
+    def send(self, call: Call) -> Reply:
+        """Make one call of a plan."""
+        if "://" in call.target:
+            return self.http.call(call)
+        try:
+            return self.request(call.method, call.target, json=call.body, repeat=call.repeat, what=call.purpose)
+        except TemporaryFailure:
+            if not call.name.startswith("complete "):
+                raise
+            return self._completed(call)
+
+    def _completed(self, call: Call) -> Reply:
+        """The upload whose completion was not answered, if it was completed: a second time would be refused."""
+        pk = call.target.split("/")[1]
+        body = self.get(f"uploads/{pk}/", what=call.purpose)
+        if body.get("status") == "Completed":
+            return Reply(200, body)
+        return self.request(call.method, call.target, json=call.body, repeat=Repeat.HARMLESS, what=call.purpose)
+
+    def get(self, target: str, params: Mapping[str, Any] | None = None, what: str = "") -> Any:
+        """Read something as JSON."""
+        return self.request("GET", target, params=params, what=what or f"GET {target}").body
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        repeat: Repeat = Repeat.HARMLESS,
+        what: str,
+    ) -> Reply:
+        """Make one request through gcapi, repeated where that is right."""
+
+        def attempt() -> Reply:
+            self.repeater.wait_for_leave()
+            return self._once(method, target, dict(params or {}), json, what)
+
+        return self.repeater.run(attempt, repeat)
+
+    def _once(self, method: str, target: str, params: dict[str, Any], body: Any, what: str) -> Reply:
+        import httpx
+
+        place = {"url": target} if "://" in target else {"path": target}
+        try:
+            answer = self._api(method=method, params=params, json=body, **place)
+        except httpx.HTTPStatusError as error:
+            raise self._refusal(error.response, what) from None
+        except httpx.TransportError as error:
+            raise _unreached(error, what, self.base) from error
+        self.repeater.reached = True
+        if isinstance(answer, httpx.Response):
+            if answer.status_code == 204:
+                return Reply(204)
+            kind = answer.headers.get("Content-Type", "nothing")
+            raise UnexpectedResponse(PLATFORM, what, f"the answer is {kind}, not JSON", status=answer.status_code)
+        return Reply(200, answer)
+
+    def _refusal(self, answer: Any, what: str) -> PlatformError:
+        self.repeater.reached = True
+        try:
+            body = answer.json() if answer.headers.get("Content-Type") == "application/json" else None
+        except ValueError:
+            body = None
+        explained = explain(answer.status_code, body, answer.text[:2000])
+        return refusal(
+            PLATFORM, what, answer.status_code, explained, answer.headers, lambda text: clean_text(text, self._secrets)
+        )
+
+    # -- what there is ---------------------------------------------------------------------------------------------
+
+    def archives(self) -> Iterator[Mapping[str, Any]]:
+        """All archives that the token may view."""
+        return self._pages("archives/", {}, "list archives")
+
+    def archive(self, slug: str) -> Mapping[str, Any]:
+        """An archive by its slug.
+
+        Raises
+        ------
+        NotFound
+            There is none, or the token may not view it.
+        """
+        for row in self._pages("archives/", {"slug": slug}, "open an archive"):
+            if slug_of(row) == slug:
+                return row
+        raise NotFound(PLATFORM, f"open archive {slug!r}", "there is no such archive, or the token may not view it")
+
+    def socket(self, slug: str) -> Socket | None:
+        """A socket by its slug, or None; asked once."""
+        if slug not in self._sockets:
+            rows = self._pages("components/interfaces/", {"slug": slug}, "look up a socket")
+            self._sockets[slug] = next((Socket.read(row) for row in rows if row.get("slug") == slug), None)
+        return self._sockets[slug]
+
+    def items(self, archive: str) -> Iterator[Mapping[str, Any]]:
+        """All items of an archive.
+
+        The platform lists them in no order, and one that changes may move to another page; so the listing is walked
+        again until it has given as many as it says there are.
+        """
+        seen: set[str] = set()
+        for _ in range(PASSES):
+            before, total = len(seen), 0
+            for row, count in self._rows("archives/items/", {"archive": archive}, "list archive items"):
+                total = count
+                if row["pk"] not in seen:
+                    seen.add(row["pk"])
+                    yield row
+            if len(seen) >= total or len(seen) == before:
+                return
+
+    def item(self, pk: str) -> Mapping[str, Any]:
+        """One item.
+
+        Raises
+        ------
+        NotFound
+            There is none, or the token may not view it.
+        """
+        return cast("Mapping[str, Any]", self.get(f"archives/items/{pk}/", what=f"get item {pk}"))
+
+    def image(self, address: str) -> Mapping[str, Any]:
+        """What the platform tells of an image."""
+        return cast("Mapping[str, Any]", self.get(address, what="get an image"))
+
+    def open_file(self, address: str) -> BinaryIO:
+        """A file of an image or of a value as a stream."""
+        return cast("BinaryIO", self.http.download(address, what="download a file"))
+
+    def content(self, address: str) -> Any:
+        """The content of a JSON file."""
+        with self.open_file(address) as stream:
+            try:
+                return json.loads(stream.read())
+            except ValueError as error:
+                raise UnexpectedResponse(PLATFORM, "read a value", "the file is not JSON") from error
+
+    def _pages(self, target: str, params: Mapping[str, Any], what: str) -> Iterator[Mapping[str, Any]]:
+        return (row for row, _ in self._rows(target, params, what))
+
+    def _rows(self, target: str, params: Mapping[str, Any], what: str) -> Iterator[tuple[Mapping[str, Any], int]]:
+        """The rows of a listing, a page at a time, each with the number of all."""
+        offset = 0
+        while True:
+            page = self.get(target, {**params, "offset": offset, "limit": PAGE}, what)
+            for row in page["results"]:
+                yield row, int(page["count"])
+            offset += len(page["results"])
+            if not page["results"] or offset >= int(page["count"]):
+                return
+
+
+def slug_of(archive: Mapping[str, Any]) -> str:
+    """The slug of an archive: the last part of its address, as the API does not name it."""
+    return str(archive["url"]).rstrip("/").rpartition("/")[2]
+
+
+def _open(url: str, token: str, ca: str | None) -> Any:
+    """A gcapi client that never repeats a request by itself: it would repeat those that create things, too."""
+    try:
+        import httpx
+        from gcapi import Client
+        from gcapi.check_version import UnsupportedVersionError
+        from gcapi.retries import BaseRetryStrategy
+    except ImportError as error:
+        raise MissingDependency("grand-challenge", "Grand Challenge") from error
+
+    class Never(BaseRetryStrategy):  # type: ignore[misc,unused-ignore]
+        def get_delay(self, latest_response: Any) -> None:
+            return None
+
+    for name in ("gcapi.client", "gcapi.transports"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # caseferry reports what goes wrong itself
+    try:
+        with warnings.catch_warnings(record=True) as notes:
+            warnings.simplefilter("always")
+            client = Client(token=token, base_url=url, verify=ca or True, timeout=60.0, retry_strategy=Never)
+    except UnsupportedVersionError as error:
+        msg = f"the server asks for a newer gcapi: {error}"
+        raise ConfigurationError(msg) from error
+    except RuntimeError as error:
+        msg = f"Grand Challenge cannot be opened at {url!r}: {error} (GRAND_CHALLENGE_URL)"
+        raise ConfigurationError(msg) from error
+    except httpx.HTTPStatusError as error:
+        status = error.response.status_code
+        raise PlatformError(PLATFORM, "look up the version", f"is {url} its API's base?", status=status) from error
+    except httpx.TransportError as error:
+        raise _unreached(error, "look up the version", url) from error
+    except ValueError as error:
+        detail = f"the answer is not JSON: is {url} its API's base?"
+        raise UnexpectedResponse(PLATFORM, "look up the version", detail) from error
+    for note in notes:
+        log.info("gcapi: %s", note.message)
+    return client
+
+
+def _unreached(error: Exception, what: str, url: str) -> PlatformError:
+    """The error that a failed connection means; a certificate that is not trusted will not be trusted next time."""
+    import httpx
+
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return PlatformError(PLATFORM, what, f"the certificate of {url} is not trusted; set CASEFERRY_CA")
+    failure = TemporaryFailure(PLATFORM, what, f"{type(error).__name__}: no answer from {url}")
+    failure.applied = (
+        False if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout) else None
+    )
+    return failure

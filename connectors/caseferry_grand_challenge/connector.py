@@ -1,0 +1,85 @@
+"""Opens Grand Challenge archives."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urlsplit
+
+from caseferry.annotation import KINDS
+from caseferry.capability import Capabilities, Limits, Support
+from caseferry.config import Settings
+from caseferry.connector import Connector
+from caseferry.errors import ConfigurationError
+from caseferry.imaging.kinds import Kind
+from caseferry_grand_challenge.client import GrandChallengeClient, slug_of
+from caseferry_grand_challenge.dataset import GrandChallengeDataset
+from caseferry_grand_challenge.wire.putting import Archive
+from caseferry_grand_challenge.wire.uploads import PART
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PRODUCTION = "https://grand-challenge.org/api/v1/"
+NATIVE = ("label", "category", "numeric", "text", "point", "line", "polyline", "box", "polygon", "mask")
+
+
+class GrandChallengeConnector(Connector):
+    """Grand Challenge archives: ``grand-challenge:ARCHIVE_SLUG``.
+
+    Options: ``sidecar`` (the socket of kind Anything that holds what has no socket of its own), ``socket`` (the
+    socket of the only, or first, image), ``url``, ``token``. The base of the API and the token come from
+    ``GRAND_CHALLENGE_URL`` and ``GRAND_CHALLENGE_AUTHORIZATION`` when they are not given.
+    """
+
+    scheme: ClassVar[str] = "grand-challenge"
+    summary: ClassVar[str] = "Grand Challenge archives: images, values and files in sockets"
+    settings: ClassVar[tuple[str, ...]] = ("sidecar", "socket", "url", "token")
+
+    def _client(self) -> GrandChallengeClient:
+        settings = Settings(self.scheme, self.options)
+        url = settings.get("url", "GRAND_CHALLENGE_URL", PRODUCTION) or PRODUCTION
+        parts = urlsplit(url)
+        if parts.scheme != "https" or not parts.netloc:
+            msg = f"the base of Grand Challenge's API is {url!r}, expected https://HOST/api/v1/ (GRAND_CHALLENGE_URL)"
+            raise ConfigurationError(msg)
+        token = settings.secret("token", "GRAND_CHALLENGE_AUTHORIZATION")
+        return GrandChallengeClient(url, token, settings.certificates(), connections=64)
+
+    def open(self, name: str) -> GrandChallengeDataset:
+        """Open an archive by its slug; see `Connector.open`."""
+        client = self._client()
+        try:
+            row = client.archive(name)
+        except BaseException:
+            client.close()
+            raise
+        archive = Archive(slug_of(row), str(row["pk"]), str(row["api_url"]))
+        names = self.names.with_options(sidecar=self.options.get("sidecar"), socket=self.options.get("socket"))
+        return GrandChallengeDataset(
+            f"grand-challenge:{archive.slug}",
+            client,
+            archive,
+            names=names,
+            phi=self.phi,
+            limits=Limits(in_flight=16, sidecar_bytes=64 << 20, part_bytes=PART),
+        )
+
+    def datasets(self) -> Iterator[str]:
+        """The URLs of all archives that the token may view; see `Connector.datasets`."""
+        client = self._client()
+        with closing(client):
+            for row in client.archives():
+                yield f"grand-challenge:{slug_of(row)}"
+
+    @classmethod
+    def describe(cls) -> Capabilities:
+        """What Grand Challenge holds, where sockets for it are there."""
+        images: dict[Kind, Support] = dict.fromkeys(Kind, "converted")
+        return Capabilities(
+            verbs=frozenset({"items", "get", "find", "plan", "put", "annotate", "wait"}),
+            images=images,
+            annotations={kind: "native" if kind in NATIVE else "sidecar" for kind in KINDS},
+            values="native",
+            attachments="native",
+        )

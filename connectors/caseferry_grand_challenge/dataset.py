@@ -1,0 +1,183 @@
+"""A Grand Challenge archive."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from caseferry.annotation import Mask
+from caseferry.connector import Dataset, Item, Phi, State
+from caseferry.errors import AlreadyExists, ConfigurationError, Inexpressible, NotFound, Problem
+from caseferry.plan import Call, Plan, Reply
+from caseferry.sidecar import Kept, case_fingerprint, parse
+from caseferry_grand_challenge.wire import annotating, putting, reading
+from caseferry_grand_challenge.wire.sockets import Sockets, sidecar_candidates, wanted_slugs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from caseferry.annotation import Annotation
+    from caseferry.capability import Limits
+    from caseferry.case import Case
+    from caseferry.files import FileRef
+    from caseferry.mapping import Names
+    from caseferry_grand_challenge.client import GrandChallengeClient
+
+
+class GrandChallengeDataset(Dataset):
+    """The items of an archive, each a case whose parts lie in sockets."""
+
+    platform: ClassVar[str] = "grand-challenge"
+    instead: ClassVar[dict[str, str]] = {
+        "delete": "only Grand Challenge's support can: write to support@grand-challenge.org"
+    }
+
+    def __init__(
+        self,
+        url: str,
+        client: GrandChallengeClient,
+        archive: putting.Archive,
+        *,
+        names: Names,
+        phi: Phi,
+        limits: Limits,
+    ) -> None:
+        super().__init__(url, names=names, phi=phi)
+        from caseferry_grand_challenge.connector import GrandChallengeConnector
+
+        self.capabilities = GrandChallengeConnector.describe()
+        self.limits = limits
+        self.archive = archive
+        self._client = client
+        self._titles: dict[str, str] = {}
+        self._titles_lock = threading.Lock()
+
+    # -- listing ---------------------------------------------------------------------------------------------------
+
+    def items(self, **filters: Any) -> Iterator[Item]:
+        """All items, in no order; see `Dataset.items`. The platform has no filters for them."""
+        if filters:
+            msg = f"grand-challenge has no filters for archive items, and {', '.join(filters)} is asked for"
+            raise ConfigurationError(msg)
+        return (self._item(row) for row in self._client.items(self.archive.pk))
+
+    def _item(self, row: Mapping[str, Any]) -> Item:
+        pk, title = str(row["pk"]), str(row.get("title") or "")
+        with self._titles_lock:
+            self._titles[title or pk] = pk
+        address = self.archive.address.split("/api/")[0]
+        url = f"{address}/archives/{self.archive.slug}/items/{pk}/edit/"
+        kept = self._kept(row, fetch=False)
+        state = State.READY
+        if kept is not None and not set(kept.native.images.values()) <= set(putting.filled_sockets(row)):
+            state = State.PROCESSING
+        return Item(self, pk, title or pk, url=url, state=state, native=row)
+
+    def get(self, item_id: str) -> Item:
+        """One item by its pk; see `Dataset.get`."""
+        return self._item(self._client.item(item_id))
+
+    def find(self, case_id: str) -> Item | None:
+        """The item whose title is the name of the case; see `Dataset.find`."""
+        with self._titles_lock:
+            pk = self._titles.get(case_id)
+        if pk is not None:
+            try:
+                return self.get(pk)
+            except NotFound:
+                pass
+        return next((item for item in self.items() if item.case_id == case_id), None)
+
+    def read(self, item: Item) -> Case:
+        """The case of an item; see `Item.case`."""
+        try:
+            return self._case(item.native)
+        except NotFound:  # a file or an image was replaced since the item was listed
+            return self._case(self._client.item(item.id))
+
+    def _case(self, row: Mapping[str, Any]) -> Case:
+        images: dict[str, Mapping[str, Any]] = {}
+
+        def image(address: str) -> Mapping[str, Any]:
+            if address not in images:
+                images[address] = self._client.image(address)
+            return images[address]
+
+        source = reading.Source(self._client.open_file, image, self._client.content)
+        return reading.case_of(row, self._kept(row, fetch=True), self.names, source)
+
+    def _kept(self, row: Mapping[str, Any], *, fetch: bool) -> Kept | None:
+        """The sidecar of an item; one that is a file is only read when `fetch` says so."""
+        values = putting.filled_sockets(row)
+        for slug in sidecar_candidates(self.names):
+            value = values.get(slug)
+            if value is None or (value.get("file") and not fetch):
+                continue
+            kept = parse(self._client.content(str(value["file"])) if value.get("file") else value.get("value"))
+            if kept is not None:
+                return kept
+        return None
+
+    # -- putting ---------------------------------------------------------------------------------------------------
+
+    def _look(self, case: Case) -> putting.Standing | None:
+        item = self.find(case.id)
+        if item is None:
+            return None
+        kept = self._kept(item.native, fetch=True)
+        sockets = set(putting.filled_sockets(item.native))
+        return putting.Standing(item.id, sockets, kept.fingerprint if kept is not None else "")
+
+    def _plan(self, case: Case, standing: Any, *, allow_spare: bool) -> tuple[Plan, list[FileRef]]:
+        sockets = self._sockets(case)
+        if standing is not None:
+            holds_sidecar = any(sockets.get(slug) is not None for slug in sidecar_candidates(self.names))
+            foreign = not standing.fingerprint and standing.sockets and holds_sidecar
+            if foreign or (standing.fingerprint and standing.fingerprint != case_fingerprint(case)):
+                detail = f"another item of that title is in {self.url}, and nobody can delete it; use another id"
+                raise AlreadyExists(self.platform, f"put {case.id!r}", detail)
+        return putting.plan_case(
+            case,
+            self.archive,
+            self.names,
+            sockets,
+            self.url,
+            standing,
+            limit=self.limits.sidecar_bytes,
+            allow_spare=allow_spare,
+        )
+
+    def _sockets(self, case: Case) -> Sockets:
+        return {slug: self._client.socket(slug) for slug in wanted_slugs(case, self.names)}
+
+    def _send(self, call: Call) -> Reply:
+        return self._client.send(call)
+
+    def _put_item(self, case: Case, plan: Plan, given: dict[str, Any]) -> Item:
+        return self.get(str(given["item"]))
+
+    def _annotating(self, item: Item, case: Case, new: Sequence[Annotation]) -> Plan:
+        masks = [annotation for annotation in new if isinstance(annotation, Mask)]
+        if masks:
+            what = "is a mask; a socket that holds images is filled when the case is put"
+            raise Inexpressible(case.id, [Problem(f"mask {mask.id}", what, "put the case anew") for mask in masks])
+        kept = self._kept(item.native, fetch=True)
+        values = putting.filled_sockets(item.native)
+        sidecar = next((slug for slug in sidecar_candidates(self.names) if slug in values), "")
+        if kept is None:
+            what = "has no sidecar, so that annotations could not be told from what others put there"
+            raise Inexpressible(case.id, [Problem(f"item {item.id}", what, "put the case with caseferry first")])
+        calls = annotating.plan_annotations(
+            case, new, kept, self.names, self._sockets(case), sidecar=sidecar, item=item.id, before=values
+        )
+        return Plan(dataset=self.url, case_id=case.id, calls=calls, adopts=item.id)
+
+    def cancel(self) -> None:
+        """Ask whatever is under way to stop; see `Dataset.cancel`."""
+        super().cancel()
+        self._client.cancel()
+
+    def close(self) -> None:
+        """Give connections back; see `Dataset.close`."""
+        super().close()
+        self._client.close()

@@ -1,0 +1,212 @@
+"""Annotations as the JSON of Grand Challenge's sockets, and back.
+
+Positions are world millimetres of the MetaImage that the platform keeps, which is LPS; on flat images the third
+coordinate is 0.5.
+
+Source
+------
+Grand Challenge's JSON schemas of annotation sockets (``components/schemas.py`` of its source), version 1.0.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from caseferry.annotation import (
+    Annotation,
+    Box,
+    Category,
+    Label,
+    Line,
+    Numeric,
+    Placed,
+    Point,
+    Polygon,
+    Polyline,
+    Position,
+    Text,
+)
+from caseferry.geometry import Geometry, as_stored
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+VERSION = {"major": 1, "minor": 0}
+FLAT_Z = 0.5
+
+ON_SLICE = 1e-4
+"""How far from the middle of a slice, in slices, a position may lie to count as lying on it."""
+
+SEVERAL = {
+    "Multiple 2D bounding boxes": ("boxes", "2D bounding box"),
+    "Multiple distance measurements": ("lines", "Distance measurement"),
+    "Multiple points": ("points", "Point"),
+    "Multiple polygons": ("polygons", "Polygon"),
+    "Multiple lines": ("lines", "Line"),
+}
+"""Kinds that hold several annotations: the member that lists them, and the kind of each."""
+
+MARKS = ("2D bounding box", "Distance measurement", "Point", "Polygon", "Line", *SEVERAL)
+"""Kinds of sockets whose values are positions."""
+
+
+def kinds_for(annotation: Annotation) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The kinds of sockets that may hold an annotation: those that hold one, and those that hold several."""
+    if annotation.frame is not None and not isinstance(annotation, Placed | Polygon):
+        return (), ()
+    if isinstance(annotation, Label):
+        return ("Bool",), ()
+    if isinstance(annotation, Category):
+        return ("Choice", "String"), ()
+    if isinstance(annotation, Text):
+        return ("String",), ()
+    if isinstance(annotation, Numeric):
+        return (("Integer", "Float") if isinstance(annotation.value, int) else ("Float",)), ()
+    if isinstance(annotation, Point) and len(annotation.points) == 1:
+        return ("Point",), ("Multiple points",)
+    if isinstance(annotation, Line):
+        return ("Distance measurement", "Line"), ("Multiple distance measurements", "Multiple lines")
+    if isinstance(annotation, Polyline):
+        return ("Line",), ("Multiple lines",)
+    if isinstance(annotation, Box) and annotation.dimensions == 2:
+        return ("2D bounding box",), ("Multiple 2D bounding boxes",)
+    if isinstance(annotation, Polygon) and len(annotation.rings) == 1:
+        return ("Polygon",), ("Multiple polygons",)
+    return (), ()
+
+
+def socket_value(kind: str, annotations: Sequence[Annotation], grid: Geometry | None) -> Any:
+    """The value of a socket that holds some annotations.
+
+    Parameters
+    ----------
+    kind : of the socket; annotations fit it, see `kinds_for`
+    grid : of the image that they lie in, for those that lie somewhere
+    """
+    first = annotations[0]
+    if isinstance(first, Label):
+        return True
+    if isinstance(first, Category | Text | Numeric):
+        return first.value
+    assert grid is not None  # noqa: S101  what lies somewhere lies in an image with a grid
+    if kind in SEVERAL:
+        member, single = SEVERAL[kind]
+        return {"type": kind, "version": VERSION, member: [_mark(single, each, grid) for each in annotations]}
+    return {"version": VERSION, **_mark(kind, first, grid)}
+
+
+def _mark(kind: str, annotation: Annotation, grid: Geometry) -> dict[str, Any]:
+    assert isinstance(annotation, Placed | Polygon)  # noqa: S101  see kinds_for
+    world = _world(annotation, grid)
+    mark: dict[str, Any] = {"type": kind, "name": annotation.label}
+    if annotation.confidence is not None:
+        mark["probability"] = annotation.confidence
+    if kind == "Point":
+        return mark | {"point": world[0]}
+    if kind == "Distance measurement":
+        return mark | {"start": world[0], "end": world[1]}
+    if kind == "Line":
+        return mark | {"seed_points": world, "path_point_lists": [world]}
+    if kind == "2D bounding box":
+        return mark | {"corners": world}
+    return mark | {"seed_point": world[0], "path_points": world, "sub_type": "brush", "groups": []}
+
+
+def _world(annotation: Placed | Polygon, grid: Geometry) -> list[list[float]]:
+    points: Sequence[Position] = annotation.points
+    if isinstance(annotation, Box):
+        (left, top), (right, bottom) = (point[:2] for point in points)
+        points = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    third = 0.0 if annotation.frame is None else float(annotation.frame % as_stored(grid).shape[2])
+    solid = np.array([[*point, third] if len(point) == 2 else list(point) for point in points], dtype=np.float64)
+    world = as_stored(grid).to_patient(solid)
+    if _flat(grid):
+        world[:, 2] = FLAT_Z
+    return [[float(value) for value in point] for point in world]
+
+
+def _flat(grid: Geometry) -> bool:
+    return grid.planes == 1 and grid.space != "patient"
+
+
+# -- reading -------------------------------------------------------------------------------------------------------
+
+
+def annotations_in(
+    kind: str, value: Any, common: Mapping[str, Any], grid: Geometry | None, put: Sequence[Annotation | None]
+) -> list[Annotation]:
+    """The annotations in the value of a socket; none when the value is not of the kind.
+
+    Parameters
+    ----------
+    common : image and label
+    grid : of the image that positions lie in
+    put : what was put into the socket, in order: it says which of several kinds is meant
+    """
+    hints = [*put, *[None] * 10000]
+    try:
+        if kind == "Bool":
+            return [Label(**common)] if value is True else []
+        if kind in {"String", "Choice"}:
+            hint = hints[0]
+            return [(Category if isinstance(hint, Category) else Text)(**common, value=str(value))]
+        if kind in {"Integer", "Float"}:
+            unit = hints[0].unit if isinstance(hints[0], Numeric) else ""
+            number = int(value) if kind == "Integer" else float(value)
+            return [Numeric(**common, value=_as_put(number, hints[0]), unit=unit)]
+        if grid is None:
+            return []
+        if kind in SEVERAL:
+            member, single = SEVERAL[kind]
+            return [
+                _mark_back(single, each, common, grid, hint) for each, hint in zip(value[member], hints, strict=False)
+            ]
+        return [_mark_back(kind, value, common, grid, hints[0])]
+    except (KeyError, TypeError, ValueError, IndexError):
+        return []
+
+
+def _as_put(number: float, put: Annotation | None) -> float:
+    whole = isinstance(put, Numeric) and isinstance(put.value, int) and float(number).is_integer()
+    return int(number) if whole else number
+
+
+def _mark_back(
+    kind: str, mark: Mapping[str, Any], common: Mapping[str, Any], grid: Geometry, put: Annotation | None
+) -> Annotation:
+    named = dict(common)
+    if mark.get("name"):
+        named["label"] = mark["name"]
+    if mark.get("probability") is not None:
+        named["confidence"] = float(mark["probability"])
+    if kind == "Point":
+        points, frame = _voxels([mark["point"]], grid)
+        return Point(**named, frame=frame, points=points)
+    if kind == "Distance measurement":
+        points, frame = _voxels([mark["start"], mark["end"]], grid)
+        return Line(**named, frame=frame, points=points)
+    if kind == "2D bounding box":
+        points, frame = _voxels(mark["corners"], grid)
+        axes = np.array(points)
+        low, high = axes.min(axis=0).tolist(), axes.max(axis=0).tolist()
+        return Box(**named, frame=frame, points=[tuple(low), tuple(high)])
+    if kind == "Line":
+        points, frame = _voxels(mark["path_point_lists"][0], grid)
+        straight = len(points) == 2 and not isinstance(put, Polyline)
+        return (Line if straight else Polyline)(**named, frame=frame, points=points)
+    points, frame = _voxels(mark["path_points"], grid)
+    return Polygon(**named, frame=frame, rings=[points])
+
+
+def _voxels(world: Sequence[Sequence[float]], grid: Geometry) -> tuple[list[Position], int | None]:
+    """World positions as (column, row) and the plane where all lie on one, else as (column, row, slice)."""
+    flat = [[point[0], point[1], 0.0] for point in world] if _flat(grid) else [list(point) for point in world]
+    voxels: NDArray[np.float64] = as_stored(grid).to_voxel(flat)
+    plane = round(float(voxels[0, 2]))
+    if np.abs(voxels[:, 2] - plane).max() <= ON_SLICE:
+        return [(float(v[0]), float(v[1])) for v in voxels], (plane if grid.planes > 1 else None)
+    return [(float(v[0]), float(v[1]), float(v[2])) for v in voxels], None

@@ -1,0 +1,381 @@
+"""A case as the calls that bring it to a Grand Challenge archive.
+
+The item is created only when every file is there, because nobody can delete it; then come its values with the
+sidecar among them, and last the images, which the platform converts. A crash between leaves an item that is found by
+its title and completed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from caseferry.annotation import Annotation, Mask
+from caseferry.errors import Inexpressible, Problem, ProcessingFailed
+from caseferry.files import FileRef
+from caseferry.plan import Call, Given, Loss, Plan, Repeat, Reply
+from caseferry.sidecar import Native, build
+from caseferry_grand_challenge.wire.annotations import socket_value
+from caseferry_grand_challenge.wire.images import conversion, mask_file, stored_files
+from caseferry_grand_challenge.wire.sockets import Assignment, Sockets, assign
+from caseferry_grand_challenge.wire.uploads import upload_calls
+
+if TYPE_CHECKING:
+    from caseferry.case import Case
+    from caseferry.mapping import Names
+    from caseferry.plain import Json
+
+PLATFORM = "grand-challenge"
+FILES_IN_SESSION = 100
+LARGEST_VALUE = 8 << 20
+"""Bytes of files in a sidecar that is sent as a value: the platform's front refuses bodies above 16 MB."""
+
+SESSION_DONE, SESSION_FAILED = "Succeeded", "Failed"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What of an archive the calls need.
+
+    Attributes
+    ----------
+    pk : its identifier
+    address : the API's address of it, as bodies name it
+    """
+
+    slug: str
+    pk: str
+    address: str
+
+
+@dataclass
+class Standing:
+    """What of a case stands on the platform.
+
+    Attributes
+    ----------
+    pk : of the item
+    sockets : slugs that hold something
+    fingerprint : of the case as it was put; empty when the item has no sidecar that can be read
+    """
+
+    pk: str
+    sockets: set[str] = field(default_factory=set)
+    fingerprint: str = ""
+
+
+@dataclass
+class _Parts:
+    """What goes to the item: the uploads, and the entries of its values."""
+
+    uploads: list[Call] = field(default_factory=list)
+    values: dict[str, dict[str, Any]] = field(default_factory=dict)
+    images: dict[str, list[str]] = field(default_factory=dict)
+
+
+def plan_case(
+    case: Case,
+    archive: Archive,
+    names: Names,
+    sockets: Sockets,
+    dataset: str,
+    standing: Standing | None,
+    *,
+    limit: int,
+    allow_spare: bool,
+) -> tuple[Plan, list[FileRef]]:
+    """The calls that bring a sealed case, or what is missing of it, to an archive.
+
+    Raises
+    ------
+    Inexpressible
+        An image finds no socket, or something finds no place on the platform and `allow_spare` is False.
+    """
+    assignment = assign(case, names, sockets)
+    _refuse_homeless_images(case, assignment)
+    native = _native(case, assignment)
+    stored = sockets.get(assignment.sidecar or "")
+    room = min(limit, LARGEST_VALUE) if stored is not None and stored.super_kind == "Value" else limit
+    document, overflow = build(case, native, room)
+    spare = list(overflow)
+    if assignment.sidecar is None and _needs_sidecar(case, native):
+        spare.append(FileRef.of_bytes(json.dumps(document).encode(), "sidecar.json", "application/json"))
+    if spare and not allow_spare:
+        raise Inexpressible(case.id, _homeless(assignment, overflow))
+    losses = _losses(case, assignment, overflow)
+    there = standing.sockets if standing is not None else set()
+    parts = _parts(case, assignment, sockets, document, there)
+    calls = list(parts.uploads)
+    adopts = standing.pk if standing is not None else None
+    if standing is None:
+        calls.append(_creation(case, archive, tuple(c.name for c in calls if c.name.startswith("complete "))))
+    calls += _filling(parts, adopts)
+    plan = Plan(
+        dataset=dataset,
+        case_id=case.id,
+        calls=tuple(calls),
+        losses=tuple(losses),
+        adopts=adopts,
+        bindings={"item": adopts} if adopts else {},
+    )
+    return plan, spare
+
+
+def _refuse_homeless_images(case: Case, assignment: Assignment) -> None:
+    homeless = [image.role for image in case.images if image.role not in assignment.images]
+    if homeless:
+        remedy = 'name a socket in the mapping: [grand-challenge.images] role = "socket"'
+        raise Inexpressible(
+            case.id, [Problem(f"image {role!r}", assignment.reasons["image", role], remedy) for role in homeless]
+        )
+
+
+def _homeless(assignment: Assignment, overflow: Sequence[FileRef]) -> list[Problem]:
+    if assignment.sidecar is None:
+        what = "is none of kind Anything for what has no socket of its own"
+        remedy = 'name one in the mapping: [grand-challenge] sidecar = "socket", or transfer with a journal'
+        return [Problem("the sidecar's socket", what, remedy)]
+    return [
+        Problem(f"file {ref.name!r}", f"finds no room beside the case: {ref.length()} bytes", "transfer with a journal")
+        for ref in overflow
+    ]
+
+
+def _needs_sidecar(case: Case, native: Native) -> bool:
+    """Whether anything of a case would be lost without a sidecar."""
+    held = len(native.annotations) + len(native.values) + len(native.attachments)
+    whole = len(case.annotations) + len(case.values) + len(case.attachments)
+    return held < whole or bool(case.title or case.tags or case.folder or case.metadata)
+
+
+def _native(case: Case, assignment: Assignment) -> Native:
+    """What of the case stands in sockets; annotations of a socket for several are counted within it."""
+    keys: dict[str, str] = dict(assignment.masks)
+    counts: dict[str, int] = {}
+    for annotation in case.annotations:
+        name = assignment.marks.get(annotation.id)
+        if name is not None:
+            keys[annotation.id] = f"{name}#{counts.get(name, 0)}"
+            counts[name] = counts.get(name, 0) + 1
+    return Native(assignment.images, keys, assignment.values, assignment.attachments)
+
+
+def _losses(case: Case, assignment: Assignment, overflow: Sequence[FileRef]) -> list[Loss]:
+    losses = [conversion(image) for image in case.images]
+    where = f"the socket {assignment.sidecar!r}" if assignment.sidecar else "the journal's folder"
+    kept: Any = "sidecar" if assignment.sidecar else "journal"
+    over = {ref.measured().sha256 for ref in overflow}
+    for annotation in case.annotations:
+        reason = assignment.reasons.get(("annotation", annotation.id))
+        if reason is not None:
+            beyond = isinstance(annotation, Mask) and annotation.file.measured().sha256 in over
+            name = annotation.label or ", ".join(getattr(annotation, "labels", {}).values())
+            losses.append(
+                Loss(
+                    f"{annotation.kind} {name!r}",
+                    reason,
+                    "journal" if beyond else kept,
+                    "the journal's folder" if beyond else where,
+                )
+            )
+    for part, names in (("value", case.values), ("attachment", [each.name for each in case.attachments])):
+        files = {each.name: each.file for each in case.attachments} if part == "attachment" else {}
+        for name in names:
+            reason = assignment.reasons.get((part, name))
+            if reason is not None:
+                beyond = name in files and files[name].measured().sha256 in over
+                place = "the journal's folder" if beyond else where
+                losses.append(Loss(f"{part} {name!r}", reason, "journal" if beyond else kept, place))
+    for part, present in (("title", case.title), ("tags", case.tags), ("folder", case.folder)):
+        if present:
+            losses.append(Loss(part, f"Grand Challenge's items have no {part}", kept, where))
+    if case.metadata:
+        losses.append(Loss("metadata", "Grand Challenge's items have no metadata", kept, where))
+    return losses
+
+
+def entry(slug: str, **source: Any) -> dict[str, Any]:
+    """One entry of ``values``, spelled as gcapi spells it: every source named, one of them not null."""
+    empty = dict.fromkeys(("value", "file", "image", "upload_session", "user_upload", "user_uploads", "image_name"))
+    return {"interface": slug, **empty, **source}
+
+
+def _parts(case: Case, assignment: Assignment, sockets: Sockets, sidecar: Mapping[str, Any], there: set[str]) -> _Parts:
+    """Everything that is not on the platform yet."""
+    parts = _Parts()
+    if assignment.sidecar and assignment.sidecar not in there:
+        _add_json(parts, case.id, sockets, assignment.sidecar, dict(sidecar))
+    for name, slug in assignment.values.items():
+        if slug not in there:
+            _add_json(parts, case.id, sockets, slug, case.values[name])
+    for slug, value in mark_values(case, assignment, sockets).items():
+        if slug not in there:
+            _add_json(parts, case.id, sockets, slug, value)
+    for attachment in case.attachments:
+        slug = assignment.attachments.get(attachment.name, "")
+        if slug and slug not in there:
+            _add_file(parts, case.id, slug, attachment.file)
+    for image in case.images:
+        slug = assignment.images[image.role]
+        if slug not in there:
+            _add_image(parts, case.id, slug, sockets, stored_files(image))
+    for annotation in case.annotations:
+        slug = assignment.masks.get(annotation.id, "")
+        if slug and slug not in there and isinstance(annotation, Mask):
+            _add_image(parts, case.id, slug, sockets, [mask_file(annotation, case.image(str(annotation.image)))])
+    return parts
+
+
+def mark_values(case: Case, assignment: Assignment, sockets: Sockets) -> dict[str, Any]:
+    """The values of sockets that hold annotations as JSON, by slug."""
+    groups: dict[str, list[Annotation]] = {}
+    for annotation in case.annotations:
+        if (slug := assignment.marks.get(annotation.id)) is not None:
+            groups.setdefault(slug, []).append(annotation)
+    values = {}
+    for slug, group in groups.items():
+        socket = sockets[slug]
+        role = group[0].image
+        grid = case.image(role).geometry if role is not None else None
+        values[slug] = socket_value(socket.kind if socket is not None else "", group, grid)
+    return values
+
+
+def _add_json(parts: _Parts, case_id: str, sockets: Sockets, slug: str, value: Json) -> None:
+    socket = sockets.get(slug)
+    if socket is not None and socket.super_kind == "File":
+        content = json.dumps(value).encode()
+        _add_file(parts, case_id, slug, FileRef.of_bytes(content, f"{slug}.json", "application/json"))
+    else:
+        parts.values[slug] = entry(slug, value=value)
+
+
+def _add_file(parts: _Parts, case_id: str, slug: str, ref: FileRef) -> None:
+    parts.uploads += upload_calls(case_id, slug, ref)
+    parts.values[slug] = entry(slug, user_upload=Given(f"upload {slug}"))
+
+
+def _add_image(parts: _Parts, case_id: str, slug: str, sockets: Sockets, refs: Sequence[FileRef]) -> None:
+    socket = sockets.get(slug)
+    if socket is not None and socket.super_kind == "File":
+        _add_file(parts, case_id, slug, refs[0])
+        return
+    keys = [slug if len(refs) == 1 else f"{slug}-{index}" for index in range(len(refs))]
+    for key, ref in zip(keys, refs, strict=True):
+        parts.uploads += upload_calls(case_id, key, ref)
+    parts.images[slug] = [f"upload {key}" for key in keys]
+
+
+def _creation(case: Case, archive: Archive, after: tuple[str, ...]) -> Call:
+    return Call(
+        name="create item",
+        method="POST",
+        target="archives/items/",
+        body={"archive": archive.address, "title": case.id},
+        gives=("item",),
+        read=lambda reply: {"item": reply.body["pk"]},
+        after=after,
+        repeat=Repeat.DETECTABLE,
+        purpose="create the item",
+        irreversible="an archive item, which no user can delete",
+    )
+
+
+def _filling(parts: _Parts, item: str | None) -> list[Call]:
+    """The calls that give the item its values and images, and wait until they are there."""
+    place = item if item is not None else "{item}"
+    taken: Any = item if item is not None else Given("item")
+    calls: list[Call] = []
+    if parts.values:
+        calls.append(value_call(place, list(parts.values.values())))
+    filled = tuple(call.name for call in calls)
+    sessions = []
+    for slug, uploads in parts.images.items():
+        sessions.append(
+            Call(
+                name=f"import {slug}",
+                method="POST",
+                target="cases/upload-sessions/",
+                body={"uploads": [Given(name) for name in uploads], "archive_item": taken, "interface": slug},
+                gives=(f"session {slug}",),
+                read=_read_session(slug),
+                after=filled,
+                repeat=Repeat.DETECTABLE,
+                purpose=f"import the image of socket {slug!r}",
+            )
+        )
+    calls += sessions
+    if calls:
+        wanted = set(parts.values) | set(parts.images)
+        calls.append(_ready_call(place, wanted, list(parts.images), tuple(call.name for call in calls)))
+    return calls
+
+
+def value_call(place: str, entries: Sequence[Mapping[str, Any]]) -> Call:
+    """The call that sets values of an item; the sockets that it does not name stay as they are."""
+    return Call(
+        name="set values",
+        method="PATCH",
+        target=f"archives/items/{place}/",
+        body={"values": list(entries)},
+        repeat=Repeat.DETECTABLE,
+        purpose="set the item's values",
+    )
+
+
+def _read_session(slug: str) -> Any:
+    return lambda reply: {f"session {slug}": reply.body["pk"]}
+
+
+def _ready_call(place: str, wanted: set[str], images: Sequence[str], after: tuple[str, ...]) -> Call:
+    """The call that waits until every socket holds its value.
+
+    A failed import never shows on the item, so the sessions are looked at beside it; one that has succeeded may
+    still turn to failed when the image is refused by its socket.
+    """
+
+    def until(reply: Reply) -> bool:
+        return wanted <= set(filled_sockets(reply.body))
+
+    watch = tuple(
+        Call(
+            name=f"look at {slug}",
+            method="GET",
+            target=f"cases/upload-sessions/{{session {slug}}}/",
+            until=_refuse_failed(slug),
+            purpose="look at the import",
+        )
+        for slug in images
+    )
+    return Call(
+        name="ready",
+        method="GET",
+        target=f"archives/items/{place}/",
+        until=until,
+        watch=watch,
+        after=after,
+        purpose="wait until everything is there",
+    )
+
+
+def _refuse_failed(slug: str) -> Any:
+    def until(reply: Reply) -> bool:
+        if reply.body.get("status") in {SESSION_FAILED, "Cancelled"}:
+            reason = str(reply.body.get("error_message") or "no reason given")
+            raise ProcessingFailed(PLATFORM, f"import the image of socket {slug!r}", reason, state=SESSION_FAILED)
+        return True
+
+    return until
+
+
+def filled_sockets(item: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The values of an item that are there, by slug."""
+    found = {}
+    for value in item.get("values") or ():
+        socket = value.get("socket") or value.get("interface") or {}
+        holds = value.get("value") is not None or value.get("file") or value.get("image")
+        if isinstance(socket, Mapping) and holds:
+            found[str(socket["slug"])] = value
+    return found
