@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 pytest.register_assert_rewrite("caseferry.testing")
-
-from typing import TYPE_CHECKING
 
 from caseferry.sandbox import Sandbox  # noqa: E402  after the rewrite is registered
 

@@ -66,10 +66,12 @@ class Folder:
         with Digesting(ref.open()) as stream, path.open("wb") as out:
             while chunk := stream.read(CHUNK):
                 out.write(chunk)
+            out.flush()
+            os.fsync(out.fileno())
             count, sha256 = stream.count, stream.sha256
         if (ref.sha256 or sha256) != sha256 or (count if ref.size is None else ref.size) != count:
             raise IntegrityMismatch(call.target, [f"{count} bytes were read where {ref.size} were announced"])
-        return Reply(201, {"size": count, "sha256": sha256})
+        return Reply(201, {"size": count, "sha256": sha256}, sent=count)
 
     def _commit(self, directory: str) -> Reply:
         staged, final = self.root / STAGING / directory, self.root / directory

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from caseferry.case import Case
     from caseferry.files import FileRef
     from caseferry.mapping import Names
+    from caseferry.transfers.execute import Execution
 
 
 class LocalDataset(Dataset):
@@ -105,7 +106,7 @@ class LocalDataset(Dataset):
             raise AlreadyExists("local", f"put {case.id!r}", f"another case of that name is in {self.root}")
         return Plan(dataset=self.url, case_id=case.id, adopts=wire.safe_name(case.id)), []
 
-    def execute(self, plan: Plan) -> dict[str, Any]:
+    def execute(self, plan: Plan) -> Execution:
         """Write the files of a plan; see `Dataset.execute`."""
         if plan.calls:
             self._folder.begin(plan.adopts or wire.safe_name(plan.case_id))

@@ -104,11 +104,13 @@ class Brought:
     ----------
     item : the case there
     plan : the last plan that was sent
+    bytes : of files that it sent
     sealed : the case as it was looked into
     """
 
     item: Item
     plan: Plan
+    bytes: int
     sealed: Case
 
 
@@ -222,7 +224,7 @@ class Dataset(ABC):
         for settling in range(SETTLING):
             plan = self._planned(sealed, standing, spare)
             try:
-                given = self.execute(plan)
+                done = self.execute(plan)
             except TemporaryFailure:
                 if settling == SETTLING - 1:
                     raise
@@ -230,7 +232,7 @@ class Dataset(ABC):
                 if settling or not known_absent:
                     raise
             else:
-                return Brought(self._put_item(sealed, plan, given), plan, sealed)
+                return Brought(self._put_item(sealed, plan, done.bindings), plan, done.bytes, sealed)
             finally:
                 plan.release()
             standing = self._look(sealed)
@@ -300,11 +302,12 @@ class Dataset(ABC):
             refuse_identifying(sealed)
         return sealed
 
-    def execute(self, plan: Plan) -> dict[str, Any]:
-        """Send the calls of a plan, and give what they gave."""
+    def execute(self, plan: Plan) -> Execution:
+        """Send the calls of a plan."""
         workers = self._workers() if self.limits.in_flight > 1 else None
         running = Execution(plan, self._send, workers=workers, patience=self.patience, cancelled=self.cancelled.is_set)
-        return running.run()
+        running.run()
+        return running
 
     def cancel(self) -> None:
         """Ask whatever is under way to stop at the next call; what is done can be resumed."""

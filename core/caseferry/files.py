@@ -174,7 +174,8 @@ class FileRef:
         """The size in bytes, found out when it is not known: a local file is asked, another one is read."""
         if self.size is not None:
             return self.size
-        if (path := self.path) is not None:
+        path = self.opener.product.path() if isinstance(self.opener, _ProductOpener) else self.path
+        if path is not None:
             try:
                 return path.stat().st_size
             except OSError as error:

@@ -252,7 +252,7 @@ class Http:
                     content = answer.content
                 except requests.RequestException as error:
                     raise self._failure(what, "the answer was cut short", None) from error
-                return self._reply(answer, content, what)
+                return self._reply(answer, content, what, sent=len(made) if isinstance(made, Body) else 0)
 
         return self.repeater.run(attempt, repeat)
 
@@ -327,7 +327,7 @@ class Http:
                 raise self._error(answer, what, home=home)
         return answer
 
-    def _reply(self, answer: requests.Response, content: bytes, what: str) -> Reply:
+    def _reply(self, answer: requests.Response, content: bytes, what: str, sent: int) -> Reply:
         body: Any = None
         if "json" in answer.headers.get("Content-Type", ""):
             try:
@@ -339,7 +339,7 @@ class Http:
         elif content.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html")):
             detail = "the answer is a web page, not data: is the address right, and does a proxy ask for a login?"
             raise UnexpectedResponse(self.platform, what, detail, status=answer.status_code)
-        return Reply(answer.status_code, body, answer.headers)
+        return Reply(answer.status_code, body, answer.headers, sent)
 
     def _error(self, answer: requests.Response, what: str, *, home: bool) -> PlatformError:
         status = answer.status_code

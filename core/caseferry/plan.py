@@ -80,11 +80,17 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a platform answered to a call, as far as anybody needs it."""
+    """What a platform answered to a call, as far as anybody needs it.
+
+    Attributes
+    ----------
+    sent : bytes of files that went out with the call
+    """
 
     status: int
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    sent: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

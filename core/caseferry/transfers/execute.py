@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import defaultdict, deque
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -48,6 +49,7 @@ class Execution:
     Attributes
     ----------
     bindings : everything that calls have given so far, by name
+    bytes : of files that were sent
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class Execution:
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self.bindings: dict[str, Any] = dict(plan.bindings)
+        self.bytes = 0
+        self._lock = threading.Lock()
         self._calls = {call.name: call for call in plan.calls}
         self._givers = {name: call for call in plan.calls for name in call.gives}
         self._send = send
@@ -67,8 +71,8 @@ class Execution:
         self._patience = patience
         self._cancelled = cancelled
 
-    def run(self) -> dict[str, Any]:
-        """Send everything, and give what the calls gave.
+    def run(self) -> None:
+        """Send everything.
 
         Raises
         ------
@@ -107,7 +111,6 @@ class Execution:
                     self._release(call, missing, waiting, ready)
         if failure is not None:
             raise failure
-        return self.bindings
 
     def _open(self, call: Call) -> list[str]:
         """What a call takes that another call of the plan must give."""
@@ -150,6 +153,8 @@ class Execution:
                 raise TemporaryFailure("caseferry", call.purpose, f"not done after {self._patience.total:.0f} s")
             self._pause(pause)
             pause = min(self._patience.longest, pause * 1.6)
+        with self._lock:
+            self.bytes += reply.sent
         if call.read is not None:
             self.bindings.update(call.read(reply))
 

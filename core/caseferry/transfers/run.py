@@ -223,7 +223,7 @@ class Run:
             brought.item.id,
             brought.item.url,
             losses=plan.losses,
-            bytes=plan.bytes,
+            bytes=brought.bytes,
             calls=len(plan.calls),
             seconds=time.monotonic() - started,
         )
