@@ -10,16 +10,17 @@ DICOM PS3.3 C.7.6.3 (pixels), C.11.1 (rescaling).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from caseferry.deidentify import identifying_attributes
 from caseferry.errors import MissingDependency
-from caseferry.imaging.dicom_file import frame_count, functional_group, number, quiet, read_dataset
+from caseferry.imaging.dicom_file import frame_count, functional_group, number, read_dataset
 from caseferry.imaging.dicom_stack import Instance, flat, frame_places, frame_stack, has_place, stack
 from caseferry.imaging.header import Header, ImageProblem
 from caseferry.imaging.kinds import Kind
+from caseferry.imaging.quiet import quiet, quietly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -170,51 +171,35 @@ def _value_type(datasets: Sequence[Any]) -> tuple[str, int]:
 def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.generic]]:
     """The planes; see `caseferry.imaging.header.Reader`."""
     if header.kind is Kind.DICOM_MULTIFRAME:
-        yield from _frame_planes(files[0], header)
+        yield from quietly(_frames(files[0], header, [frame for _, frame in header.layout]))
         return
     for index, _ in header.layout:
-        with files[index].seekable() as stream:
-            for plane in _decoded(files[index], stream, header, None):
-                yield plane
-                break
+        yield from quietly(_frames(files[index], header, [0]))
 
 
-def _frame_planes(ref: FileRef, header: Header) -> Iterator[NDArray[np.generic]]:
-    order = [frame for _, frame in header.layout]
-    with ref.seekable() as stream:
-        if order == sorted(order):
-            yield from _decoded(ref, stream, header, None)
-            return
-        for frame in order:
-            stream.seek(0)
-            yield from _decoded(ref, stream, header, [frame])
-
-
-def _decoded(ref: FileRef, stream: BinaryIO, header: Header, frames: list[int] | None) -> Iterator[NDArray[np.generic]]:
+def _frames(ref: FileRef, header: Header, frames: Sequence[int]) -> Iterator[NDArray[np.generic]]:
+    """Frames of one file, in the order that is asked for."""
     from pydicom import dcmread
     from pydicom.pixels import apply_color_lut, iter_pixels, pixel_array
 
-    with quiet():
+    with ref.seekable() as stream:
         dataset = dcmread(stream)
-        numbers = frames if frames is not None else range(frame_count(dataset))
-        try:
-            # one frame at a time through pixel_array: iter_pixels fails on signed JPEG-LS in pydicom 3.0
-            arrays = (
-                [pixel_array(dataset, index=numbers[0])] if len(numbers) == 1 else iter_pixels(dataset, indices=frames)
-            )
-            for number, values in zip(numbers, arrays, strict=True):
-                if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
-                    coloured = apply_color_lut(values, dataset)
-                    yield (coloured >> 8 if coloured.dtype == np.uint16 else coloured).astype(header.dtype)
-                else:
-                    yield _modality_values(values, dataset, number, header)
-        except (RuntimeError, NotImplementedError) as error:
-            if _needs_codec(dataset):
-                syntax = dataset.file_meta.TransferSyntaxUID.name
-                raise MissingDependency("codecs", f"decoding {ref.name} ({syntax})") from error
-            raise ImageProblem(ref.name, f"holds pixels that cannot be decoded ({error})") from error
-        except (AttributeError, ValueError, TypeError, IndexError, EOFError) as error:
-            raise ImageProblem(ref.name, f"holds damaged pixels ({error})", "fetch it again") from error
+    try:
+        # a single frame through pixel_array: iter_pixels fails on signed JPEG-LS in pydicom 3.0
+        arrays = [pixel_array(dataset, index=frames[0])] if len(frames) == 1 else iter_pixels(dataset, indices=frames)
+        for frame, values in zip(frames, arrays, strict=True):
+            if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
+                coloured = apply_color_lut(values, dataset)
+                yield (coloured >> 8 if coloured.dtype == np.uint16 else coloured).astype(header.dtype)
+            else:
+                yield _modality_values(values, dataset, frame, header)
+    except (RuntimeError, NotImplementedError) as error:
+        if _needs_codec(dataset):
+            syntax = dataset.file_meta.TransferSyntaxUID.name
+            raise MissingDependency("codecs", f"decoding {ref.name} ({syntax})") from error
+        raise ImageProblem(ref.name, f"holds pixels that cannot be decoded ({type(error).__name__})") from error
+    except (AttributeError, ValueError, TypeError, IndexError, EOFError) as error:
+        raise ImageProblem(ref.name, f"holds damaged pixels ({type(error).__name__})", "fetch it again") from error
 
 
 def _needs_codec(dataset: Any) -> bool:

@@ -8,27 +8,16 @@ DICOM PS3.5 A.4 (encapsulated pixel data), PS3.3 C.7.6.16 (functional groups).
 from __future__ import annotations
 
 import io
-import warnings
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from caseferry.files import Rewindable
 from caseferry.imaging.header import ImageProblem
+from caseferry.imaging.quiet import quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from caseferry.files import FileRef
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep pydicom's warnings about odd but readable values from the user."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def read_dataset(ref: FileRef) -> Any:
@@ -53,7 +42,7 @@ def read_dataset(ref: FileRef) -> Any:
         except ImageProblem:
             raise
         except Exception as error:  # pydicom lets many kinds of error escape from damaged files
-            raise ImageProblem(ref.name, f"is a damaged DICOM file ({type(error).__name__}: {error})") from error
+            raise ImageProblem(ref.name, f"is a damaged DICOM file ({type(error).__name__})") from error
     return dataset
 
 

@@ -6,7 +6,6 @@ EXIF orientation is not applied.
 
 from __future__ import annotations
 
-import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import numpy as np
 from caseferry.geometry import Geometry
 from caseferry.imaging.header import Header, ImageProblem
 from caseferry.imaging.kinds import Kind
+from caseferry.imaging.quiet import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,10 +53,11 @@ HARMLESS_TEXT = frozenset({"software", "xml:com.adobe.xmp", "date:create", "date
 def _opened(ref: FileRef) -> Iterator[Any]:
     from PIL import Image, UnidentifiedImageError
 
-    with ref.seekable() as stream, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    with ref.seekable() as stream:
         try:
-            with Image.open(stream) as picture:
+            with quiet():  # Pillow warns of sizes from which `LARGEST_PIXELS` protects
+                opened = Image.open(stream)
+            with opened as picture:
                 yield picture
         except UnidentifiedImageError as error:
             raise ImageProblem(ref.name, "is damaged: its header cannot be read as a picture") from error
