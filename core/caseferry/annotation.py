@@ -108,15 +108,23 @@ class Annotation:
         problems = []
         if self.needs_label and not self.label:
             problems.append("label is missing")
-        if self.frame is not None and (isinstance(self.frame, bool) or int(self.frame) != self.frame or self.frame < 0):
-            problems.append(f"frame is {self.frame!r}, expected a plane's index from 0")
-        elif self.frame is not None:
-            self._set("frame", int(self.frame))
-        if self.confidence is not None and not 0 <= self.confidence <= 1:
-            problems.append(f"confidence is {self.confidence}, expected 0 to 1")
+        if self.frame is not None:
+            frame = _whole(self.frame)
+            if frame is None or frame < 0:
+                problems.append(f"frame is {self.frame!r}, expected a plane's index from 0")
+            else:
+                self._set("frame", frame)
+        if self.confidence is not None:
+            confidence = _scalar(self.confidence)
+            if confidence is None or not 0 <= confidence <= 1:
+                problems.append(f"confidence is {self.confidence!r}, expected 0 to 1")
+            else:
+                self._set("confidence", confidence)
         for name in ("created", "modified"):
             when = getattr(self, name)
-            if when is not None and when.tzinfo is None:
+            if when is not None and not isinstance(when, dt.datetime):
+                problems.append(f"{name} is {when!r}, expected a datetime")
+            elif when is not None and when.tzinfo is None:
                 problems.append(f"{name} has no time zone")
         for name, allowed in (("source", get_args(Source)), ("status", get_args(Status))):
             if getattr(self, name) not in {None, *allowed}:
@@ -246,6 +254,12 @@ class Text(Annotation):
         return [] if isinstance(self.value, str) else [f"value is {self.value!r}, expected text"]
 
 
+def _whole(value: Any) -> int | None:
+    """A whole number of any library's kind, or None."""
+    number = _scalar(value)
+    return int(number) if number is not None and number == int(number) else None
+
+
 def _scalar(value: Any) -> int | float | None:
     if hasattr(value, "item"):
         value = value.item()
@@ -323,6 +337,10 @@ class Point(Placed):
 
     kind: ClassVar[str] = "point"
 
+    if TYPE_CHECKING:  # the generated constructor, which takes a single position too
+
+        def __init__(self, image: str, points: Position | Sequence[Position], **common: Any) -> None: ...
+
     def _problems(self) -> list[str]:
         if (single := _position(self.points)) is not None:
             self._set("points", (single,))
@@ -380,6 +398,12 @@ class Polygon(Annotation):
     kind: ClassVar[str] = "polygon"
 
     rings: Sequence[Sequence[Position]] = ()
+
+    if TYPE_CHECKING:  # the generated constructor, which takes a single ring too
+
+        def __init__(
+            self, image: str, rings: Sequence[Position] | Sequence[Sequence[Position]], **common: Any
+        ) -> None: ...
 
     def _problems(self) -> list[str]:
         rings = self.rings
@@ -481,12 +505,15 @@ class Mask(Annotation):
             problems.append(f"file cannot be used: {error}")
         if not self.labels and not self.label:
             problems.append("labels is missing: say what each voxel value means")
-        labels = dict(self.labels) or ({1: self.label} if self.label else {})
-        for value, name in labels.items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1 or not name:
+        labels = {}
+        for value, name in (dict(self.labels) or ({1: self.label} if self.label else {})).items():
+            number = _whole(value)
+            if number is None or number < 1 or not name:
                 problems.append(f"labels has {value!r}: {name!r}, expected a whole number from 1 and a name")
+            else:
+                labels[number] = str(name)
         if not problems:
-            self._set("labels", {value: str(labels[value]) for value in sorted(labels)})
+            self._set("labels", {value: labels[value] for value in sorted(labels)})
         return problems
 
     @classmethod

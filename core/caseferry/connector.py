@@ -95,6 +95,15 @@ class Spare:
 
     keep: Callable[[str, Sequence[FileRef]], None]
 
+    @classmethod
+    def imagined(cls) -> Spare:
+        """A place that keeps nothing, for plans that are only looked at."""
+        return cls(_keep_nothing)
+
+
+def _keep_nothing(case_id: str, files: Sequence[FileRef]) -> None:
+    """Keep no files."""
+
 
 @dataclass(frozen=True)
 class Brought:

@@ -39,6 +39,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from caseferry.transfers.outcome import Report
+
 Action = Literal["stop", "retry", "skip"]
 
 __all__ = [
@@ -323,4 +325,13 @@ class IntegrityMismatch(TransferError):
 
 
 class TransferIncomplete(TransferError):
-    """Some cases of a transfer failed."""
+    """Some cases of a transfer are not where they should be.
+
+    Parameters
+    ----------
+    report : what became of each
+    """
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(str(report))
+        self.report = report

@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl, unquote
 from caseferry.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
+
     from caseferry.connector import Connector, Dataset
 
 GROUP = "caseferry.connectors"
@@ -107,6 +109,11 @@ def connect(url: str, /, **options: Any) -> Dataset:
         msg = f"{url!r} names no dataset; 'caseferry ls {parsed.scheme}:' lists them"
         raise ConfigurationError(msg)
     return connector(parsed.scheme)(**{**parsed.options, **options}).open(parsed.name)
+
+
+def opened_here(dataset: Dataset | str, stack: ExitStack) -> Dataset:
+    """A dataset that was opened before, or one that is opened from its URL and closed with the stack."""
+    return stack.enter_context(connect(dataset)) if isinstance(dataset, str) else dataset
 
 
 def list_datasets(scheme: str, **options: Any) -> list[str]:

@@ -59,6 +59,7 @@ class DarwinStandIn(StandIn):
     """A V7 Darwin with one team."""
 
     platform: ClassVar[str] = "darwin"
+    dataset: ClassVar[str] = f"darwin:{TEAM}/sandbox"
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)

@@ -6,7 +6,7 @@ out. So ``fail-later`` faults never strike here, and a processing delay changes 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from aiohttp import web
 
@@ -70,6 +70,8 @@ GROUPS = (
 
 class DatamintStandIn(Desk):
     """A stand-in of Datamint, as its clients from 1.3 to 2.45 know it."""
+
+    dataset: ClassVar[str] = f"datamint:{PROJECT}"
 
     _table = Table(group.calls for group in GROUPS)
 

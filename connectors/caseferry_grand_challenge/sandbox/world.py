@@ -61,6 +61,7 @@ class World(StandIn):
     """
 
     platform: ClassVar[str] = "grand-challenge"
+    dataset: ClassVar[str] = "grand-challenge:sandbox"
     tls: ClassVar[bool] = True
 
     upload_rows = 2001

@@ -9,6 +9,14 @@ does is written from the platform's documented and measured behaviour, never fro
 ...     sandbox.variables["DATAMINT_API_URL"]
 """
 
+from caseferry.errors import MissingDependency
+
+try:
+    import aiohttp  # noqa: F401  whether it is there
+    import trustme  # noqa: F401  likewise
+except ImportError as error:
+    raise MissingDependency("sandbox", "the sandbox") from error
+
 from caseferry.sandbox.faults import Fault, Faults
 from caseferry.sandbox.ledger import Entry, Ledger
 from caseferry.sandbox.server import Sandbox

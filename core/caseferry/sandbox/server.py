@@ -111,6 +111,8 @@ class Sandbox:
         self._blobs.close()
         self._authority.close()
 
+    close = stop
+
     def run(self, work: Any) -> Any:
         """Run a coroutine in the sandbox's own thread and give its result."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

@@ -85,6 +85,8 @@ class StandIn(ABC):
     """
 
     platform: ClassVar[str]
+    dataset: ClassVar[str]
+    """The URL of the dataset that every new stand-in has."""
     tls: ClassVar[bool] = False
 
     def __init__(self, host: Host) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from caseferry.errors import TransferIncomplete
 from caseferry.text import duration, size
 
 if TYPE_CHECKING:
@@ -119,6 +120,23 @@ class Report:
     def ok(self) -> bool:
         """Whether every case is where it should be."""
         return not self.problems and not self.stopped
+
+    @property
+    def arrived(self) -> int:
+        """How many cases are at the target."""
+        return sum(self.counts[each] for each in (Outcome.SENT, Outcome.COMPLETED, Outcome.UNCHANGED))
+
+    def require_ok(self) -> Report:
+        """The report itself, when every case is where it should be.
+
+        Raises
+        ------
+        TransferIncomplete
+            Some are not.
+        """
+        if not self.ok:
+            raise TransferIncomplete(self)
+        return self
 
     @property
     def total(self) -> int:

@@ -9,14 +9,24 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from caseferry.connector import Dataset, Phi, Spare, check_phi
-from caseferry.errors import CaseferryError, ConfigurationError, InvalidCase, NotFound, UnsupportedOperation
+from caseferry.errors import (
+    CaseferryError,
+    ConfigurationError,
+    Inexpressible,
+    InvalidCase,
+    NotFound,
+    Problem,
+    TransferIncomplete,
+    UnsupportedOperation,
+)
 from caseferry.http import Cancelled
+from caseferry.registry import opened_here
 from caseferry.transfers.journal import DONE, Journal
+from caseferry.transfers.march import march
 from caseferry.transfers.outcome import Outcome, Report, Result
 from caseferry.transfers.progress import Progress, Silent
 from caseferry.transfers.verify import check
@@ -29,9 +39,6 @@ if TYPE_CHECKING:
     from caseferry.files import PathLike
 
 log = logging.getLogger("caseferry")
-
-QUEUED_FOR_EACH = 2
-"""Cases that wait for each worker, so that the source is not walked further ahead than need be."""
 
 
 def transfer(
@@ -71,23 +78,20 @@ def transfer(
     ConfigurationError
         A setting cannot be used; nothing was sent.
     AuthenticationFailed
-        The credentials are not accepted.
+        The credentials are not accepted; nothing was sent.
+    TransferIncomplete
+        Something that no case can do without has failed after cases were sent; its ``report`` says how far it came.
     KeyboardInterrupt
         The user stopped it. What is under way is in the journal, and the same call goes on from there.
     """
-    from caseferry.registry import connect
-
     if workers < 1:
         msg = f"workers is {workers}, expected at least 1"
         raise ConfigurationError(msg)
     if phi is not None:
         check_phi(phi)
     with ExitStack() as opened:
-        here = source if isinstance(source, Dataset) else connect(source)
-        there = target if isinstance(target, Dataset) else connect(target)
-        for dataset, given in ((here, source), (there, target)):
-            if not isinstance(given, Dataset):
-                opened.callback(dataset.close)
+        here = opened_here(source, opened)
+        there = opened_here(target, opened)
         book = journal if isinstance(journal, Journal) else opened.enter_context(Journal(journal))
         book.belong(here.url, there.url)
         run = Run(here, there, book, verify=verify, phi=phi, strict=strict, dry_run=dry_run)
@@ -118,6 +122,7 @@ class Run:
         self._dry_run = dry_run
         self._spare = Spare(journal.keep) if journal.path is not None and not strict else None
         self._standing: set[str] | None = None
+        self._claimed: dict[str, str] = {}
         self._stop: BaseException | None = None
         self._lock = threading.Lock()
 
@@ -128,34 +133,28 @@ class Run:
             raise UnsupportedOperation(self.target.platform, "put")
         self._standing = self._standing_cases()
         progress.begin(self.report, None)
-        room = threading.Semaphore(workers * (1 + QUEUED_FOR_EACH))
 
-        def finished(done: Future[Result | None]) -> None:
-            room.release()
-            result = done.result() if not done.cancelled() and done.exception() is None else None
-            if result is not None:
-                with self._lock:
-                    self.report.add(result)
-                    progress.advance(result)
+        def finished(result: Result) -> None:
+            self.report.add(result)
+            progress.advance(result)
 
         try:
-            with ThreadPoolExecutor(workers, thread_name_prefix="caseferry-case") as pool:
-                try:
-                    for item in self._selected(select):
-                        room.acquire()
-                        if self._stop is not None:
-                            break
-                        pool.submit(self._safely, item).add_done_callback(finished)
-                except BaseException:
-                    self.target.cancel()
-                    self.source.cancel()
-                    pool.shutdown(wait=True, cancel_futures=True)
-                    raise
+            march(
+                self._selected(select),
+                self._safely,
+                finished,
+                workers=workers,
+                halted=lambda: self._stop is not None,
+                abandon=self._abandon,
+            )
         finally:
             progress.end()
             self.report.seconds = time.monotonic() - started
         if self._stop is not None:
-            raise self._stop
+            if not self.report.arrived:
+                raise self._stop
+            self.report.stopped = str(self._stop)
+            raise TransferIncomplete(self.report) from self._stop
         return self.report
 
     def _standing_cases(self) -> set[str] | None:
@@ -190,17 +189,29 @@ class Run:
             log.exception("case %r failed in a way that caseferry does not know", item.case_id)
             reason = f"unexpected {type(error).__name__}: {error}"
             result = Result(item.case_id, Outcome.FAILED, reason=reason, seconds=time.monotonic() - started)
-        if not self._dry_run:
+        if not self._dry_run and self._claimed.get(item.case_id) == item.id:
             self.journal.record(result, item.id)
         return result
 
     def _stop_all(self, error: BaseException) -> None:
         with self._lock:
             self._stop = self._stop or error
+        self._abandon()
+
+    def _abandon(self) -> None:
         self.target.cancel()
         self.source.cancel()
 
+    def _claim(self, item: Item) -> None:
+        """Refuse a second item of the same name: both would arrive as one case."""
+        with self._lock:
+            first = self._claimed.setdefault(item.case_id, item.id)
+        if first != item.id:
+            what = f"is also the name of item {first} of {self.source.url}, which comes first"
+            raise InvalidCase(item.case_id, [Problem(f"item {item.id}", what, "rename one of the two")])
+
     def _case(self, item: Item, started: float) -> Result:
+        self._claim(item)
         known = self.journal.entry(item.case_id)
         standing = self._standing is None or item.case_id in self._standing
         if known is not None and known.state == DONE and standing:
@@ -229,13 +240,11 @@ class Run:
         )
 
     def _planned(self, case: Case) -> Result:
-        plan = self.target.plan(case, phi=self._phi, spare=Spare(_keep_nothing) if self._spare else None)
+        plan = self.target.plan(case, phi=self._phi, spare=Spare.imagined() if self._spare else None)
         outcome = Outcome.UNCHANGED if plan.adopts and not plan.calls else Outcome.PLANNED
         return Result(case.id, outcome, losses=plan.losses, bytes=plan.bytes, calls=len(plan.calls))
 
     def _refuse_losses(self, case: Case) -> None:
-        from caseferry.errors import Inexpressible, Problem
-
         plan = self.target.plan(case, phi=self._phi)
         lost = [loss for loss in plan.losses if loss.kept != "converted"]
         if lost:
@@ -248,7 +257,3 @@ class Run:
         if "wait" in self.target.capabilities.verbs:
             item = self.target.wait(item)
         check(brought.sealed, item)
-
-
-def _keep_nothing(case_id: str, files: Any) -> None:
-    """A dry run keeps no files."""

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from caseferry.compare import differences
 from caseferry.connector import Dataset, State
-from caseferry.errors import CaseferryError, IntegrityMismatch, NotFound
+from caseferry.errors import CaseferryError, IntegrityMismatch
+from caseferry.registry import opened_here
+from caseferry.transfers.march import march
 from caseferry.transfers.outcome import Outcome, Report, Result
+from caseferry.transfers.progress import Silent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from caseferry.case import Case
     from caseferry.connector import Item
+    from caseferry.transfers.progress import Progress
+
+log = logging.getLogger("caseferry")
 
 
 def check(case: Case, item: Item) -> None:
@@ -29,47 +38,70 @@ def check(case: Case, item: Item) -> None:
         raise IntegrityMismatch(case.id, found)
 
 
-def verify(source: Dataset | str, target: Dataset | str) -> Report:
+def verify(
+    source: Dataset | str,
+    target: Dataset | str,
+    *,
+    workers: int = 8,
+    select: Callable[[Item], bool] | None = None,
+    progress: Progress | None = None,
+) -> Report:
     """Compare every case of a source with what the target holds of it.
 
     Parameters
     ----------
     source, target : datasets or their URLs
+    workers : cases that are compared at the same time
+    select : which items of the source; all when None
+    progress : is told how it goes
 
     Returns
     -------
     A report with the outcome ``equal`` or ``failed`` for each case; the reason says what differs.
     """
-    from caseferry.registry import connect
-
-    here = source if isinstance(source, Dataset) else connect(source)
-    there = target if isinstance(target, Dataset) else connect(target)
     started = time.monotonic()
-    report = Report(here.url, there.url)
-    index = {item.case_id: item for item in there.items()}
-    for item in here.items():
-        report.add(_verified(item, index.get(item.case_id), there))
+    with ExitStack() as opened:
+        here = opened_here(source, opened)
+        there = opened_here(target, opened)
+        report, shown = Report(here.url, there.url), progress or Silent()
+        index = {item.case_id: item.id for item in there.items()}
+
+        def finished(result: Result) -> None:
+            report.add(result)
+            shown.advance(result)
+
+        shown.begin(report, None)
+        try:
+            march(
+                (item for item in here.items() if select is None or select(item)),
+                lambda item: _verified(item, index.get(item.case_id), there),
+                finished,
+                workers=workers,
+            )
+        finally:
+            shown.end()
     report.seconds = time.monotonic() - started
     return report
 
 
-def _verified(item: Item, twin: Item | None, there: Dataset) -> Result:
-    result = _Timed(item.case_id, time.monotonic())
+def _verified(item: Item, twin_id: str | None, there: Dataset) -> Result:
+    started = time.monotonic()
+
+    def ended(outcome: Outcome, twin: Item | None = None, reason: str = "") -> Result:
+        spent = time.monotonic() - started
+        place = (twin.id, twin.url) if twin is not None else ("", "")
+        return Result(item.case_id, outcome, *place, reason=reason, seconds=spent)
+
+    if twin_id is None:
+        return ended(Outcome.FAILED, reason=f"it is not in {there.url}")
     try:
-        if twin is None:
-            raise NotFound(there.platform, f"find case {item.case_id!r}", f"it is not in {there.url}")
+        twin = there.get(twin_id)
         if twin.state is not State.READY:
             twin = there.wait(twin)
         check(item.case(), twin)
     except CaseferryError as error:
-        return result.ended(Outcome.FAILED, str(error))
-    return replace(result.ended(Outcome.EQUAL), item_id=twin.id, url=twin.url)
-
-
-@dataclass(frozen=True, slots=True)
-class _Timed:
-    case_id: str
-    started: float
-
-    def ended(self, outcome: Outcome, reason: str = "") -> Result:
-        return Result(self.case_id, outcome, reason=reason, seconds=time.monotonic() - self.started)
+        return ended(Outcome.FAILED, reason=str(error))
+    except Exception as error:
+        log.exception("case %r cannot be compared for a reason that caseferry does not know", item.case_id)
+        return ended(Outcome.FAILED, reason=f"unexpected {type(error).__name__}: {error}")
+    return ended(Outcome.EQUAL, twin)

@@ -1,0 +1,163 @@
+"""The command line: what people type, and which exit code they get.
+
+0: all done. 1: some cases failed, each named with its reason. 2: wrong use or bad input, and nothing was sent.
+130: interrupted; the same command goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from caseferry import commands
+from caseferry.commands import DONE, NOTHING_SENT, SOME_FAILED, say
+from caseferry.errors import CaseferryError, TransferIncomplete
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code.
+
+    Parameters
+    ----------
+    arguments : without the program's name; those of the process when None
+    """
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.run is None:
+        parser.print_help()
+        return NOTHING_SENT
+    try:
+        with _interruptible():
+            code: int = given.run(given)
+            sys.stdout.flush()
+            return code
+    except KeyboardInterrupt:
+        say("interrupted; the same command goes on from here")
+        return INTERRUPTED
+    except TransferIncomplete as error:
+        say(str(error))
+        return SOME_FAILED
+    except CaseferryError as error:
+        say(f"error: {error}")
+        return NOTHING_SENT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read has seen enough
+        return DONE
+
+
+class _interruptible:  # noqa: N801  reads as a word where it is used
+    """Makes SIGTERM end a command as Ctrl-C does, and a second signal end it at once: the journal allows that."""
+
+    def __enter__(self) -> None:
+        self._before: dict[int, Any] = {}
+        with suppress(ValueError):  # not in the main thread: whoever runs us there has handlers of its own
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._first)
+
+    def _first(self, number: int, frame: object) -> NoReturn:
+        for each in self._before:
+            signal.signal(each, self._second)
+        raise KeyboardInterrupt
+
+    def _second(self, number: int, frame: object) -> NoReturn:
+        os._exit(INTERRUPTED)
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+# -- arguments -----------------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    from importlib.metadata import version
+
+    parser = argparse.ArgumentParser(
+        prog="caseferry",
+        description="Move annotated medical imaging cases between platforms, with nothing lost.",
+        epilog="Datasets have URLs: local:PATH, grand-challenge:ARCHIVE, datamint:PROJECT, darwin:TEAM/DATASET.",
+    )
+    parser.add_argument("--version", action="version", version=f"caseferry {version('caseferry')}")
+    parser.set_defaults(run=None)
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    as_json = argparse.ArgumentParser(add_help=False)
+    as_json.add_argument("--json", action="store_true", help="print JSON instead of text")
+    opening = argparse.ArgumentParser(add_help=False)
+    opening.add_argument("--profile", metavar="NAME", help="credentials and hosts of a profile in the config file")
+    opening.add_argument(
+        "--mapping", metavar="FILE", help="which role and label is called what on each platform (TOML)"
+    )
+    choosing = argparse.ArgumentParser(add_help=False)
+    choosing.add_argument("source", metavar="SRC", help="the dataset to read")
+    choosing.add_argument("target", metavar="DST", help="the dataset to write")
+    choosing.add_argument(
+        "--select",
+        action="append",
+        metavar="PATTERN",
+        help="only cases whose name matches, as in 'LIDC-*'; or those named in a file, one a line: @FILE; repeatable",
+    )
+    sending = argparse.ArgumentParser(add_help=False)
+    sending.add_argument(
+        "--phi",
+        choices=("refuse", "keep", "remove"),
+        help="cases that identify a patient: refuse them (the default), or keep what they hold",
+    )
+    sending.add_argument("--strict", action="store_true", help="refuse cases of which a part has no place of its own")
+
+    def command(name: str, run: Callable[[Any], int], summary: str, *parents: argparse.ArgumentParser) -> Any:
+        added = verbs.add_parser(name, help=summary, description=summary, parents=parents)
+        added.set_defaults(run=run)
+        return added
+
+    demo = command("demo", commands.demo, "move real scans through all platforms, without account or internet")
+    demo.add_argument("--folder", metavar="DIR", type=Path, help="where to put what is made (a new folder by default)")
+
+    ls = command(
+        "ls", commands.ls, "list the cases of a dataset, or the datasets of a platform (SCHEME:)", opening, as_json
+    )
+    ls.add_argument("url", metavar="URL")
+
+    show = command("show", commands.show, "show one case", opening, as_json)
+    show.add_argument("url", metavar="URL")
+    show.add_argument("item", metavar="ITEM", help="the platform's name for it, or the case's own")
+
+    command("plan", commands.plan, "show what a transfer would do, case by case", choosing, sending, opening, as_json)
+
+    transfer = command(
+        "transfer", commands.transfer, "bring every case to the target, once", choosing, sending, opening, as_json
+    )
+    transfer.add_argument("--journal", metavar="FILE", help="makes the transfer resumable (SQLite); made when missing")
+    transfer.add_argument("--workers", type=int, default=8, metavar="N", help="cases under way at once (default 8)")
+    transfer.add_argument("--dry-run", action="store_true", help="plan every case and send nothing")
+    transfer.add_argument(
+        "--verify", action=argparse.BooleanOptionalAction, default=True, help="read every case back and compare"
+    )
+
+    status = command("status", commands.status, "what a journal says of its transfer", as_json)
+    status.add_argument("journal", metavar="JOURNAL")
+
+    verify = command("verify", commands.verify, "compare every case of two datasets", choosing, opening, as_json)
+    verify.add_argument("--workers", type=int, default=8, metavar="N", help="cases under way at once (default 8)")
+
+    sandbox = command("sandbox", commands.sandbox, "serve stand-ins of the platforms on this machine until interrupted")
+    sandbox.add_argument("--port", type=int, default=0, help="the first of the ports to serve on; 0 takes free ones")
+    sandbox.add_argument("--seed-data", metavar="DIR", help="put the cases of a folder on every platform first")
+    sandbox.add_argument("--latency", type=float, default=0, metavar="MS", help="milliseconds added to each answer")
+    sandbox.add_argument("--processing", type=float, default=0, metavar="S", help="seconds that conversions take")
+    sandbox.add_argument("--faults", default="", metavar="SPEC", help="faults, as in 'POST * 503 p0.1; PUT * 429=2 x3'")
+    sandbox.add_argument("--state", metavar="DIR", type=Path, help="keep what is put there over restarts")
+
+    command("connectors", commands.connectors, "list the platforms that are installed", as_json)
+    return parser

@@ -1,0 +1,353 @@
+"""What each command of the command line does: opens datasets, calls one verb, prints what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections import Counter
+from contextlib import ExitStack, closing, suppress
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from caseferry.connector import Spare
+from caseferry.errors import CaseferryError, ConfigurationError, NotFound
+from caseferry.plan import Plan
+from caseferry.text import size
+from caseferry.transfers.outcome import Outcome
+from caseferry.transfers.progress import Silent, usual
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from caseferry.case import Case, Image
+    from caseferry.connector import Dataset, Item, Phi
+    from caseferry.plain import Json
+    from caseferry.sandbox import Sandbox
+    from caseferry.transfers.outcome import Report, Result
+
+DONE, SOME_FAILED, NOTHING_SENT = 0, 1, 2
+
+
+def say(text: str) -> None:
+    """Tell the user something that is no result."""
+    sys.stderr.write(f"caseferry: {text}\n")
+    sys.stderr.flush()
+
+
+def _open(url: str, given: Any) -> Dataset:
+    from caseferry.registry import connect
+
+    options = {name: getattr(given, name, None) for name in ("profile", "mapping", "phi")}
+    return connect(url, **{name: value for name, value in options.items() if value is not None})
+
+
+def _selection(patterns: Sequence[str] | None) -> Callable[[Item], bool] | None:
+    """Which items are wanted, by the names of their cases.
+
+    Raises
+    ------
+    ConfigurationError
+        A file of names cannot be read.
+    """
+    if not patterns:
+        return None
+    names: set[str] = set()
+    shapes = []
+    for pattern in patterns:
+        if not pattern.startswith("@"):
+            shapes.append(pattern)
+            continue
+        try:
+            names.update(line.strip() for line in Path(pattern[1:]).read_text(encoding="utf-8").splitlines())
+        except (OSError, UnicodeDecodeError) as error:
+            msg = f"--select names the file {pattern[1:]!r}, which cannot be read: {error}"
+            raise ConfigurationError(msg) from error
+    return lambda item: item.case_id in names or any(fnmatchcase(item.case_id, shape) for shape in shapes)
+
+
+def _print_array(elements: Iterable[Json]) -> None:
+    """Print elements as one JSON array, each as soon as it is there."""
+    separator = "["
+    for element in elements:
+        print(separator + json.dumps(element, ensure_ascii=False))
+        separator = ","
+    print("[]" if separator == "[" else "]")
+
+
+def _print_json(document: Json) -> None:
+    print(json.dumps(document, indent=1, ensure_ascii=False))
+
+
+# -- looking -------------------------------------------------------------------------------------------------------
+
+
+def ls(given: Any) -> int:
+    """List the cases of a dataset, or the datasets of a platform."""
+    from caseferry.registry import DatasetURL, list_datasets
+
+    parsed = DatasetURL.parse(given.url)
+    if not parsed.name:
+        options = {"profile": given.profile} if given.profile else {}
+        urls = list_datasets(parsed.scheme, **{**parsed.options, **options})
+        if given.json:
+            _print_array(urls)
+        else:
+            for url in urls:
+                print(url)
+        return DONE
+    with _open(given.url, given) as dataset:
+        if given.json:
+            _print_array(item.to_json() for item in dataset.items())
+            return DONE
+        for item in dataset.items():
+            print(f"{item.case_id:<36}  {item.state:<10}  {item.id}  {item.reason}".rstrip())
+    return DONE
+
+
+def show(given: Any) -> int:
+    """Show one case."""
+    with _open(given.url, given) as dataset:
+        try:
+            item = dataset.get(given.item)
+        except NotFound:
+            found = dataset.find(given.item)
+            if found is None:
+                raise
+            item = found
+        case = item.case()
+        if given.json:
+            _print_json({"item": item.to_json(), "case": case.to_json()})
+        else:
+            print(f"{case.id}  {item.state}  {item.url or item.id}")
+            for line in _described(case):
+                print(f"  {line}")
+    return DONE
+
+
+def _described(case: Case) -> Iterator[str]:
+    """A case in lines."""
+    for name in ("title", "folder"):
+        if getattr(case, name):
+            yield f"{name}: {getattr(case, name)}"
+    if case.tags:
+        yield f"tags: {', '.join(case.tags)}"
+    for image in case.images:
+        yield f"image {image.role}: {_described_image(image)}"
+    for annotation in case.annotations:
+        place = f" on {annotation.image}" if annotation.image else ""
+        plane = f", frame {annotation.frame}" if annotation.frame is not None else ""
+        by = f", by {annotation.author}" if annotation.author else ""
+        yield f"{annotation.kind} {annotation.label!r}{place}{plane}{by}"
+    for name, value in case.values.items():
+        yield f"value {name}: {json.dumps(value, ensure_ascii=False)}"
+    for attachment in case.attachments:
+        yield f"attachment {attachment.name}: {attachment.file.name}"
+    if case.metadata:
+        yield f"metadata: {json.dumps(dict(case.metadata), ensure_ascii=False)}"
+
+
+def _described_image(image: Image) -> str:
+    files = f"{len(image.files)} files" if len(image.files) > 1 else image.files[0].name
+    try:
+        grid = image.geometry
+        told = [str(image.kind), image.modality or "", files]
+    except CaseferryError as error:
+        return f"{files}: {error}"
+    if grid is not None:
+        told.append(" x ".join(map(str, grid.shape)) + (f" x {grid.frames} frames" if grid.frames > 1 else ""))
+        if grid.physical:
+            told.append(" x ".join(f"{each:g}" for each in grid.spacing_mm) + " mm")
+    return ", ".join(each for each in told if each)
+
+
+def connectors(given: Any) -> int:
+    """List the platforms that are installed."""
+    from caseferry.registry import connector, schemes
+    from caseferry.text import table
+
+    kinds = {scheme: connector(scheme) for scheme in schemes()}
+    if given.json:
+        _print_array(
+            {"scheme": scheme, "summary": kind.summary, "capabilities": kind.describe().to_json()}
+            for scheme, kind in kinds.items()
+        )
+    else:
+        rows = [[f"{scheme}:", kind.summary, ", ".join(kind.settings)] for scheme, kind in kinds.items()]
+        print(table(rows, ["SCHEME", "WHAT IT IS", "OPTIONS"]))
+    return DONE
+
+
+def status(given: Any) -> int:
+    """Tell what a journal says of its transfer."""
+    from caseferry.text import table
+    from caseferry.transfers.journal import Journal
+
+    with closing(Journal(given.journal, read_only=True)) as journal:
+        source, target, counts = journal.about("source"), journal.about("target"), journal.states()
+        bad = [result for result in journal.results() if not result.ok]
+    if given.json:
+        problems: list[Json] = [result.to_json() for result in bad]
+        _print_json({"source": source, "target": target, "cases": dict(counts), "problems": problems})
+    else:
+        print(f"{source} -> {target}")
+        print(", ".join(f"{count} {state}" for state, count in counts.items()) or "no cases yet")
+        if bad:
+            print(
+                table([[each.case_id, str(each.outcome), each.reason] for each in bad], ["CASE", "OUTCOME", "REASON"])
+            )
+    return SOME_FAILED if bad else DONE
+
+
+# -- moving --------------------------------------------------------------------------------------------------------
+
+
+class _Results(Silent):
+    """Prints each case of a dry run as it is planned."""
+
+    def advance(self, result: Result) -> None:
+        """One line for a case."""
+        told = f"{result.calls} calls, {size(result.bytes)}, {len(result.losses)} not native"
+        print(f"{result.case_id:<36}  {result.outcome:<10}  {told if result.ok else result.reason}")
+
+
+def transfer(given: Any) -> int:
+    """Bring every case to the target, once."""
+    from caseferry.transfers import run
+
+    with ExitStack() as opened:
+        source = opened.enter_context(_open(given.source, given))
+        target = opened.enter_context(_open(given.target, given))
+        report = run.transfer(
+            source,
+            target,
+            journal=given.journal,
+            workers=given.workers,
+            verify=given.verify,
+            phi=given.phi,
+            strict=given.strict,
+            dry_run=given.dry_run,
+            select=_selection(given.select),
+            progress=_Results() if given.dry_run and not given.json else usual(),
+        )
+    return _reported(report, given)
+
+
+def verify(given: Any) -> int:
+    """Compare every case of two datasets."""
+    from caseferry.transfers import verify
+
+    with ExitStack() as opened:
+        source = opened.enter_context(_open(given.source, given))
+        target = opened.enter_context(_open(given.target, given))
+        select = _selection(given.select)
+        report = verify.verify(source, target, workers=given.workers, select=select, progress=usual())
+    return _reported(report, given)
+
+
+def _reported(report: Report, given: Any) -> int:
+    """Print a report, and find the exit code that says the same."""
+    if given.json:
+        _print_json(report.to_json())
+    else:
+        print(report)
+    if not report.total:
+        _refuse_empty(report.source, given)
+    if report.ok:
+        return DONE
+    return NOTHING_SENT if set(report.counts) == {Outcome.REFUSED} else SOME_FAILED
+
+
+def _refuse_empty(source: str, given: Any) -> NoReturn:
+    msg = f"{source} holds no cases" + (" that --select asks for" if given.select else "")
+    raise ConfigurationError(msg)
+
+
+def plan(given: Any) -> int:
+    """Show what a transfer would do, case by case."""
+    with ExitStack() as opened:
+        source = opened.enter_context(_open(given.source, given))
+        target = opened.enter_context(_open(given.target, given))
+        wanted = _selection(given.select)
+        items = (item for item in source.items() if wanted is None or wanted(item))
+        plans = _plans(items, target, None if given.strict else Spare.imagined(), given.phi)
+        counts: Counter[bool] = Counter()
+
+        def counted() -> Iterator[tuple[str, Plan | CaseferryError]]:
+            for case_id, planned in plans:
+                counts[isinstance(planned, Plan)] += 1
+                yield case_id, planned
+
+        if given.json:
+            _print_array(
+                each.to_json() if isinstance(each, Plan) else {"case": case_id, "error": str(each)}
+                for case_id, each in counted()
+            )
+        else:
+            for _, planned in counted():
+                print(planned)
+    if not counts:
+        _refuse_empty(source.url, given)
+    return SOME_FAILED if counts[False] else DONE
+
+
+def _plans(
+    items: Iterable[Item], target: Dataset, spare: Spare | None, phi: Phi | None
+) -> Iterator[tuple[str, Plan | CaseferryError]]:
+    """The plan for each item, or why there is none."""
+    for item in items:
+        try:
+            yield item.case_id, target.plan(item.case(), phi=phi, spare=spare)
+        except CaseferryError as error:
+            if error.action == "stop":
+                raise
+            yield item.case_id, error
+
+
+# -- trying --------------------------------------------------------------------------------------------------------
+
+
+def demo(given: Any) -> int:
+    """Move real scans through all platforms."""
+    from caseferry.demo import run
+
+    return DONE if run(given.folder) else SOME_FAILED
+
+
+def sandbox(given: Any) -> int:
+    """Serve stand-ins of the platforms until interrupted."""
+    from caseferry.sandbox import Sandbox
+
+    try:
+        server = Sandbox(
+            port=given.port,
+            latency=given.latency / 1000,
+            processing=given.processing,
+            faults=given.faults,
+            folder=given.state,
+        )
+        server.start()
+    except (OSError, ValueError) as error:
+        msg = f"the sandbox cannot start: {error}"
+        raise ConfigurationError(msg) from error
+    with closing(server):
+        if given.seed_data is not None:
+            _fill(server, given.seed_data)
+        for name, value in server.variables.items():
+            print(f"export {name}={value}", flush=True)
+        say("the sandbox serves until it is interrupted")
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
+    return DONE
+
+
+def _fill(server: Sandbox, folder: str) -> None:
+    """Put the cases of a folder on every platform. They do not leave this machine."""
+    from caseferry.transfers import run
+
+    os.environ.update(server.variables)
+    for standin in server.standins.values():
+        report = run.transfer(f"local:{folder}", standin.dataset, phi="keep", verify=False, progress=usual())
+        say(str(report))
