@@ -108,18 +108,7 @@ class Annotation:
         problems = []
         if self.needs_label and not self.label:
             problems.append("label is missing")
-        if self.frame is not None:
-            frame = _whole(self.frame)
-            if frame is None or frame < 0:
-                problems.append(f"frame is {self.frame!r}, expected a plane's index from 0")
-            else:
-                self._set("frame", frame)
-        if self.confidence is not None:
-            confidence = _scalar(self.confidence)
-            if confidence is None or not 0 <= confidence <= 1:
-                problems.append(f"confidence is {self.confidence!r}, expected 0 to 1")
-            else:
-                self._set("confidence", confidence)
+        problems += self._number_problems()
         for name in ("created", "modified"):
             when = getattr(self, name)
             if when is not None and not isinstance(when, dt.datetime):
@@ -134,6 +123,22 @@ class Annotation:
         except ValueError as error:
             problems.append(str(error))
         self._set("codes", tuple(self.codes))
+        return problems
+
+    def _number_problems(self) -> list[str]:
+        problems = []
+        if self.frame is not None:
+            frame = _whole(self.frame)
+            if frame is None or frame < 0:
+                problems.append(f"frame is {self.frame!r}, expected a plane's index from 0")
+            else:
+                self._set("frame", frame)
+        if self.confidence is not None:
+            confidence = _scalar(self.confidence)
+            if confidence is None or not 0 <= confidence <= 1:
+                problems.append(f"confidence is {self.confidence!r}, expected 0 to 1")
+            else:
+                self._set("confidence", confidence)
         return problems
 
     def _problems(self) -> list[str]:
