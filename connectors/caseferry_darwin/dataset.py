@@ -158,6 +158,7 @@ class DarwinDataset(Dataset):
             return putting.plan_annotations(case, new, self.place, self.url, standing)
 
     def _delete(self, item: Item) -> None:
+        self._client.item(self.place.dataset_id, item.id)  # the platform says nothing of one that is not there
         self._client.delete(self.place.dataset_id, item.id)
 
     def cancel(self) -> None:

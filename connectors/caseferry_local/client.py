@@ -8,7 +8,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from caseferry.errors import AlreadyExists, IntegrityMismatch, PlatformError
+from caseferry.errors import AlreadyExists, IntegrityMismatch, NotFound, PlatformError
 from caseferry.files import CHUNK, Digesting
 from caseferry.plan import Call, Reply
 
@@ -116,7 +116,10 @@ class Folder:
         aside = self.root / STAGING / f"{directory}.deleted"
         aside.parent.mkdir(exist_ok=True)
         shutil.rmtree(aside, ignore_errors=True)
-        (self.root / directory).rename(aside)
+        try:
+            (self.root / directory).rename(aside)
+        except FileNotFoundError as error:
+            raise NotFound("local", f"delete {directory}", f"there is no such case in {self.root}") from error
         shutil.rmtree(aside)
         with contextlib.suppress(OSError):
             aside.parent.rmdir()

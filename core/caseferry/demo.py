@@ -19,6 +19,7 @@ from caseferry.annotation import Box, Category, Label, Line, Mask, Numeric, Poin
 from caseferry.case import Attachment, Case, Image
 from caseferry.errors import ConfigurationError, MissingDependency
 from caseferry.files import FileRef
+from caseferry.imaging.pdf import one_page
 from caseferry.registry import connect
 from caseferry.text import duration, size, table
 from caseferry.transfers.run import transfer
@@ -119,7 +120,7 @@ def _cases(dicom: Path, nifti: Path) -> Iterator[Case]:
             Category("ct-image", "quality", "diagnostic"),
         ],
         values={"lung-volume": 4.25, "is-normal": False},
-        attachments=[Attachment("report", FileRef.of_bytes(_pdf("Demo report"), "report.pdf", "application/pdf"))],
+        attachments=[Attachment("report", FileRef.of_bytes(one_page("Demo report"), "report.pdf", "application/pdf"))],
         tags=["train", "chest"],
         folder="site-a",
         metadata={"site": "A", "protocol": {"kernel": "soft", "dose": 1.5}},
@@ -170,33 +171,6 @@ def _label_map(volume: Image) -> Mask:
     low, high = np.quantile(grey[grey > 0], [0.5, 0.9])
     labels = np.select([grey >= high, grey >= low], [2, 1], 0).astype(np.uint8)
     return Mask.of_array(volume.role, labels, {1: "left lung", 2: "right lung"}, grid.affine, label="lung")
-
-
-def _pdf(text: str) -> bytes:
-    """A PDF file of one page with one line of text.
-
-    Source
-    ------
-    ISO 32000-1, 7.5: header, objects, cross-reference table, trailer.
-    """
-    page = f"BT /F1 24 Tf 72 720 Td ({text}) Tj ET".encode()
-    objects = [
-        b"<< /Type /Catalog /Pages 2 0 R >>",
-        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        (
-            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R "
-            b"/Resources << /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> >>"
-        ),
-        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(page), page),
-    ]
-    document, places = b"%PDF-1.4\n", []
-    for number, content in enumerate(objects, start=1):
-        places.append(len(document))
-        document += b"%d 0 obj\n%s\nendobj\n" % (number, content)
-    table_at = len(document)
-    document += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
-    document += b"".join(b"%010d 00000 n \n" % place for place in places)
-    return document + b"trailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, table_at)
 
 
 # -- the journey ---------------------------------------------------------------------------------------------------

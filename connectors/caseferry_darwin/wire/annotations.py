@@ -68,17 +68,48 @@ class Form:
     slot: str
 
 
-def native_id(annotation_id: str, *parts: object) -> str:
-    """The id under which an annotation, or a part of one, stands on the platform: a UUID, as it demands."""
-    if not parts:
-        try:
-            return str(uuid.UUID(annotation_id))
-        except ValueError:
-            pass
-    return str(uuid.uuid5(_NAMESPACE, "\n".join([annotation_id, *map(str, parts)])))
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """The ids, which are UUIDs, under which the annotations of a case stand on the platform.
+
+    They are its own for each dataset, since the same case may be put into several and no id may be there twice;
+    and the same at each attempt, so that what has arrived is recognised.
+
+    Attributes
+    ----------
+    dataset, case : the dataset's id there, and the case's name
+    kept : take ids as they are: for annotations that are added later, of which no sidecar tells
+    """
+
+    dataset: object
+    case: str
+    kept: bool = False
+
+    def annotation(self, name: str) -> str:
+        """Of a whole annotation."""
+        return name if self.kept else self._made("annotation", name)
+
+    def value(self, name: str, value: int) -> str:
+        """Of one value of a mask."""
+        return self._made("value", name, str(value))
+
+    def layer(self, slot: str) -> str:
+        """Of the layer that holds the pixels of all masks in a slot."""
+        return self._made("layer", slot)
+
+    def _made(self, *parts: str) -> str:
+        return str(uuid.uuid5(_NAMESPACE, "\n".join([str(self.dataset), self.case, *parts])))
 
 
-def native_form(annotation: Annotation, view: View | None, names: Names) -> Form | str:
+def is_uuid(name: str) -> bool:
+    """Whether an annotation's own name can be its id on the platform."""
+    try:
+        return str(uuid.UUID(name)) == name
+    except ValueError:
+        return False
+
+
+def native_form(annotation: Annotation, view: View | None, names: Names, ids: Ids) -> Form | str:
     """What an annotation is on the platform, or why it has no form there. Masks: see `mask_forms`.
 
     Parameters
@@ -95,7 +126,7 @@ def native_form(annotation: Annotation, view: View | None, names: Names) -> Form
             return found
         kind, frame, shape = found
         data = {kind: shape} if not view.frames else _in_frames({frame: {kind: shape}}, [(frame, frame + 1)])
-        return Form(Wanted(names.label(annotation.label), kind), data, native_id(annotation.id), view.slot)
+        return Form(Wanted(names.label(annotation.label), kind), data, ids.annotation(annotation.id), view.slot)
     text = _text(annotation)
     if text is None and not isinstance(annotation, Label):
         return f"Darwin has no {annotation.kind} annotation"
@@ -106,7 +137,7 @@ def native_form(annotation: Annotation, view: View | None, names: Names) -> Form
             return NO_FRAME
         content = _in_frames({first: content}, [(first, first + 1 if annotation.frame is not None else view.frames)])
     wanted = Wanted(names.label(annotation.label), "tag", text is not None)
-    return Form(wanted, content, native_id(annotation.id), view.slot)
+    return Form(wanted, content, ids.annotation(annotation.id), view.slot)
 
 
 def _text(annotation: Annotation) -> str | None:
@@ -161,18 +192,12 @@ def _placed(annotation: Placed | Polygon, view: View) -> tuple[str, int, dict[st
 # -- masks ---------------------------------------------------------------------------------------------------------
 
 
-def mask_part_id(mask: Mask, value: int) -> str:
-    """The id of the platform's annotation for one value of a mask."""
-    return native_id(mask.id, "value", value)
-
-
-def mask_forms(masks: Sequence[tuple[Mask, NDArray[Any]]], view: View, names: Names, layer_id: str) -> list[Form]:
+def mask_forms(masks: Sequence[tuple[Mask, NDArray[Any]]], view: View, names: Names, ids: Ids) -> list[Form]:
     """All masks of one slot: an annotation for each structure, and the one layer that holds their pixels.
 
     Parameters
     ----------
     masks : with their voxels on the image's grid; they do not overlap
-    layer_id : the id of the layer's own annotation
     """
     width, height = view.raster_size()
     layers = [np.zeros((height, width), np.int64) for _ in range(max(view.frames, 1))]
@@ -184,7 +209,7 @@ def mask_forms(masks: Sequence[tuple[Mask, NDArray[Any]]], view: View, names: Na
             present = [frame for frame, raster in enumerate(rasters) if (raster == value).any()]
             if not present:
                 continue
-            part = mask_part_id(mask, value)
+            part = ids.value(mask.id, value)
             numbers[part] = len(numbers) + 1
             for frame in present:
                 layers[frame][rasters[frame] == value] = numbers[part]
@@ -194,7 +219,8 @@ def mask_forms(masks: Sequence[tuple[Mask, NDArray[Any]]], view: View, names: Na
                 data = _in_frames({start: {"mask": {}} for start, _ in runs}, runs)
             forms.append(Form(Wanted(names.label(label), "mask"), data, part, view.slot))
     if forms:
-        forms.append(Form(Wanted(RASTER_CLASS, RASTER_TYPE), _layer(layers, numbers, view), layer_id, view.slot))
+        wanted, layer = Wanted(RASTER_CLASS, RASTER_TYPE), _layer(layers, numbers, view)
+        forms.append(Form(wanted, layer, ids.layer(view.slot), view.slot))
     return forms
 
 

@@ -19,10 +19,10 @@ from caseferry.imaging.kinds import Kind
 from caseferry.plan import Call, Given, Loss, Part, Plan, Repeat, Reply
 from caseferry.seal import aligned
 from caseferry.sidecar import KEY, Native, build
-from caseferry_darwin.wire.annotations import Form, mask_forms, native_form, native_id
+from caseferry_darwin.wire.annotations import Form, Ids, mask_forms, native_form
 from caseferry_darwin.wire.classes import Classes, Wanted, class_id
 from caseferry_darwin.wire.series import packed
-from caseferry_darwin.wire.view import View, expected_view, shown_view
+from caseferry_darwin.wire.view import View, expected_view, shown_view, stored_planes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -224,12 +224,13 @@ def plan_case(
     if not case.images:
         raise Inexpressible(case.id, [Problem("images", "is empty; Darwin holds images", "give at least one")])
     views = _views(case, place.names, standing)
-    forms, losses = _forms(case, place, views)
+    names = Ids(place.dataset_id, case.id)
+    forms, losses = _forms(case, place, views, names)
     tags, lost_tags = _tags(case, place)
     losses = [loss for image in case.images if (loss := _conversion(image)) is not None] + losses + lost_tags
     native = Native(
         images={image.role: slot_name(image, index, place.names) for index, image in enumerate(case.images)},
-        annotations={annotation_id: annotation_id for annotation_id in forms},
+        annotations={each: names.annotation(each) for each in forms},
         tags={tag: tag for tag in tags},
     )
     sidecar, overflow = build(case, native, limit)
@@ -267,7 +268,7 @@ def plan_annotations(case: Case, new: Sequence[Annotation], place: Place, datase
     Raises
     ------
     Inexpressible
-        An annotation has no form on the platform.
+        An annotation has no form on the platform, or an id that cannot be kept there.
     """
     from dataclasses import replace
 
@@ -288,11 +289,15 @@ def _views(case: Case, names: Names, standing: Standing | None) -> dict[str, Vie
     views: dict[str, View | None] = {}
     for index, image in enumerate(case.images):
         name = slot_name(image, index, names)
-        views[image.role] = shown_view(image, slots[name]) if name in slots else expected_view(image, name)
+        alone = len(case.images) == 1
+        known = slots.get(name)
+        views[image.role] = shown_view(image, known) if known else expected_view(image, name, alone=alone)
     return views
 
 
-def _forms(case: Case, place: Place, views: Mapping[str, View | None]) -> tuple[dict[str, list[Form]], list[Loss]]:
+def _forms(
+    case: Case, place: Place, views: Mapping[str, View | None], ids: Ids
+) -> tuple[dict[str, list[Form]], list[Loss]]:
     """The native forms of annotations by their ids, and a loss for each that has none."""
     forms: dict[str, list[Form]] = {}
     losses: list[Loss] = []
@@ -310,7 +315,7 @@ def _forms(case: Case, place: Place, views: Mapping[str, View | None]) -> tuple[
             if reason is not None:
                 lose(annotation, reason)
             continue
-        form = native_form(annotation, view, place.names)
+        form = native_form(annotation, view, place.names, ids)
         reason = form if isinstance(form, str) else place.classes.why_not(form.wanted, create=place.create)
         if reason is not None or isinstance(form, str):
             lose(annotation, str(reason))
@@ -319,8 +324,7 @@ def _forms(case: Case, place: Place, views: Mapping[str, View | None]) -> tuple[
     for role, group in masks.items():
         view = views[role]
         if view is not None and group:
-            layer_id = native_id(case.id, "layer", view.slot)
-            parts = mask_forms(group, view, place.names, layer_id)
+            parts = mask_forms(group, view, place.names, ids)
             for mask, _ in group:
                 forms[mask.id] = []
             forms[group[0][0].id] = parts
@@ -396,6 +400,8 @@ def _registration(
     slots: list[dict[str, Any]] = []
     for index, (image, ref, found) in enumerate(zip(case.images, refs, keys, strict=True)):
         own: dict[str, Any] = {"case": case.id, "role": image.role}
+        if planes := stored_planes(image):
+            own["planes"] = list(planes)
         if index == 0:
             own["sidecar"] = sidecar
         slots += _slots(slot_name(image, index, place.names), image, ref, {KEY: own}, found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -14,7 +14,7 @@ from caseferry.geometry import as_stored
 from caseferry.imaging.convert import nifti_bytes
 from caseferry.imaging.kinds import Kind
 from caseferry.sidecar import KEY, Found, Kept, merge, parse
-from caseferry_darwin.wire.annotations import Layer, core_form, mask_part_id
+from caseferry_darwin.wire.annotations import Ids, Layer, core_form
 from caseferry_darwin.wire.putting import case_id_of
 from caseferry_darwin.wire.series import members
 from caseferry_darwin.wire.view import View, shown_view
@@ -61,7 +61,7 @@ def case_of(
     kept = kept_of(item)
     shown = images_of(item, kept, names, fetch)
     tags, others = _tags(rows, classes, kept)
-    found = annotations_of(others, classes, names, shown, kept)
+    found = annotations_of(others, classes, names, shown, kept, item.get("dataset_id"))
     if kept is not None:
         unheld = [tag for tag in kept.case.tags if tag not in kept.native.tags]
         return replace(merge(kept, shown.images, found), tags=[*tags, *unheld])
@@ -79,7 +79,7 @@ def _tags(
     rows: Sequence[Mapping[str, Any]], classes: Classes, kept: Kept | None
 ) -> tuple[list[str], list[Mapping[str, Any]]]:
     """The tags of an item, and its other annotations: a tag is an annotation of the whole item and nothing more."""
-    known = set(kept.native.annotations) if kept is not None else set()
+    known = set(kept.native.annotations.values()) if kept is not None else set()
     tags: dict[str, None] = {}
     others = []
     for row in rows:
@@ -167,9 +167,11 @@ def annotations_of(
     names: Names,
     shown: Shown,
     kept: Kept | None,
+    dataset_id: object,
 ) -> list[Found]:
     """All annotations of an item in core's words."""
-    known = {a.id: a for a in kept.case.annotations} if kept is not None else {}
+    own = Ids(dataset_id, kept.case.id if kept is not None else "")
+    known = {own.annotation(a.id): a for a in kept.case.annotations} if kept is not None else {}
     found: list[Found] = []
     structures: dict[str, dict[str, Mapping[str, Any]]] = {}
     layers: dict[str, Layer] = {}
@@ -191,24 +193,29 @@ def annotations_of(
     for slot, parts in structures.items():
         layer = layers.get(slot)
         if layer is not None:
-            found += _masks(parts, layer, shown.views[slot], shown.images[shown.roles[slot]], known)
+            found += _masks(parts, layer, shown.views[slot], shown.images[shown.roles[slot]], known.values(), own)
     return found
 
 
 def _masks(
-    parts: Mapping[str, Mapping[str, Any]], layer: Layer, view: View, image: Image, known: Mapping[str, Annotation]
+    parts: Mapping[str, Mapping[str, Any]],
+    layer: Layer,
+    view: View,
+    image: Image,
+    known: Iterable[Annotation],
+    ids: Ids,
 ) -> list[Found]:
     """The masks of one slot: those that were put together come back together, each other one by itself."""
     left = dict(parts)
     found: list[Found] = []
-    for annotation in known.values():
+    for annotation in known:
         if not isinstance(annotation, Mask) or annotation.image != image.role:
             continue
-        own = {mask_part_id(annotation, value): value for value in annotation.labels}
+        own = {ids.value(annotation.id, value): value for value in annotation.labels}
         there = {part: value for part, value in own.items() if part in left}
         if there:
             named = {part: (value, str(left[part]["label"])) for part, value in there.items()}
-            found.append(Found(_mask(annotation.id, named, layer, view, image), annotation.id))
+            found.append(Found(_mask(annotation.id, named, layer, view, image), ids.annotation(annotation.id)))
             left = {part: row for part, row in left.items() if part not in there}
     for part, row in left.items():
         found.append(Found(_mask(part, {part: (1, str(row["label"]))}, layer, view, image), part))

@@ -22,6 +22,7 @@ import numpy as np
 
 from caseferry.geometry import RAS_TO_LPS, AxisMap, FloatArray, Geometry, axis_map, turn_towards
 from caseferry.imaging.kinds import Kind
+from caseferry.sidecar import KEY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,6 +54,7 @@ class View:
     turn : how the volume is turned; None for what is shown as it is stored
     along : the axis of the turned volume along which frames follow each other
     steps : voxel sizes along the turned volume's axes
+    planes : for what is shown as it is stored, the plane that each frame shows; empty where they follow in order
     """
 
     slot: str
@@ -61,6 +63,7 @@ class View:
     turn: AxisMap | None = None
     along: int = 2
     steps: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    planes: tuple[int, ...] = ()
 
     @property
     def _across(self) -> tuple[int, int]:
@@ -72,7 +75,7 @@ class View:
         """Whether both show every voxel in the same place."""
         return (
             (self.slot, self.frames, self.turn, self.along) == (other.slot, other.frames, other.turn, other.along)
-            and self.shape == other.shape
+            and (self.shape, self.planes) == (other.shape, other.planes)
             and bool(np.allclose(self.steps, other.steps, rtol=1e-3))
         )
 
@@ -86,7 +89,9 @@ class View:
         if self.turn is None:
             thirds = {round(point[2]) if len(point) == 3 else (plane or 0) for point in points}
             off = any(abs(point[2] - round(point[2])) > ON_FRAME for point in points if len(point) == 3)
-            return None if len(thirds) > 1 or off else (thirds.pop(), [(point[0], point[1]) for point in points])
+            if len(thirds) > 1 or off or (frame := self.frame_of(thirds.pop())) is None:
+                return None
+            return frame, [(point[0], point[1]) for point in points]
         slices = self.shape[2]
         solid = np.array([[*point, float((plane or 0) % slices)] if len(point) == 2 else point for point in points])
         turned = _moved(np.asarray(np.linalg.inv(self.turn.matrix(self.shape))), solid)
@@ -99,7 +104,7 @@ class View:
     def to_voxels(self, frame: int, shown: Sequence[tuple[float, float]]) -> tuple[list[Position], int | None]:
         """Voxel positions of what is seen at (x, y): (column, row) and the plane, or (column, row, slice)."""
         if self.turn is None:
-            return [(x, y) for x, y in shown], (frame if self.frames else None)
+            return [(x, y) for x, y in shown], (self.plane_of(frame) if self.frames else None)
         across = self._across
         turned = np.zeros((len(shown), 3))
         turned[:, self.along] = frame
@@ -114,13 +119,17 @@ class View:
     def plane_of(self, frame: int) -> int | None:
         """The plane of the image that a frame shows; None when frames run along another axis."""
         if self.turn is None:
-            return frame
+            if not self.planes:
+                return frame
+            return self.planes[frame] if 0 <= frame < len(self.planes) else None
         if self.turn.axes[self.along] != 2 or not 0 <= frame < self.shape[2]:
             return None
         return self.shape[2] - 1 - frame if self.turn.flips[self.along] else frame
 
     def frame_of(self, plane: int) -> int | None:
         """The frame that shows a plane of the image: the inverse of `plane_of`."""
+        if self.turn is None and self.planes:
+            return self.planes.index(plane) if plane in self.planes else None
         return self.plane_of(plane)  # either the same or counted from the other end, so its own inverse
 
     def rasters(self, voxels: NDArray[Any]) -> list[NDArray[Any]]:
@@ -132,7 +141,7 @@ class View:
         """
         if self.turn is None:
             stack = voxels.reshape(voxels.shape[0], voxels.shape[1], -1, order="F")
-            return [stack[:, :, number].T for number in range(stack.shape[2])]
+            return [stack[:, :, number].T for number in self.planes or range(stack.shape[2])]
         turned = np.moveaxis(self.turn.apply(voxels), self.along, 0)
         return [turned[number].T for number in range(turned.shape[0])]
 
@@ -144,7 +153,7 @@ class View:
         if self.turn is None:
             whole = np.zeros((*self.shape[:2], max(self.frames, 1)), dtype)
             for frame, raster in rasters.items():
-                whole[:, :, frame] = raster.T
+                whole[:, :, self.planes[frame] if self.planes else frame] = raster.T
             return whole
         turned = np.zeros(self.turn.shape(self.shape), dtype)
         view = np.moveaxis(turned, self.along, 0)
@@ -166,20 +175,57 @@ def _moved(matrix: FloatArray, points: FloatArray) -> FloatArray:
     return np.asarray(points @ matrix[:3, :3].T + matrix[:3, 3])
 
 
-def is_volume(image: Image) -> bool:
-    """Whether the platform treats an image as a volume."""
+def is_volume(image: Image, *, alone: bool) -> bool:
+    """Whether the platform treats an image as a volume. DICOM is one only when nothing else is in the item.
+
+    Source
+    ------
+    V7's darwin-py, pull request 974: several files in one registered item mark it as no volume.
+    """
     grid = image.geometry
-    kinds = {Kind.NIFTI, Kind.METAIMAGE, Kind.NRRD, Kind.DICOM_SERIES, Kind.DICOM_MULTIFRAME}
+    kinds = {Kind.NIFTI, Kind.METAIMAGE, Kind.NRRD}
+    if alone:
+        kinds |= {Kind.DICOM_SERIES, Kind.DICOM_MULTIFRAME}
     return grid is not None and image.kind in kinds and grid.space == "patient" and grid.frames == 1
 
 
-def expected_view(image: Image, slot: str) -> View | None:
-    """How the platform will show an image that it has not seen yet; None for what has no grid."""
+def stored_planes(image: Image) -> tuple[int, ...]:
+    """The plane that each frame shows when DICOM is shown as it is stored; empty where they follow in order.
+
+    Source
+    ------
+    V7's guide to external storage: slices go by SeriesNumber, InstanceNumber, SliceLocation, ImagePositionPatient and
+    file name.
+    """
+    if image.kind not in {Kind.DICOM_SERIES, Kind.DICOM_MULTIFRAME}:
+        return ()
+    header = image.header
+    planes = {place: plane for plane, place in enumerate(header.layout)}
+    numbering = header.details.get("numbering") or [(None, None, ())] * len(image.files)
+    last = float("inf")
+
+    def order(file: int) -> tuple[float, float, tuple[float, ...], str]:
+        instance, location, position = numbering[file]
+        return last if instance is None else instance, last if location is None else location, position, f"{file:05d}"
+
+    places = sorted(header.layout, key=lambda place: (order(place[0]), place[1]))
+    shown = tuple(planes[place] for place in places)
+    return () if shown == tuple(range(len(shown))) else shown
+
+
+def expected_view(image: Image, slot: str, *, alone: bool) -> View | None:
+    """How the platform will show an image that it has not seen yet; None for what has no grid.
+
+    Parameters
+    ----------
+    alone : whether it is the only image of its item
+    """
     grid = image.geometry
     if grid is None:
         return None
-    if not is_volume(image):
-        return View(slot, grid.shape, grid.planes if grid.planes > 1 or image.kind is Kind.VIDEO else 0)
+    if not is_volume(image, alone=alone):
+        frames = grid.planes if grid.planes > 1 or image.kind is Kind.VIDEO else 0
+        return View(slot, grid.shape, frames, planes=stored_planes(image))
     turn, turned = turn_towards(grid, LPI)
     along = turn.axes.index(2)
     return View(slot, grid.shape, turned.shape[along], turn, along, turned.spacing_mm)
@@ -199,13 +245,15 @@ def shown_view(image: Image, slot: Mapping[str, Any]) -> View | None:
     medical = (slot.get("metadata") or {}).get("medical")
     if not isinstance(medical, Mapping) or medical.get("handler") != "MONAI":
         frames = int(slot.get("total_sections") or 0)
-        return View(name, grid.shape, grid.planes if grid.planes > 1 or frames > 1 else 0)
+        own = (slot.get("metadata") or {}).get(KEY)
+        planes = tuple(own.get("planes") or ()) if isinstance(own, Mapping) else stored_planes(image)
+        return View(name, grid.shape, grid.planes if grid.planes > 1 or frames > 1 else 0, planes=planes)
     affine = RAS_TO_LPS @ np.array(_parsed(medical["affine"]), dtype=np.float64)
     shape = [int(n) for n in _parsed(medical["shape"])][-3:]
     turned = Geometry((shape[0], shape[1], shape[2]), affine)
     turn = axis_map(grid, turned, SAME_GRID * max(grid.spacing_mm) + 1e-3)
-    planes = medical.get("plane_map") or {}
-    plane = str(planes.get(name) or next(iter(planes.values()), "AXIAL"))
+    named = medical.get("plane_map") or {}
+    plane = str(named.get(name) or next(iter(named.values()), "AXIAL"))
     if turn is None or plane not in ALONG:
         return None
     raw = _parsed(medical.get("pixdims") or medical.get("pixdim") or turned.spacing_mm)

@@ -75,6 +75,13 @@ def _renamed(ref: FileRef, name: str) -> FileRef:
     return replace(ref, name=name)
 
 
+def import_problem(image: Image) -> str | None:
+    """Why the platform's importer would refuse an image, or None."""
+    if image.kind is Kind.WSI and not image.header.details.get("resolution"):
+        return "has no XResolution and YResolution, without which Grand Challenge imports no TIFF"
+    return None
+
+
 def conversion(image: Image) -> Loss:
     """What becomes of an image's files."""
     part = f"image {image.role!r}"

@@ -18,7 +18,7 @@ from caseferry.files import FileRef
 from caseferry.plan import Call, Given, Loss, Plan, Repeat, Reply
 from caseferry.sidecar import Native, build
 from caseferry_grand_challenge.wire.annotations import socket_value
-from caseferry_grand_challenge.wire.images import conversion, mask_file, stored_files
+from caseferry_grand_challenge.wire.images import conversion, import_problem, mask_file, stored_files
 from caseferry_grand_challenge.wire.sockets import Assignment, Sockets, assign
 from caseferry_grand_challenge.wire.uploads import upload_calls
 
@@ -94,7 +94,7 @@ def plan_case(
         An image finds no socket, or something finds no place on the platform and `allow_spare` is False.
     """
     assignment = assign(case, names, sockets)
-    _refuse_homeless_images(case, assignment)
+    _refuse_images(case, assignment)
     native = _native(case, assignment)
     stored = sockets.get(assignment.sidecar or "")
     room = min(limit, LARGEST_VALUE) if stored is not None and stored.super_kind == "Value" else limit
@@ -123,13 +123,21 @@ def plan_case(
     return plan, spare
 
 
-def _refuse_homeless_images(case: Case, assignment: Assignment) -> None:
-    homeless = [image.role for image in case.images if image.role not in assignment.images]
-    if homeless:
-        remedy = 'name a socket in the mapping: [grand-challenge.images] role = "socket"'
-        raise Inexpressible(
-            case.id, [Problem(f"image {role!r}", assignment.reasons["image", role], remedy) for role in homeless]
-        )
+def _refuse_images(case: Case, assignment: Assignment) -> None:
+    """Refuse images that find no socket, and those whose import would fail when the item is there for ever."""
+    remedy = 'name a socket in the mapping: [grand-challenge.images] role = "socket"'
+    problems = [
+        Problem(f"image {image.role!r}", assignment.reasons["image", image.role], remedy)
+        for image in case.images
+        if image.role not in assignment.images
+    ]
+    problems += [
+        Problem(f"image {image.role!r}", what, "write it anew with these tags")
+        for image in case.images
+        if (what := import_problem(image)) is not None
+    ]
+    if problems:
+        raise Inexpressible(case.id, problems)
 
 
 def _homeless(assignment: Assignment, overflow: Sequence[FileRef]) -> list[Problem]:

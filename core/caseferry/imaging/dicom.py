@@ -89,9 +89,20 @@ def _series(instances: list[Instance]) -> Header:
         dtype=dtype,
         channels=channels,
         layout=tuple((index, 0) for index in order),
-        details={"photometric": str(first.get("PhotometricInterpretation", "")), "first": first},
+        details={
+            "photometric": str(first.get("PhotometricInterpretation", "")),
+            "first": first,
+            "numbering": [_numbering(instance) for instance in instances],
+        },
         **_identity(instances),
     )
+
+
+def _numbering(instance: Instance) -> tuple[float | None, float | None, tuple[float, ...]]:
+    """By what many viewers order the files of a series: InstanceNumber, SliceLocation, ImagePositionPatient."""
+    dataset = instance.dataset
+    place = tuple(number(value) or 0.0 for value in dataset.get("ImagePositionPatient") or ())
+    return number(dataset.get("InstanceNumber")), number(dataset.get("SliceLocation")), place
 
 
 def _multiframe(instance: Instance) -> Header:

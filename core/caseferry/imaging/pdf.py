@@ -32,3 +32,30 @@ def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.gene
         Always.
     """
     raise ImageProblem(files[0].name, "is a PDF, which has no voxels")
+
+
+def one_page(text: str) -> bytes:
+    """A PDF file of one page with one line of text.
+
+    Source
+    ------
+    ISO 32000-1, 7.5: header, objects, cross-reference table, trailer.
+    """
+    page = f"BT /F1 24 Tf 72 720 Td ({text}) Tj ET".encode()
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        (
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R "
+            b"/Resources << /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> >>"
+        ),
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(page), page),
+    ]
+    document, places = b"%PDF-1.4\n", []
+    for number, content in enumerate(objects, start=1):
+        places.append(len(document))
+        document += b"%d 0 obj\n%s\nendobj\n" % (number, content)
+    table_at = len(document)
+    document += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    document += b"".join(b"%010d 00000 n \n" % place for place in places)
+    return document + b"trailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, table_at)

@@ -44,6 +44,8 @@ MODES = {
 """Pillow's modes: type, channels, and the mode in which values are read."""
 
 TILE_WIDTH = 322
+RESOLUTION = (282, 283)
+"""The tags XResolution and YResolution of TIFF."""
 EXIF_TEXT = {270: "ImageDescription", 315: "Artist", 33432: "Copyright", 37510: "UserComment", 42016: "ImageUniqueID"}
 EXIF_GPS = 34853
 HARMLESS_TEXT = frozenset({"software", "xml:com.adobe.xmp", "date:create", "date:modify", "date:timestamp"})
@@ -77,7 +79,8 @@ def read_header(files: Sequence[FileRef]) -> Header:
     with _opened(ref) as picture:
         width, height = picture.size
         if picture.format == "TIFF" and TILE_WIDTH in picture.tag_v2:
-            return Header(Kind.WSI, Geometry((width, height, 1), np.eye(4), space="pixel"), "uint8", 3)
+            details = {"resolution": all(tag in picture.tag_v2 for tag in RESOLUTION)}
+            return Header(Kind.WSI, Geometry((width, height, 1), np.eye(4), space="pixel"), "uint8", 3, details=details)
         if picture.mode not in MODES:
             raise ImageProblem(ref.name, f"is a picture of mode {picture.mode}, which cannot be moved")
         if width * height > LARGEST_PIXELS:
