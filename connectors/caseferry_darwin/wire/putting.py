@@ -272,8 +272,11 @@ def plan_annotations(case: Case, new: Sequence[Annotation], place: Place, datase
     """
     from dataclasses import replace
 
+    what, remedy = "is no UUID, and no sidecar can be changed here to tell of it", "leave the id out, or give a UUID"
+    if nameless := [each for each in new if not is_uuid(each.id)]:
+        raise Inexpressible(case.id, [Problem(f"annotation id {each.id!r}", what, remedy) for each in nameless])
     views = _views(case, place.names, standing)
-    forms, losses = _forms(replace(case, annotations=new), place, views)
+    forms, losses = _forms(replace(case, annotations=new), place, views, Ids(place.dataset_id, case.id, kept=True))
     if losses:
         raise Inexpressible(case.id, [Problem(loss.part, loss.reason, "put the case anew") for loss in losses])
     parts = [form for each in forms.values() for form in each]
