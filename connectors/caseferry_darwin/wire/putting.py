@@ -19,7 +19,7 @@ from caseferry.imaging.kinds import Kind
 from caseferry.plan import Call, Given, Loss, Part, Plan, Repeat, Reply
 from caseferry.seal import aligned
 from caseferry.sidecar import KEY, Native, build
-from caseferry_darwin.wire.annotations import Form, Ids, mask_forms, native_form
+from caseferry_darwin.wire.annotations import Form, Ids, is_uuid, mask_forms, native_form
 from caseferry_darwin.wire.classes import Classes, Wanted, class_id
 from caseferry_darwin.wire.series import packed
 from caseferry_darwin.wire.view import View, expected_view, shown_view, stored_planes
