@@ -104,8 +104,8 @@ def our_fill(outlines: dict[int, Any], shape: tuple[int, ...]) -> NDArray[np.uin
 def compare(name: str, volume: NDArray[np.uint8], labels: int) -> None:
     """Measure one volume and print what was found."""
     ours = min(seconds(lambda: sum(1 for _ in trace_planes(volume))) for _ in range(3))
-    theirs = seconds(lambda: skimage_trace(volume, labels, crop=False))
-    cropped = seconds(lambda: skimage_trace(volume, labels, crop=True))
+    theirs = min(seconds(lambda: skimage_trace(volume, labels, crop=False)) for _ in range(2))
+    cropped = min(seconds(lambda: skimage_trace(volume, labels, crop=True)) for _ in range(2))
     outlines = dict(trace_planes(volume))
     back = our_fill(outlines, volume.shape)
     exact = np.array_equal(back, volume)

@@ -7,6 +7,7 @@ labels of a plane are traced at once.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 PLANES_AT_ONCE = 16
 """How many planes are brought into the order of the memory together, where an array has them in another."""
+
+
+_STEPS = 31
+"""The binary digits for a number of steps along a ring; as many are left for the number of an edge."""
 
 
 def trace(plane: NDArray[Any], labels: Collection[int] | None = None) -> dict[int, list[FloatArray]]:
@@ -44,7 +49,7 @@ def trace(plane: NDArray[Any], labels: Collection[int] | None = None) -> dict[in
     if plane.ndim != 2 or plane.dtype.kind not in "bui":
         msg = f"an array of shape {plane.shape} of {plane.dtype} is no plane of labels: expected [column, row] integers"
         raise ValueError(msg)
-    corners = _corners(plane, labels)
+    corners = _corners(plane.view(np.uint8) if plane.dtype == np.bool_ else plane, labels)
     if not corners.value.size:
         return {}
     below = _across(corners)
@@ -98,32 +103,48 @@ class _Corners(NamedTuple):
         return _Corners(value[order], column[order], row[order], leaves_across[order], north[order])
 
 
+def _quarters() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """What the pixels around a place do, in the quarters NW, SW, NE, SE, by which of them are alike.
+
+    Returns
+    -------
+    Shape (64, 4), both: whether a label turns around that pixel, since it is alone there or the middle one of three;
+    and whether it is another than the one beside it. The bits of the index: the upper two are alike, the lower two,
+    the left two, the right two, NW and SE, NE and SW.
+    """
+    bits = (np.arange(64)[:, None] >> np.arange(6) & 1).astype(np.bool_)
+    beside, above, opposite = bits[:, [0, 1, 0, 1]], bits[:, [2, 2, 3, 3]], bits[:, [4, 5, 5, 4]]
+    return (beside == above) & ~(beside & opposite), ~beside
+
+
+_TURNS, _ALONE = _quarters()
+
+
 def _corners(plane: NDArray[Any], labels: Collection[int] | None) -> _Corners:
     columns, rows = plane.shape
-    padded = np.zeros((rows + 2, columns + 2), plane.dtype)
+    width = columns + 2  # with a border of background, so that rows may be looked at as one line
+    padded = np.zeros((rows + 2, width), plane.dtype)
     padded[1:-1, 1:-1] = plane.T
-    upright = padded[:, 1:] != padded[:, :-1]
-    level = padded[1:] != padded[:-1]
-    north, south, west, east = upright[:-1], upright[1:], level[:, :-1], level[:, 1:]
-    # where nothing ends: no edge at all, or one that goes straight on
+    line = padded.ravel()
+    upright = line[1:] != line[:-1]
+    level = line[width:] != line[:-width]
+    north, south, west, east = upright[:-width], upright[width:], level[:-1], level[1:]
+    # where not all edges go straight on
     places = np.flatnonzero((north ^ south) | (west ^ east) | (north & west))
-    row, column = np.divmod(places, columns + 1)
-    flat, first = padded.ravel(), places + row
-    a, b = flat[first], flat[first + 1]
-    c, d = flat[first + columns + 2], flat[first + columns + 3]
-    # The pixels around a place, those to the west first, as the corners of one row must come.
-    values = np.stack((a, c, b, d), axis=1)
-    ab, cd, ac, bd, ad, bc = a == b, c == d, a == c, b == d, a == d, b == c
-    beside = np.stack((ab, cd, ab, cd), axis=1)
-    above = np.stack((ac, ac, bd, bd), axis=1)
-    opposite = np.stack((ad, bc, bc, ad), axis=1)
-    # A label turns around a pixel that is alone in its quarter, and at the middle one of three.
-    turns = (beside == above) & ~(beside & opposite) & (values != 0)
+    a, b, c, d = (line[places + step] for step in (0, 1, width, width + 1))
+    row, column = np.divmod(places, width)
+    # the pixels around a place, those to the west first, as the corners of one row must come
+    values = np.empty((places.size, 4), plane.dtype)
+    values[:, 0], values[:, 1], values[:, 2], values[:, 3] = a, c, b, d
+    alike = (a == b) | (c == d) * np.uint8(2) | (a == c) * np.uint8(4) | (b == d) * np.uint8(8)
+    alike |= (a == d) * np.uint8(16) | (b == c) * np.uint8(32)
+    turns = _TURNS[alike] & (values != 0)
     if labels is not None:
-        turns &= np.isin(values, np.array(sorted(labels)))
-    which, quarter = np.nonzero(turns)
-    value = values[which, quarter]
-    alone = ~beside[which, quarter]
+        limits = np.iinfo(plane.dtype)
+        turns &= np.isin(values, np.array([n for n in labels if limits.min <= n <= limits.max], plane.dtype))
+    which, quarter = np.divmod(np.flatnonzero(turns), 4)
+    value = values[turns]
+    alone = _ALONE[alike[which], quarter]
     found = _Corners(value, column[which], row[which], ((quarter % 3) == 0) == alone, (quarter & 1) == 0)
     if value.size and (value != value[0]).any():
         order = np.argsort(value, kind="stable")
@@ -138,7 +159,7 @@ def _across(corners: _Corners) -> IntArray:
     label[fresh] = 1
     label = np.cumsum(label)
     width, height = int(corners.column.max()) + 1, int(corners.row.max()) + 1
-    order = np.argsort(((label * width + corners.column) * height + corners.row) * 2 + ~corners.north)
+    order = np.argsort(((label * width + corners.column) * height + corners.row) * 2 + ~corners.north, kind="stable")
     other = np.empty(order.size, np.intp)
     other[order[0::2]] = order[1::2]
     other[order[1::2]] = order[0::2]
@@ -163,7 +184,8 @@ def _separate(corners: _Corners, below: IntArray, cycles: _Cycles) -> bool:
     """
     value, column, row = corners.value, corners.column, corners.row
     first = np.flatnonzero((column[1:] == column[:-1]) & (row[1:] == row[:-1]) & (value[1:] == value[:-1]))
-    first = first[cycles.ring[first >> 1] == cycles.ring[(first + 1) >> 1]]
+    ring = cycles.ring()
+    first = first[ring[first >> 1] == ring[(first + 1) >> 1]]
     if not first.size:
         return False
     exchanged = np.arange(below.size)
@@ -177,57 +199,53 @@ class _Cycles(NamedTuple):
 
     Attributes
     ----------
-    ring : for each edge the number of its ring, in the order of their first edges
-    place : for each edge its place among all, ring after ring
+    order : the edges, ring after ring, each from its first edge on; the rings in the order of their first edges
     lengths : the number of edges of each ring
     """
 
-    ring: IntArray
-    place: IntArray
+    order: IntArray
     lengths: IntArray
+
+    def ring(self) -> IntArray:
+        """For each edge the number of its ring."""
+        ring = np.empty(self.order.size, np.intp)
+        ring[self.order] = np.repeat(np.arange(self.lengths.size), self.lengths)
+        return ring
 
 
 def _cycles(following: IntArray) -> _Cycles:
-    """Take a permutation apart into its cycles, in as many steps as the longest has binary digits."""
-    least = np.arange(following.size)
-    jump = following
+    """Take a permutation apart into its cycles, in about as many steps as the longest has binary digits.
+
+    Every edge learns the least edge among the next 1, 2, 4, … on its ring, and how many steps ahead that is. Both are
+    in one number, the edge above and the steps below, so that the lesser of two numbers is the one to keep.
+    """
+    edges = np.arange(following.size, dtype=np.int64)
+    found, ahead, stride = edges << _STEPS, following, 1
     while True:
-        lower = np.minimum(least, least[jump])
-        jump = jump[jump]
-        if np.array_equal(lower, lower[following]):
-            least = lower
+        np.minimum(found, found[ahead] + stride, out=found)
+        least = found >> _STEPS
+        if np.array_equal(least, least[following]):
             break
-        least = lower
-    # how many edges follow on the ring before it comes round to its first
-    last = following == least
-    jump = np.where(last, np.arange(following.size), following)
-    left = (~last).astype(np.intp)
-    while (more := left[jump]).any():
-        left += more
-        jump = jump[jump]
-    firsts = np.flatnonzero(least == np.arange(following.size))
-    ring = np.empty(following.size, np.intp)
-    ring[firsts] = np.arange(firsts.size)
-    ring = ring[least]
-    lengths = left[firsts] + 1
-    ends = np.cumsum(lengths)
-    return _Cycles(ring, ends[ring] - 1 - left, lengths)
+        ahead, stride = ahead[ahead], stride * 2
+    steps = found & ((1 << _STEPS) - 1)
+    lengths = np.bincount(least, minlength=edges.size)
+    begins = np.cumsum(lengths) - lengths
+    order = np.empty(edges.size, np.intp)
+    order[begins[least] + np.where(steps == 0, 0, lengths[least] - steps)] = edges
+    return _Cycles(order, lengths[lengths > 0])
 
 
 def _rings(corners: _Corners, cycles: _Cycles) -> dict[int, list[FloatArray]]:
-    start = _starts(corners)
-    edges = np.empty((start.size, 2, 2))
+    start = _starts(corners)[cycles.order]
+    points = np.empty((start.size, 2, 2))
     for end, corner in enumerate((start, start ^ 1)):
-        edges[cycles.place, end, 0] = corners.column[corner]
-        edges[cycles.place, end, 1] = corners.row[corner]
-    points = edges.reshape(-1, 2) - 0.5
-    ends = (2 * np.cumsum(cycles.lengths)).tolist()
-    # a ring's first edge is the lowest in order, so rings are ordered by label as the corners are
-    firsts = np.empty(start.size, np.intp)
-    firsts[cycles.place] = start
-    begins = [0, *ends[:-1]]
-    values = corners.value[firsts[[begin >> 1 for begin in begins]]].tolist()
-    outlines: dict[int, list[FloatArray]] = {}
-    for value, begin, end in zip(values, begins, ends, strict=True):
-        outlines.setdefault(int(value), []).append(points[begin:end])
-    return outlines
+        points[:, end, 0] = corners.column[corner]
+        points[:, end, 1] = corners.row[corner]
+    points = points.reshape(-1, 2) - 0.5
+    ends = 2 * np.cumsum(cycles.lengths)
+    begins = ends - 2 * cycles.lengths
+    rings = [points[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+    # rings come in the order of their first corners, and those by label
+    values = corners.value[start[begins >> 1]]
+    fresh = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(rings)]
+    return {int(values[first]): rings[first:last] for first, last in pairwise(fresh)}
