@@ -48,6 +48,7 @@ class DarwinDataset(Dataset):
         self.limits = limits
         self.place = place
         self._client = client
+        client.http.stop_with(self.cancelled)
         self._web = web
         self._class_lock = threading.Lock()
 
@@ -160,11 +161,6 @@ class DarwinDataset(Dataset):
     def _delete(self, item: Item) -> None:
         self._client.item(self.place.dataset_id, item.id)  # the platform says nothing of one that is not there
         self._client.delete(self.place.dataset_id, item.id)
-
-    def cancel(self) -> None:
-        """Ask whatever is under way to stop; see `Dataset.cancel`."""
-        super().cancel()
-        self._client.http.repeater.cancelled.set()
 
     def close(self) -> None:
         """Give connections back; see `Dataset.close`."""

@@ -61,6 +61,7 @@ class DatamintDataset(Dataset):
         self.limits = limits
         self.project = project
         self._client = client
+        client.http.stop_with(self.cancelled)
         self._web = web
 
     # -- listing ---------------------------------------------------------------------------------------------------
@@ -204,11 +205,6 @@ class DatamintDataset(Dataset):
     def _delete(self, item: Item) -> None:
         found = self._whole(item)
         self._client.delete_resources([str(resource["id"]) for resource in found.resources])
-
-    def cancel(self) -> None:
-        """Ask whatever is under way to stop; see `Dataset.cancel`."""
-        super().cancel()
-        self._client.http.repeater.cancelled.set()
 
     def close(self) -> None:
         """Give connections back; see `Dataset.close`."""

@@ -21,6 +21,7 @@ from caseferry_grand_challenge.errors import explain
 from caseferry_grand_challenge.wire.sockets import Socket
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator, Mapping
 
     from caseferry.config import Secret
@@ -59,10 +60,10 @@ class GrandChallengeClient:
         )
         self._sockets: dict[str, Socket | None] = {}
 
-    def cancel(self) -> None:
-        """Stop whatever is under way."""
-        self.repeater.cancelled.set()
-        self.http.repeater.cancelled.set()
+    def stop_with(self, cancelled: threading.Event) -> None:
+        """Stop whenever an event is set; see `Http.stop_with`."""
+        self.repeater.cancelled = cancelled
+        self.http.stop_with(cancelled)
 
     def close(self) -> None:
         """Close every connection."""

@@ -49,6 +49,7 @@ class GrandChallengeDataset(Dataset):
         self.limits = limits
         self.archive = archive
         self._client = client
+        client.stop_with(self.cancelled)
         self._titles: dict[str, str] = {}
         self._titles_lock = threading.Lock()
 
@@ -171,11 +172,6 @@ class GrandChallengeDataset(Dataset):
             case, new, kept, self.names, self._sockets(case), sidecar=sidecar, item=item.id, before=values
         )
         return Plan(dataset=self.url, case_id=case.id, calls=calls, adopts=item.id)
-
-    def cancel(self) -> None:
-        """Ask whatever is under way to stop; see `Dataset.cancel`."""
-        super().cancel()
-        self._client.cancel()
 
     def close(self) -> None:
         """Give connections back; see `Dataset.close`."""

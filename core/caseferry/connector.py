@@ -22,6 +22,7 @@ from caseferry.errors import (
     TemporaryFailure,
     UnsupportedOperation,
 )
+from caseferry.http import Cancelled
 from caseferry.mapping import Names, read_mapping
 from caseferry.seal import refuse_identifying, seal
 from caseferry.transfers.execute import Execution, Patience
@@ -215,6 +216,7 @@ class Dataset(ABC):
         PlatformError
             The platform refused, or failed too often. Calling again goes on where it stopped.
         """
+        self.resume()
         return self.bring(case, phi=phi).item
 
     def bring(
@@ -256,6 +258,7 @@ class Dataset(ABC):
             An annotation does not fit the item's images, or its id is taken; nothing was sent.
         """
         self._require("annotate")
+        self.resume()
         case = item.case()
         merged = self.sealed(replace(case, annotations=[*case.annotations, *annotations]), phi)
         new = merged.annotations[len(case.annotations) :]
@@ -275,6 +278,7 @@ class Dataset(ABC):
             The platform cannot; nothing was asked.
         """
         self._require("delete")
+        self.resume()
         self._delete(item)
 
     def wait(self, item: Item) -> Item:
@@ -286,6 +290,8 @@ class Dataset(ABC):
             The platform could not process it.
         TemporaryFailure
             It is not done within the dataset's patience.
+        Cancelled
+            The user asked to stop.
         """
         self._require("wait")
         import time
@@ -295,7 +301,7 @@ class Dataset(ABC):
             if time.monotonic() > end:
                 raise TemporaryFailure(self.platform, f"wait for {item.id}", f"still {item.state}")
             if self.cancelled.wait(pause):
-                break
+                raise Cancelled("stopped on request")
             pause = min(self.patience.longest, pause * 1.6)
             item = self.get(item.id)
         if item.state is State.FAILED:
@@ -319,8 +325,12 @@ class Dataset(ABC):
         return running
 
     def cancel(self) -> None:
-        """Ask whatever is under way to stop at the next call; what is done can be resumed."""
+        """Ask whatever is under way to stop at the next call, until `resume`; what is done can be gone on with."""
         self.cancelled.set()
+
+    def resume(self) -> None:
+        """Begin anew after `cancel`. The verbs that change something begin so; a transfer does."""
+        self.cancelled.clear()
 
     def close(self) -> None:
         """Give connections and threads back."""

@@ -194,6 +194,10 @@ class Http:
         self._verify = verify or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
         self._proxies = {origin: get_environ_proxies(origin) for origin in (self._origin(self.base),)}
 
+    def stop_with(self, cancelled: threading.Event) -> None:
+        """Stop, pauses included, whenever an event is set: a dataset's own."""
+        self.repeater.cancelled = cancelled
+
     def close(self) -> None:
         """Close every connection."""
         self._session.close()
