@@ -61,7 +61,7 @@ def fill_into(plane: NDArray[Any], rings: Iterable[ArrayLike], value: int) -> No
     inside = np.zeros(lengths.size, np.bool_)
     inside[1::2] = True
     window = plane[left : left + width, top : top + height]
-    np.copyto(window, value, where=np.repeat(inside, lengths).reshape(height, width).T)
+    np.copyto(window, plane.dtype.type(value), where=np.repeat(inside, lengths).reshape(height, width).T)
 
 
 def _crossings(rings: Sequence[FloatArray], columns: int, rows: int) -> tuple[IntArray, IntArray]:

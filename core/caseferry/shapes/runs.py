@@ -58,15 +58,19 @@ def runs_to_plane(
     if len(runs) % 2:
         msg = f"there are {len(runs)} numbers, expected pairs of a value and a count"
         raise ValueError(msg)
-    values, counts = list(runs[0::2]), np.array(runs[1::2], dtype=np.int64)
+    values, counts = _whole(runs[0::2], np.dtype(dtype)), _whole(runs[1::2], np.dtype(np.int64))
     if counts.min(initial=0) < 0 or int(counts.sum()) != columns * rows:
         msg = f"the runs cover {int(counts.sum())} pixels where {columns} x {rows} are expected"
         raise ValueError(msg)
+    return np.repeat(values, counts).reshape(rows, columns).T
+
+
+def _whole(numbers: Sequence[int], dtype: np.dtype[np.integer[Any]]) -> NDArray[np.integer[Any]]:
     try:
-        kept = np.array(values, dtype=dtype)
-    except OverflowError:
+        kept = np.array(numbers, dtype=dtype)
+    except (OverflowError, TypeError, ValueError):
         kept = np.zeros(0, dtype)
-    if kept.tolist() != values:
-        msg = f"a run has a value that {np.dtype(dtype)} cannot hold"
+    if kept.tolist() != list(numbers):
+        msg = f"the runs hold what is no whole number of type {dtype}"
         raise ValueError(msg)
-    return np.repeat(kept, counts).reshape(rows, columns).T
+    return kept
