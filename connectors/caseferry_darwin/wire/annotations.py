@@ -34,7 +34,7 @@ from caseferry.annotation import (
     Raw,
     Text,
 )
-from caseferry_darwin.wire import rle
+from caseferry.shapes import run_lengths, runs_to_plane
 from caseferry_darwin.wire.classes import RASTER_CLASS, RASTER_TYPE, Wanted
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def _layer(layers: Sequence[NDArray[np.int64]], numbers: Mapping[str, int], view
     def written(layer: NDArray[np.int64]) -> dict[str, Any]:
         used = set(np.unique(layer).tolist())
         mapping = {part: number for part, number in numbers.items() if number in used}
-        runs = {"dense_rle": rle.encode(layer), "total_pixels": int(layer.size)}
+        runs = {"dense_rle": run_lengths(layer.T), "total_pixels": int(layer.size)}
         return {RASTER_TYPE: {**runs, "mask_annotation_ids_mapping": mapping}}
 
     if not view.frames:
@@ -384,7 +384,7 @@ class Layer:
         dtype = np.min_scalar_type(max(parts.values(), default=1))
         rasters: dict[int, NDArray[Any]] = {}
         for frame, (runs, mapping) in self.frames.items():
-            raster = rle.decode(runs, width, height)
+            raster = runs_to_plane(runs, (width, height)).T
             out = np.zeros(raster.shape, dtype)
             for part, number in mapping.items():
                 if part in parts:
