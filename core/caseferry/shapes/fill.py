@@ -48,7 +48,7 @@ def fill_into(plane: NDArray[Any], rings: Iterable[ArrayLike], value: int) -> No
     plane : [column, row]; changed
     """
     columns, rows = plane.shape
-    row, column = _crossings([as_ring(ring) for ring in rings], columns, rows)
+    row, column = _crossings(*_edges(rings), columns, rows)
     if not row.size:
         return
     top, left = int(row.min()), int(column.min())
@@ -64,26 +64,33 @@ def fill_into(plane: NDArray[Any], rings: Iterable[ArrayLike], value: int) -> No
     np.copyto(window, plane.dtype.type(value), where=np.repeat(inside, lengths).reshape(height, width).T)
 
 
-def _crossings(rings: Sequence[FloatArray], columns: int, rows: int) -> tuple[IntArray, IntArray]:
-    """Where the rings cross the lines through the centres of a plane's rows.
+def _edges(rings: Iterable[ArrayLike]) -> tuple[FloatArray, FloatArray]:
+    """Where each edge of some rings starts and ends, in the direction of rising rows."""
+    solid = [ring for ring in map(np.asarray, rings) if len(ring) > 2]
+    if not solid:
+        return np.empty((0, 2)), np.empty((0, 2))
+    points = as_ring(np.concatenate(solid))
+    ends = np.cumsum([len(ring) for ring in solid])
+    follower = np.arange(1, len(points) + 1)
+    follower[ends - 1] = np.concatenate(([0], ends[:-1]))
+    following = points[follower]
+    # an edge that two outlines share is the same edge for both
+    upward = (points[:, 1] > following[:, 1])[:, None]
+    return np.where(upward, following, points), np.where(upward, points, following)
+
+
+def _crossings(start: FloatArray, end: FloatArray, columns: int, rows: int) -> tuple[IntArray, IntArray]:
+    """Where edges cross the lines through the centres of a plane's rows.
 
     Returns
     -------
     The row of each crossing, and the first column whose centre is not before it: from 0 to `columns`.
     """
-    nothing = np.empty(0, np.intp)
-    rings = [ring for ring in rings if len(ring) > 2]
-    if not rings:
-        return nothing, nothing
-    start, end = np.concatenate(rings), np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
-    start, end = _downward(start, end)
     # An edge crosses the rows from its upper end on, and not that of its lower end: so a corner counts once.
     first = np.clip(np.ceil(start[:, 1]), 0, rows).astype(np.intp)
     count = np.clip(np.ceil(end[:, 1]), 0, rows).astype(np.intp) - first
     crossing = count > 0
     start, end, first, count = start[crossing], end[crossing], first[crossing], count[crossing]
-    if not count.size:
-        return nothing, nothing
     upright = start[:, 0] == end[:, 0]
     column = np.repeat(np.ceil(np.clip(start[:, 0], 0, columns)), count)
     row = np.repeat(first - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))
@@ -92,12 +99,6 @@ def _crossings(rings: Sequence[FloatArray], columns: int, rows: int) -> tuple[In
         edge = np.repeat(np.arange(count.size), count)[slanted]
         column[slanted] = _slanted(start[edge], end[edge], row[slanted], columns)
     return row, column.astype(np.intp)
-
-
-def _downward(start: FloatArray, end: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Edges so that they lead to higher rows; then an edge that two outlines share is the same edge for both."""
-    upward = (start[:, 1] > end[:, 1])[:, None]
-    return np.where(upward, end, start), np.where(upward, start, end)
 
 
 def _slanted(start: FloatArray, end: FloatArray, row: IntArray, columns: int) -> FloatArray:
