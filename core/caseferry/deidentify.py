@@ -1,7 +1,13 @@
 """The patient-data gate: which attributes of a file identify a person.
 
-The gate names attributes and never shows their values. It looks for direct identifiers; it is not a de-identifier,
-and a file that passes may still hold dates, descriptions, private elements or pixels that need care.
+The gate names attributes and never shows their values. It looks for what names or numbers a patient directly: names
+of persons, identifiers, addresses, telephone numbers, birth dates, and text that seems to repeat one of them. It is
+no de-identifier. What only narrows a person down passes (dates of the study, ages, institutions and their addresses,
+serial numbers of devices, UIDs), and so does what it cannot read: pixels, unless BurnedInAnnotation says YES; the
+pages of a PDF; elements that stand behind the pixels of a DICOM file.
+
+A file whose PatientIdentityRemoved (0012,0062) is YES may hold pseudonyms. What its attributes say against that
+counts all the same: a name written as family^given in letters alone, or a birth date.
 
 Source
 ------
@@ -17,7 +23,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PSEUDONYMS = frozenset({"PatientName", "PatientID", "AccessionNumber", "ReferringPhysicianName"})
+PSEUDONYMS = frozenset(
+    {
+        "AccessionNumber",
+        "AdmissionID",
+        "FillerOrderNumberImagingServiceRequest",
+        "PatientID",
+        "PatientName",
+        "PlacerOrderNumberImagingServiceRequest",
+        "ReferringPhysicianName",
+        "ServiceEpisodeID",
+    }
+)
 """Attributes that a de-identified file may hold as pseudonyms (actions Z and D of the table): they count as
 identifying unless PatientIdentityRemoved (0012,0062) is YES."""
 
@@ -25,12 +42,15 @@ IDENTIFIERS = frozenset(
     {
         "AccessionNumber",
         "AdditionalPatientHistory",
+        "AdmissionID",
         "BranchOfService",
         "CurrentPatientLocation",
+        "FillerOrderNumberImagingServiceRequest",
         "ImageComments",
         "InsurancePlanIdentification",
         "MedicalRecordLocator",
         "MilitaryRank",
+        "Occupation",
         "OtherPatientIDs",
         "OtherPatientIDsSequence",
         "PatientAddress",
@@ -38,35 +58,67 @@ IDENTIFIERS = frozenset(
         "PatientBirthDateInAlternativeCalendar",
         "PatientBirthTime",
         "PatientComments",
+        "PatientDeathDateInAlternativeCalendar",
         "PatientID",
         "PatientInstitutionResidence",
+        "PatientReligiousPreference",
         "PatientTelecomInformation",
         "PatientTelephoneNumbers",
         "PersonAddress",
+        "PersonIdentificationCodeSequence",
         "PersonTelecomInformation",
         "PersonTelephoneNumbers",
+        "PlacerOrderNumberImagingServiceRequest",
         "ReferencedPatientPhotoSequence",
         "RegionOfResidence",
         "ResponsibleOrganization",
+        "ServiceEpisodeID",
     }
 )
 """Attributes that identify a patient whenever they hold a value. Every person name (VR PN) counts besides."""
 
-FREE_TEXT = frozenset({"AdditionalPatientHistory", "ImageComments", "PatientComments"})
+FREE_TEXT = frozenset({"AdditionalPatientHistory", "ImageComments", "Occupation", "PatientComments"})
 """Attributes that a de-identified file may keep cleaned (option "Clean Descriptors"): in such a file they count only
 when their text looks like a name or a number."""
 
-PLACEHOLDER = re.compile(
-    r"[\s^=.\-_*]*|x+|0+|anon(ym(ous|i[sz]ed))?\w*|(de-?)?identified|removed|redacted|unknown|none|no[ _]?name|"
-    r"not[ _]?available|n/?a|cleared_by_datamint|patient|subject|test|phantom",
-    re.IGNORECASE,
+ORIGINALS = frozenset({"OriginalAttributesSequence", "ModifiedAttributesSequence"})
+"""What attributes were before somebody changed them: no pseudonyms, whatever the file says of itself."""
+
+TEXT_VRS = frozenset({"LO", "LT", "SH", "ST", "UC", "UT", "UN"})
+"""Value representations in which people write."""
+
+NOT_PROSE = PSEUDONYMS | FREE_TEXT | {"CodeMeaning", "CodeValue", "CodingSchemeDesignator", "LongCodeValue"}
+"""Text attributes that are judged otherwise, or whose words come from a dictionary."""
+
+LONGEST_TEXT = 1 << 16
+"""Bytes of a text element that are looked at."""
+
+_STAND_IN = (
+    r"x{2,}|anon(ym(ous|i[sz]ed|us))?|(de-?)?identified|removed|redacted|deleted|unknown|none|no[ _^]?name|"
+    r"not[ _]?available|n/?a|cleared_by_datamint|patient|subject|test|phantom|dummy"
 )
-"""Values that stand where a name was and name nobody."""
+PLACEHOLDER = re.compile(
+    rf"[\s^=.\-_]*|x|[0.]+|(19|18)000101|({_STAND_IN})([\s^=_-]+({_STAND_IN}))*[\s^=_-]*\d{{0,4}}[\s^=]*", re.IGNORECASE
+)
+"""Values that stand where a name, a number or a date was, and name nobody: words such as ``anonymous``, ``patient``
+or ``test``, alone, together or with a number of up to four digits. With anything else beside them they name somebody:
+``ANON^Smith`` does, and so does ``Patient 48213907``."""
+
+_WHOLE_NAME = re.compile(r"[^\W\d_]{2,}\^[^\W\d_]{2,}.*")
+"""A name as DICOM writes it, family^given in letters alone; no pseudonym looks like that."""
 
 _HINT = re.compile(
     r"\^|\b(patient|pat_?name|name|mrn|ssn|nhs|dob|born|birth|acc)\b|\b(mrn|acc|ssn)[-_ #:]|\d{4}-\d\d-\d\d|\d{7,}",
     re.IGNORECASE,
 )
+
+_STRONG_HINT = re.compile(
+    r"\b(mrn|ssn|nhs|phone|tel)\b\W{0,3}\d|\b(born|dob)\b\W{1,3}\w|[^\W\d_]{2,}\^[^\W\d_]{2,}"
+    r"|\bpatient('?s)?[ _]?(name|id)\b\W{1,3}\w",
+    re.IGNORECASE,
+)
+"""What a text says only when it is about one person; a description of a study or a private element may well hold
+long numbers and the word patient."""
 
 
 def suspicious_text(text: str) -> bool:
@@ -78,8 +130,14 @@ _NAME_HINT = re.compile(r"(^|[^a-z])(mrn|ssn|dob|pat(ient)?[-_ ]?name)[^a-z]", r
 
 
 def suspicious_name(name: str) -> bool:
-    """Whether a file's name says of itself that it holds a patient's number, name or birth date."""
+    """Whether a name of a file or a case says of itself that it holds a patient's number, name or birth date."""
     return bool(_NAME_HINT.search(name))
+
+
+def names_someone(value: Any) -> bool:
+    """Whether a value, or one of several, is more than a placeholder."""
+    many = value if isinstance(value, list | tuple) or type(value).__name__ == "MultiValue" else [value]
+    return any(not PLACEHOLDER.fullmatch(str(one).strip()) for one in many if one is not None)
 
 
 def identifying_attributes(dataset: Any) -> tuple[str, ...]:
@@ -94,34 +152,84 @@ def identifying_attributes(dataset: Any) -> tuple[str, ...]:
     Keywords, or tags where an element has no keyword, with ``[…]`` for sequences they lie in; each once.
     """
     removed = str(dataset.get("PatientIdentityRemoved", "") or "").strip().upper() == "YES"
-    return tuple(dict.fromkeys(_walk(dataset, "", removed=removed)))
+    name = _value(dataset, "PatientName") if "PatientName" in dataset else ""
+    words = frozenset(word for word in re.split(r"[\W\d_]+", str(name).lower()) if len(word) > 3)
+    known = words if not removed and names_someone(name) else frozenset[str]()
+    return tuple(dict.fromkeys(_walk(dataset, "", removed=removed, known=known)))
 
 
-def _walk(dataset: Any, prefix: str, *, removed: bool) -> Iterator[str]:
-    from pydicom.datadict import dictionary_VR, keyword_for_tag
+def _walk(dataset: Any, prefix: str, *, removed: bool, known: frozenset[str]) -> Iterator[str]:
+    """The identifying attributes below `prefix`.
+
+    Parameters
+    ----------
+    removed : whether the file says of itself that it holds pseudonyms
+    known : words of the patient's name
+    """
+    from pydicom.datadict import keyword_for_tag
+    from pydicom.sequence import Sequence
 
     for tag in sorted(dataset.keys()):
-        raw = dataset.get_item(tag)
         keyword = keyword_for_tag(tag)
-        vr = raw.VR or (dictionary_VR(tag) if keyword else None)
+        shown = prefix + (keyword or f"({tag.group:04x},{tag.element:04x})")
+        vr = _vr(dataset, tag, keyword)
         if vr == "SQ":
-            if keyword in IDENTIFIERS and len(dataset[tag].value or ()):
-                yield prefix + keyword
-            for item in dataset[tag].value or ():
-                yield from _walk(item, f"{prefix}{keyword or _name(tag)}[…].", removed=removed)
-        elif keyword == "BurnedInAnnotation":
-            if str(dataset[tag].value or "").strip().upper() == "YES":
-                yield prefix + keyword
-        elif removed and (keyword in PSEUDONYMS or (keyword in FREE_TEXT and not suspicious_text(str(raw.value)))):
-            continue
-        elif (vr == "PN" or keyword in IDENTIFIERS) and raw.value and _names_someone(dataset[tag].value):
-            yield prefix + (keyword or _name(tag))
+            items = _value(dataset, tag) or ()
+            if keyword in IDENTIFIERS and len(items):
+                yield shown
+            for item in items if isinstance(items, Sequence) else ():
+                yield from _walk(item, f"{shown}[…].", removed=removed and keyword not in ORIGINALS, known=known)
+        elif _identifies(dataset, tag, keyword, vr, removed) or _about_someone(dataset, tag, keyword, vr, known):
+            yield shown
 
 
-def _names_someone(value: Any) -> bool:
-    many = value if type(value).__name__ == "MultiValue" else [value]
-    return any(not PLACEHOLDER.fullmatch(str(one).strip()) for one in many if one is not None)
+def _vr(dataset: Any, tag: Any, keyword: str) -> str:
+    """The value representation: what the dictionary says of an element that was written as unknown."""
+    from pydicom.datadict import dictionary_VR
+
+    written = dataset.get_item(tag).VR
+    if written and written != "UN":
+        return str(written)
+    if keyword:
+        return str(dictionary_VR(tag))
+    try:
+        return str(dataset[tag].VR)
+    except Exception:  # noqa: BLE001  pydicom lets many kinds of error escape from damaged values
+        return "UN"
 
 
-def _name(tag: Any) -> str:
-    return f"({tag.group:04x},{tag.element:04x})"
+def _value(dataset: Any, tag: Any) -> Any:
+    """A value; its bytes when they cannot be read."""
+    try:
+        return dataset[tag].value
+    except Exception:  # noqa: BLE001  as above: what cannot be read is not empty
+        return dataset.get_item(tag).value
+
+
+def _identifies(dataset: Any, tag: Any, keyword: str, vr: str, removed: bool) -> bool:
+    """Whether an attribute that is no sequence identifies by being there."""
+    if keyword == "BurnedInAnnotation":
+        return str(_value(dataset, tag) or "").strip().upper() == "YES"
+    if vr != "PN" and keyword not in IDENTIFIERS:
+        return False
+    if not dataset.get_item(tag).value:
+        return False
+    value = _value(dataset, tag)
+    if removed and keyword in PSEUDONYMS:
+        return vr == "PN" and names_someone(value) and bool(_WHOLE_NAME.fullmatch(str(value)))
+    if removed and keyword in FREE_TEXT:
+        return suspicious_text(str(value))
+    return names_someone(value)
+
+
+def _about_someone(dataset: Any, tag: Any, keyword: str, vr: str, known: frozenset[str]) -> bool:
+    """Whether a text speaks of one person, or repeats a word of the patient's name."""
+    if vr not in TEXT_VRS or keyword in NOT_PROSE:
+        return False
+    value = dataset.get_item(tag).value
+    if not value:
+        return False
+    text = value[:LONGEST_TEXT].decode("latin-1") if isinstance(value, bytes) else str(value)[:LONGEST_TEXT]
+    if _STRONG_HINT.search(text):
+        return True
+    return bool(known) and not known.isdisjoint(re.split(r"[\W\d_]+", text.lower()))

@@ -64,17 +64,31 @@ def seal(case: Case) -> Case:
 
 def identifying(case: Case) -> list[Problem]:
     """What in a sealed case identifies a person: attributes by name, never their values."""
-    from caseferry.imaging.reading import read_header
+    from caseferry.imaging.reading import identifying_fields, read_header
 
     found = {f"image {image.role!r}": image.header.identifying for image in case.images}
     found |= {f"mask {a.id}": read_header([a.file]).identifying for a in case.annotations if isinstance(a, Mask)}
+    found |= {f"attachment {each.name!r}": identifying_fields(each.file) for each in case.attachments}
     remedy = "de-identify the files, or say phi='keep' if they may be sent"
     problems = [
         Problem(where, f"holds values in {', '.join(names)}", remedy) for where, names in found.items() if names
     ]
-    if any(suspicious_name(ref.name) for ref in case.files()):
-        problems.append(Problem("a file name", "seems to hold a patient's number or name", "rename the file"))
-    return problems
+    return problems + [
+        Problem(where, "seems to hold a patient's number or name", "rename it")
+        for where, name in _names(case)
+        if suspicious_name(name)
+    ]
+
+
+def _names(case: Case) -> Iterator[tuple[str, str]]:
+    """Every name that goes to a platform with the case, and where it stands."""
+    yield from (("id", case.id), ("title", case.title), ("folder", case.folder))
+    for image in case.images:
+        yield from ((f"image {image.role!r}.files[{n}]: the file name", ref.name) for n, ref in enumerate(image.files))
+    yield from ((f"mask {a.id}: the file name", a.file.name) for a in case.annotations if isinstance(a, Mask))
+    for number, attachment in enumerate(case.attachments):
+        yield f"attachments[{number}].name", attachment.name
+        yield f"attachments[{number}]: the file name", attachment.file.name
 
 
 def refuse_identifying(case: Case) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from caseferry.deidentify import names_someone
 from caseferry.errors import GeometryError
 from caseferry.geometry import FloatArray, Geometry
 from caseferry.imaging.header import Header, ImageProblem
@@ -140,7 +141,7 @@ def read_header(files: Sequence[FileRef]) -> Header:
         dtype=dtype,
         channels=channels,
         modality=fields.get("Modality", "").removeprefix("MET_MOD_") or None,
-        identifying=tuple(name for name in IDENTIFYING if fields.get(name)),
+        identifying=tuple(name for name in IDENTIFYING if names_someone(fields.get(name, ""))),
         study_uid=fields.get("StudyInstanceUID"),
         series_uid=fields.get("SeriesInstanceUID"),
         details={"fields": fields},

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
+from caseferry.deidentify import names_someone
 from caseferry.errors import GeometryError
 from caseferry.geometry import Geometry
 from caseferry.imaging.header import Header, ImageProblem
@@ -160,7 +161,7 @@ def read_header(files: Sequence[FileRef]) -> Header:
         geometry=geometry,
         dtype=dtype,
         channels=channels,
-        identifying=tuple(name for name in IDENTIFYING if fields.get(name)),
+        identifying=tuple(name for name in IDENTIFYING if names_someone(fields.get(name, ""))),
         details={"fields": fields},
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from caseferry.imaging.header import Header, ImageProblem
@@ -20,7 +21,32 @@ def read_header(files: Sequence[FileRef]) -> Header:
     """A PDF; see `caseferry.imaging.header.Reader`."""
     if len(files) != 1:
         raise ImageProblem("a PDF", f"is one file, not {len(files)}")
-    return Header(Kind.PDF, None, "uint8")
+    return Header(Kind.PDF, None, "uint8", identifying=_identifying(files[0]))
+
+
+LARGEST_SEARCHED = 64 << 20
+"""Bytes of a PDF that are searched for what it says of itself."""
+
+_FIELD = re.compile(rb"/(Title|Subject|Author|Keywords)\s*(\((?:\\.|[^\\)]){0,500}|<(?!<)[0-9A-Fa-f\s]{0,2000}>)")
+
+
+def _identifying(ref: FileRef) -> tuple[str, ...]:
+    """Fields of the document information dictionary that seem to name a patient; ISO 32000-1, 14.3.3."""
+    from caseferry.deidentify import suspicious_text
+
+    with ref.open() as stream:
+        content = stream.read(LARGEST_SEARCHED)
+    found = {name.decode(): _text(value) for name, value in _FIELD.findall(content)}
+    return tuple(f"PDF {name}" for name, text in found.items() if suspicious_text(text))
+
+
+def _text(value: bytes) -> str:
+    """A PDF string, literal or hexadecimal; ISO 32000-1, 7.3.4."""
+    raw = value[1:]
+    if value[:1] == b"<":
+        digits = re.sub(rb"[^0-9A-Fa-f]", b"", raw)
+        raw = bytes.fromhex(digits[: len(digits) // 2 * 2].decode())
+    return raw.decode("utf-16", errors="replace") if raw[:2] in {b"\xfe\xff", b"\xff\xfe"} else raw.decode("latin-1")
 
 
 def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.generic]]:  # noqa: ARG001  as all readers

@@ -86,6 +86,22 @@ def read_header(files: Sequence[FileRef]) -> Header:
     return reader_of(KINDS[format_of(files[0])]).read_header(files)
 
 
+def identifying_fields(ref: FileRef) -> tuple[str, ...]:
+    """Names of what identifies a person in any file, image or not; nothing for one of a kind that cannot be read."""
+    from caseferry.deidentify import identifying_attributes
+    from caseferry.imaging.dicom_file import read_dataset
+    from caseferry.imaging.quiet import quiet
+
+    try:
+        if format_of(ref) is not Format.DICOM:
+            return read_header([ref]).identifying
+        dataset = read_dataset(ref)
+    except ImageProblem:
+        return ()
+    with quiet():
+        return identifying_attributes(dataset)
+
+
 def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.generic]]:
     """The planes of an image: slice by slice and frame after frame, each [row, column] or [row, column, channel]."""
     return reader_of(header.kind).planes(files, header)
