@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 pytest.register_assert_rewrite("caseferry.testing")
 
@@ -12,6 +13,9 @@ from caseferry.sandbox import Sandbox  # noqa: E402  after the rewrite is regist
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+settings.register_profile("caseferry", deadline=None)  # a busy machine is no failure
+settings.load_profile("caseferry")
 
 
 @pytest.fixture

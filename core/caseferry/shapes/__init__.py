@@ -12,6 +12,7 @@ Arrays are indexed as everywhere in this package: [column, row], then slice and 
 """
 
 from caseferry.shapes.agreement import Agreement, agreement
+from caseferry.shapes.drawn import paint, polygons
 from caseferry.shapes.fill import box_mask, ellipse_mask, ellipse_ring, fill, fill_into
 from caseferry.shapes.overlap import apart, flattened
 from caseferry.shapes.rings import ring_area, straightened
@@ -28,6 +29,8 @@ __all__ = [
     "fill",
     "fill_into",
     "flattened",
+    "paint",
+    "polygons",
     "ring_area",
     "run_lengths",
     "runs_to_plane",
