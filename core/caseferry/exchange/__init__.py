@@ -1,0 +1,1 @@
+"""Annotations in files that other programs write and read, one module for each format; no platform is asked."""

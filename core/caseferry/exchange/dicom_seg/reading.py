@@ -1,0 +1,203 @@
+"""From a DICOM segmentation to masks, one for each segment.
+
+Segments of one file may overlap, so each becomes a mask of its own; `caseferry.shapes.apart` and
+`caseferry.shapes.flattened` make label maps of them.
+
+Source
+------
+DICOM PS3.3 C.8.20.2 (Segmentation Image, Segment Description), A.51 and A.94 (label maps).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from caseferry.annotation import Code, Mask
+from caseferry.errors import GeometryError
+from caseferry.geometry import plane_affine
+from caseferry.imaging.dicom_file import frame_count, functional_group
+from caseferry.imaging.dicom_stack import Instance, frame_places
+from caseferry.imaging.header import ImageProblem
+from caseferry.imaging.quiet import quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from caseferry.case import Image
+    from caseferry.files import FileRef
+    from caseferry.geometry import FloatArray, Geometry
+
+SEG_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+
+LONGEST_LABEL = 64
+
+OFF_GRID = 0.05
+"""How far from the image's voxels, in voxels, those of a segmentation may lie: positions are written rounded."""
+
+
+def read_segmentation(ref: FileRef, image: Image, *, threshold: float | None = None) -> Iterator[Mask]:
+    """The segments of a DICOM segmentation as masks on an image's grid.
+
+    Holds one volume at a time.
+
+    Parameters
+    ----------
+    ref : the file: binary, fractional or label map
+    image : the image that was segmented; it may hold the same voxels in another order, or more of them
+    threshold : for fractional ones the share, from 0 to 1, from which on a voxel belongs to a segment; None: refused
+
+    Yields
+    ------
+    A mask with value 1 for each segment, in the order of their numbers, with its label; its codes: type, category
+    and anatomic region; its source and model. Segments without voxels too.
+
+    Raises
+    ------
+    ImageProblem
+        The file is no segmentation, is damaged, or holds shares where no threshold was given.
+    GeometryError
+        The image has no place in the patient, more than one frame, or the segments do not lie on its voxels.
+    """
+    grid = _grid(ref, image)
+    dataset = _read(ref)
+    kind = str(dataset.get("SegmentationType", "BINARY"))
+    if kind == "FRACTIONAL" and threshold is None:
+        raise ImageProblem(
+            ref.name, "holds shares of voxels (FRACTIONAL), not a mask", "say from which share on a voxel belongs to it"
+        )
+    places = _places(ref, dataset, grid)
+    for segment in dataset.get("SegmentSequence") or []:
+        number = int(segment.SegmentNumber)
+        frames = [frame for frame in range(frame_count(dataset)) if _segment(dataset, frame) in {number, None}]
+        volume = np.zeros(grid.shape, np.uint8)
+        for frame, values in zip(frames, _pixels(ref, dataset, frames), strict=True):
+            if kind == "LABELMAP":
+                inside = values == number
+            elif kind == "FRACTIONAL":
+                inside = values >= (threshold or 0) * int(dataset.get("MaximumFractionalValue", 255))
+                inside &= values > 0
+            else:
+                inside = values != 0
+            _put(volume, inside, places[frame], ref.name)
+        yield Mask.of_array(image.role, volume, {1: _label(segment)}, grid.affine, **_said(segment))
+
+
+def _grid(ref: FileRef, image: Image) -> Geometry:
+    grid = image.geometry
+    if grid is None or grid.space != "patient" or grid.frames > 1:
+        raise GeometryError(
+            f"image {image.role}",
+            f"cannot be segmented by {ref.name}: an image with one frame and a place in the patient is expected",
+        )
+    return grid
+
+
+def _read(ref: FileRef) -> Any:
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        with quiet(), ref.seekable() as stream:
+            dataset = dcmread(stream)
+            dataset.walk(lambda _, element: element.value)  # so that damage shows here
+    except InvalidDicomError as error:
+        raise ImageProblem(ref.name, "is not a DICOM file: the 'DICM' prefix is missing") from error
+    except Exception as error:  # pydicom lets many kinds of error escape from damaged files
+        raise ImageProblem(ref.name, f"is a damaged DICOM file ({type(error).__name__})") from error
+    if dataset.get("SOPClassUID") not in SEG_CLASSES:
+        found = getattr(dataset.get("SOPClassUID"), "name", "no SOP class")
+        raise ImageProblem(ref.name, f"is not a DICOM segmentation ({found})")
+    return dataset
+
+
+def _places(ref: FileRef, dataset: Any, grid: Geometry) -> list[NDArray[np.intp]]:
+    """For each frame, shape (3, 3): the steps of its column and row index, and the first voxel, on the image's grid."""
+    found = frame_places(Instance(0, ref.name, dataset))
+    if found is None:
+        raise ImageProblem(ref.name, "has frames that do not say where they lie in the patient")
+    inverse = np.linalg.inv(grid.affine)
+    far = np.array([int(dataset.Columns) - 1, int(dataset.Rows) - 1, 0, 1], np.float64)
+    places = []
+    for frame, (position, orientation, spacing) in enumerate(found):
+        exact = inverse @ plane_affine(position, orientation, spacing, (0, 0, 0))
+        whole = np.rint(exact[:3, [0, 1, 3]])
+        _check_place(ref, frame, exact, whole, far)
+        places.append(whole.astype(np.intp))
+    return places
+
+
+def _check_place(ref: FileRef, frame: int, exact: FloatArray, whole: FloatArray, far: FloatArray) -> None:
+    off = max(
+        np.abs(exact[:3, 3] - whole[:, 2]).max(),
+        np.abs(exact[:3] @ far - whole @ np.array([far[0], far[1], 1])).max(),
+    )
+    steps = np.abs(whole[:, :2])
+    if off > OFF_GRID or not (steps.sum(axis=0) == 1).all() or (steps.sum(axis=1) > 1).any():
+        raise GeometryError(
+            ref.name,
+            f"frame {frame + 1} does not lie on the voxels of the image, but up to {off:.2f} voxels beside them",
+            "resample it, or give the image that was segmented",
+        )
+
+
+def _segment(dataset: Any, frame: int) -> int | None:
+    """The number of the segment that a frame belongs to; None for one that holds all."""
+    group = functional_group(dataset, frame, "SegmentIdentificationSequence")
+    return int(group.ReferencedSegmentNumber) if group is not None else None
+
+
+def _pixels(ref: FileRef, dataset: Any, frames: Sequence[int]) -> Iterator[NDArray[Any]]:
+    from pydicom.pixels import iter_pixels
+
+    if not frames:
+        return
+    try:
+        with quiet():
+            yield from iter_pixels(dataset, indices=frames) if frame_count(dataset) > 1 else iter_pixels(dataset)
+    except (RuntimeError, NotImplementedError, AttributeError, ValueError, TypeError, IndexError, EOFError) as error:
+        raise ImageProblem(ref.name, f"holds damaged pixels ({type(error).__name__})", "fetch it again") from error
+
+
+def _put(volume: NDArray[np.uint8], inside: NDArray[np.bool_], place: NDArray[np.intp], name: str) -> None:
+    rows, columns = np.nonzero(inside)
+    voxels = place[:, :1] * columns + place[:, 1:2] * rows + place[:, 2:]
+    if ((voxels < 0) | (voxels >= np.array(volume.shape)[:, None])).any():
+        raise GeometryError(name, "has segments that reach beyond the image", "give the image that was segmented")
+    volume[tuple(voxels)] = 1
+
+
+def _label(segment: Any) -> str:
+    label = str(segment.get("SegmentLabel") or "").strip()
+    described = str(segment.get("SegmentDescription") or "").strip()
+    if len(label) == LONGEST_LABEL and described.startswith(label):
+        return described  # a label that did not fit
+    return label or f"segment {int(segment.SegmentNumber)}"
+
+
+def _said(segment: Any) -> dict[str, Any]:
+    sequences = (
+        "SegmentedPropertyTypeCodeSequence",
+        "SegmentedPropertyCategoryCodeSequence",
+        "AnatomicRegionSequence",
+    )
+    codes = tuple(_code(item) for name in sequences for item in list(segment.get(name) or [])[:1])
+    algorithm = str(segment.get("SegmentAlgorithmType", ""))
+    said: dict[str, Any] = {"codes": codes, "attributes": {}}
+    if algorithm:
+        said["source"] = "model" if algorithm == "AUTOMATIC" else "human"
+        said["attributes"]["SegmentAlgorithmType"] = algorithm
+    if name := str(segment.get("SegmentAlgorithmName") or ""):
+        said["model"] = name
+    for keyword in ("SegmentDescription", "TrackingID", "TrackingUID"):
+        if value := segment.get(keyword):
+            said["attributes"][keyword] = str(value)
+    return said
+
+
+def _code(item: Any) -> Code:
+    value = item.get("CodeValue") or item.get("LongCodeValue") or item.get("URNCodeValue") or ""
+    return Code(str(value), str(item.get("CodingSchemeDesignator", "")), str(item.get("CodeMeaning", "")))
