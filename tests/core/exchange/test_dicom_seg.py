@@ -39,7 +39,7 @@ def dcmqi_mask(name: str, value: int, image: Image) -> NDArray[np.bool_]:
     points = [found.TransformIndexToPhysicalPoint(index) for index in indices.tolist()]
     assert image.geometry is not None
     voxels = image.geometry.to_voxel(points)
-    assert np.abs(voxels - np.rint(voxels)).max() < 0.01
+    assert np.abs(voxels - np.rint(voxels)).max(initial=0) < 0.01
     mask = np.zeros(image.geometry.shape, np.bool_)
     mask[tuple(np.rint(voxels).astype(int).T)] = True
     return mask

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caseferry.annotation import Code, Mask
+from caseferry.annotation import Mask
 from caseferry.errors import GeometryError
+from caseferry.exchange.dicom_object import check_frame_of_reference, code_of, grid_of, read_object
 from caseferry.geometry import plane_affine
 from caseferry.imaging.dicom_file import frame_count, functional_group
 from caseferry.imaging.dicom_stack import Instance, frame_places
@@ -60,10 +61,12 @@ def read_segmentation(ref: FileRef, image: Image, *, threshold: float | None = N
     ImageProblem
         The file is no segmentation, is damaged, or holds shares where no threshold was given.
     GeometryError
-        The image has no place in the patient, more than one frame, or the segments do not lie on its voxels.
+        The image has no place in the patient, more than one frame, another frame of reference, or the segments
+        do not lie on its voxels.
     """
-    grid = _grid(ref, image)
-    dataset = _read(ref)
+    grid = grid_of(image, ref)
+    dataset = read_object(ref, SEG_CLASSES, "segmentation")
+    check_frame_of_reference(dataset.get("FrameOfReferenceUID"), image, ref)
     kind = str(dataset.get("SegmentationType", "BINARY"))
     if kind == "FRACTIONAL" and threshold is None:
         raise ImageProblem(
@@ -84,34 +87,6 @@ def read_segmentation(ref: FileRef, image: Image, *, threshold: float | None = N
                 inside = values != 0
             _put(volume, inside, places[frame], ref.name)
         yield Mask.of_array(image.role, volume, {1: _label(segment)}, grid.affine, **_said(segment))
-
-
-def _grid(ref: FileRef, image: Image) -> Geometry:
-    grid = image.geometry
-    if grid is None or grid.space != "patient" or grid.frames > 1:
-        raise GeometryError(
-            f"image {image.role}",
-            f"cannot be segmented by {ref.name}: an image with one frame and a place in the patient is expected",
-        )
-    return grid
-
-
-def _read(ref: FileRef) -> Any:
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
-
-    try:
-        with quiet(), ref.seekable() as stream:
-            dataset = dcmread(stream)
-            dataset.walk(lambda _, element: element.value)  # so that damage shows here
-    except InvalidDicomError as error:
-        raise ImageProblem(ref.name, "is not a DICOM file: the 'DICM' prefix is missing") from error
-    except Exception as error:  # pydicom lets many kinds of error escape from damaged files
-        raise ImageProblem(ref.name, f"is a damaged DICOM file ({type(error).__name__})") from error
-    if dataset.get("SOPClassUID") not in SEG_CLASSES:
-        found = getattr(dataset.get("SOPClassUID"), "name", "no SOP class")
-        raise ImageProblem(ref.name, f"is not a DICOM segmentation ({found})")
-    return dataset
 
 
 def _places(ref: FileRef, dataset: Any, grid: Geometry) -> list[NDArray[np.intp]]:
@@ -184,7 +159,7 @@ def _said(segment: Any) -> dict[str, Any]:
         "SegmentedPropertyCategoryCodeSequence",
         "AnatomicRegionSequence",
     )
-    codes = tuple(_code(item) for name in sequences for item in list(segment.get(name) or [])[:1])
+    codes = tuple(code_of(item) for name in sequences for item in list(segment.get(name) or [])[:1])
     algorithm = str(segment.get("SegmentAlgorithmType", ""))
     said: dict[str, Any] = {"codes": codes, "attributes": {}}
     if algorithm:
@@ -196,8 +171,3 @@ def _said(segment: Any) -> dict[str, Any]:
         if value := segment.get(keyword):
             said["attributes"][keyword] = str(value)
     return said
-
-
-def _code(item: Any) -> Code:
-    value = item.get("CodeValue") or item.get("LongCodeValue") or item.get("URNCodeValue") or ""
-    return Code(str(value), str(item.get("CodingSchemeDesignator", "")), str(item.get("CodeMeaning", "")))

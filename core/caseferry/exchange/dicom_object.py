@@ -1,0 +1,90 @@
+"""What all DICOM objects that annotate an image have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from caseferry.annotation import Code
+from caseferry.errors import GeometryError
+from caseferry.imaging.header import ImageProblem
+from caseferry.imaging.kinds import Kind
+from caseferry.imaging.quiet import quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from caseferry.case import Image
+    from caseferry.files import FileRef
+    from caseferry.geometry import Geometry
+
+
+def read_object(ref: FileRef, classes: Collection[str], what: str) -> Any:
+    """A whole DICOM dataset, all of which can be read.
+
+    Parameters
+    ----------
+    classes : the SOP classes that are expected
+    what : their name, for messages
+
+    Raises
+    ------
+    ImageProblem
+        The file is not DICOM, of another class, or damaged.
+    """
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        with quiet(), ref.seekable() as stream:
+            dataset = dcmread(stream)
+            dataset.walk(lambda _, element: element.value)  # damage inside shows here
+    except InvalidDicomError as error:
+        raise ImageProblem(ref.name, "is not a DICOM file: the 'DICM' prefix is missing") from error
+    except Exception as error:  # pydicom lets many kinds of error escape from damaged files
+        raise ImageProblem(ref.name, f"is a damaged DICOM file ({type(error).__name__})", "fetch it again") from error
+    if dataset.get("SOPClassUID") not in classes:
+        found = getattr(dataset.get("SOPClassUID"), "name", "no SOP class")
+        raise ImageProblem(ref.name, f"is not a DICOM {what} ({found})")
+    return dataset
+
+
+def grid_of(image: Image, ref: FileRef) -> Geometry:
+    """The grid of an image that a DICOM object can point into.
+
+    Raises
+    ------
+    GeometryError
+        The image has no place in the patient, or more than one frame.
+    """
+    grid = image.geometry
+    if grid is None or grid.space != "patient" or grid.frames > 1:
+        raise GeometryError(
+            f"image {image.role}",
+            f"cannot be annotated by {ref.name}: an image with one frame and a place in the patient is expected",
+        )
+    return grid
+
+
+def check_frame_of_reference(uid: Any, image: Image, ref: FileRef) -> None:
+    """Refuse positions that are measured from another origin than those of the image, where both say from which.
+
+    Raises
+    ------
+    GeometryError
+        The frames of reference differ.
+    """
+    if image.kind not in {Kind.DICOM_SERIES, Kind.DICOM_MULTIFRAME} or "first" not in image.header.details:
+        return
+    own = image.header.details["first"].get("FrameOfReferenceUID")
+    if uid and own and str(uid) != str(own):
+        raise GeometryError(
+            ref.name,
+            f"has positions in another frame of reference than image {image.role}",
+            "give the image that was annotated, or register the two",
+        )
+
+
+def code_of(item: Any) -> Code:
+    """A coded entry (PS3.3 8.8)."""
+    value = item.get("CodeValue") or item.get("LongCodeValue") or item.get("URNCodeValue") or ""
+    return Code(str(value), str(item.get("CodingSchemeDesignator", "")), str(item.get("CodeMeaning", "")))

@@ -1,0 +1,137 @@
+"""DICOM RT structure sets: their contours as polygons, polylines and points.
+
+Contours are kept as they are, point for point; nothing is drawn. `caseferry.shapes.paint` makes masks of them.
+
+Source
+------
+DICOM PS3.3 C.8.8.5 (Structure Set), C.8.8.6 (ROI Contour), C.8.8.8 (RT ROI Observations).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from caseferry.annotation import Annotation, Code, Point, Polygon, Polyline
+from caseferry.exchange.dicom_object import check_frame_of_reference, code_of, grid_of, read_object
+from caseferry.imaging.header import ImageProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from caseferry.case import Image
+    from caseferry.files import FileRef
+    from caseferry.geometry import FloatArray, Geometry
+
+RTSTRUCT_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
+
+IN_SLICE = 0.02
+"""How far from a slice, in slices, a contour may lie to count as drawn on it: positions are written rounded."""
+
+_STATUS = {"APPROVED": "approved", "REJECTED": "rejected"}
+
+
+def read_structures(ref: FileRef, image: Image) -> Iterator[Annotation]:
+    """The regions of a structure set in voxels of the image that they were drawn on.
+
+    Parameters
+    ----------
+    ref : the file
+    image : the image, with a place in the patient and one frame
+
+    Yields
+    ------
+    Region by region, by number: for each slice on which it was drawn one polygon of all its closed contours there
+    (a hole is a ring within a ring), with the slice as `frame`; closed contours that lie in no slice of the image as
+    polygons with three-dimensional points; open contours as polylines, points as points, three-dimensional. The
+    label is the region's name; attributes keep its number, kind and how it was made.
+
+    Raises
+    ------
+    ImageProblem
+        The file is no structure set, is damaged, or a contour in it is.
+    GeometryError
+        The image has no place in the patient, more than one frame, or another frame of reference than the contours.
+    """
+    grid = grid_of(image, ref)
+    dataset = read_object(ref, {RTSTRUCT_CLASS}, "RT structure set")
+    contours = {_number(item, "ReferencedROINumber", ref): item for item in dataset.get("ROIContourSequence") or []}
+    observed = {
+        _number(item, "ReferencedROINumber", ref): item for item in dataset.get("RTROIObservationsSequence") or []
+    }
+    status = _STATUS.get(str(dataset.get("ApprovalStatus", "")))
+    regions = {_number(item, "ROINumber", ref): item for item in dataset.get("StructureSetROISequence") or []}
+    for number, region in sorted(regions.items()):
+        said = _said(number, region, observed.get(number)) | {"status": status}
+        if number in contours:
+            check_frame_of_reference(region.get("ReferencedFrameOfReferenceUID"), image, ref)
+            yield from _region(ref, image.role, grid, contours[number], said)
+
+
+def _number(item: Any, keyword: str, ref: FileRef) -> int:
+    try:
+        return int(item[keyword].value)
+    except (KeyError, TypeError, ValueError):
+        raise ImageProblem(ref.name, f"has a region without {keyword}") from None
+
+
+def _said(number: int, region: Any, observation: Any) -> dict[str, Any]:
+    attributes: dict[str, Any] = {"ROINumber": number}
+    for keyword in ("ROIDescription", "ROIGenerationAlgorithm"):
+        if value := str(region.get(keyword) or ""):
+            attributes[keyword] = value
+    codes: tuple[Code, ...] = ()
+    if observation is not None:
+        for keyword in ("RTROIInterpretedType", "ROIObservationLabel", "ROIObservationDescription"):
+            if value := str(observation.get(keyword) or ""):
+                attributes[keyword] = value
+        codes = tuple(code_of(c) for c in observation.get("RTROIIdentificationCodeSequence") or [])
+    source = {"AUTOMATIC": "model", "SEMIAUTOMATIC": "human", "MANUAL": "human"}.get(
+        str(region.get("ROIGenerationAlgorithm", ""))
+    )
+    label = str(region.get("ROIName") or "").strip() or f"region {number}"
+    return {"label": label, "attributes": attributes, "codes": codes, "source": source}
+
+
+def _region(ref: FileRef, role: str, grid: Geometry, region: Any, said: dict[str, Any]) -> Iterator[Annotation]:
+    drawn: dict[int, list[list[tuple[float, float]]]] = defaultdict(list)
+    others: list[Annotation] = []
+    for index, contour in enumerate(region.get("ContourSequence") or []):
+        kind = str(contour.get("ContourGeometricType", ""))
+        points = _points(ref, grid, contour, f"contour {index + 1} of region {said['attributes']['ROINumber']}")
+        if kind == "POINT":
+            others.append(Point(role, _positions(points), **said))
+        elif kind.startswith("OPEN") and len(points) > 1:
+            others.append(Polyline(role, _positions(points), **said))
+        elif kind.startswith("CLOSED") and len(points) > 2:
+            plane = round(float(points[:, 2].mean()))
+            if np.abs(points[:, 2] - plane).max() <= IN_SLICE and 0 <= plane < grid.shape[2]:
+                drawn[plane].append([(column, row) for column, row, _ in points.tolist()])
+            else:
+                others.append(Polygon(role, [_positions(points)], **said))
+        elif len(points):  # one point or two that are called an outline: kept as what they are
+            others.append(Point(role, _positions(points), **said))
+    for plane, rings in sorted(drawn.items()):
+        yield Polygon(role, rings, frame=plane, **said)
+    yield from others
+
+
+def _points(ref: FileRef, grid: Geometry, contour: Any, where: str) -> FloatArray:
+    """Shape (n, 3); column, row, slice; a last point that repeats the first is left out."""
+    try:
+        values = np.array([float(value) for value in contour.get("ContourData") or []])
+        points = values.reshape(-1, 3)
+    except (TypeError, ValueError):
+        raise ImageProblem(ref.name, f"has damaged positions in {where}", "fetch it again") from None
+    promised = contour.get("NumberOfContourPoints")
+    if not np.isfinite(points).all() or (promised is not None and int(promised) != len(points)):
+        raise ImageProblem(ref.name, f"has {len(points)} positions in {where} where {promised} are promised")
+    if len(points) > 1 and np.array_equal(points[0], points[-1]):
+        points = points[:-1]
+    return grid.to_voxel(points)
+
+
+def _positions(points: FloatArray) -> list[tuple[float, float, float]]:
+    return [(column, row, plane) for column, row, plane in points.tolist()]
