@@ -16,7 +16,7 @@ from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, cast, get_args
 
 from caseferry.errors import InvalidCase, Problem
-from caseferry.files import FileProblem, FileRef, PathLike
+from caseferry.files import FileProblem, FileRef, PathLike, encodable
 from caseferry.plain import Json, plain
 
 if TYPE_CHECKING:
@@ -106,6 +106,11 @@ class Annotation:
 
     def _common_problems(self) -> list[str]:
         problems = []
+        problems += [
+            f"{name} is {value!r}, expected some text"
+            for name in _TEXTS
+            if not _is_text(value := getattr(self, name, None))
+        ]
         if self.needs_label and not self.label:
             problems.append("label is missing")
         problems += self._number_problems()
@@ -116,13 +121,20 @@ class Annotation:
             elif when is not None and when.tzinfo is None:
                 problems.append(f"{name} has no time zone")
         for name, allowed in (("source", get_args(Source)), ("status", get_args(Status))):
-            if getattr(self, name) not in {None, *allowed}:
+            if getattr(self, name) not in (None, *allowed):
                 problems.append(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(allowed)}")
         try:
             self._set("attributes", plain(self.attributes, "attributes"))
         except ValueError as error:
             problems.append(str(error))
         self._set("codes", tuple(self.codes))
+        problems += [
+            f"codes[{index}] is {code!r}, expected a Code of value, scheme and meaning"
+            for index, code in enumerate(self.codes)
+            if not isinstance(code, Code)
+            or None in (code.value, code.scheme, code.meaning)
+            or not all(map(_is_text, (code.value, code.scheme, code.meaning)))
+        ]
         return problems
 
     def _number_problems(self) -> list[str]:
@@ -156,7 +168,15 @@ class Annotation:
         return document
 
 
-_OPTIONAL = {"label", "id", "attributes", "codes", "unit", "payload"}
+_TEXTS = ("image", "label", "id", "author", "reviewer", "model", "unit", "platform")
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value is text that can be written, or nothing."""
+    return value is None or (isinstance(value, str) and encodable(value))
+
+
+_OPTIONAL = {"label", "id", "attributes", "codes", "unit"}
 
 
 def _to_json(value: Any) -> Json:
@@ -188,6 +208,16 @@ def annotation_from_json(document: Mapping[str, Any]) -> Annotation:
     known = {each.name for each in fields(kind)}
     if unknown := sorted(set(document) - known - {"kind"}):
         raise InvalidCase(None, [Problem(kind.__name__, f"has no field {', '.join(unknown)}")])
+    try:
+        return kind(**_read_fields(document))
+    except (TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, InvalidCase):
+            raise
+        raise InvalidCase(None, [Problem(kind.__name__, f"cannot be read: {error}")]) from error
+
+
+def _read_fields(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of an annotation in the form that its constructor takes."""
     values: dict[str, Any] = {name: value for name, value in document.items() if name != "kind"}
     for name in ("created", "modified"):
         if name in values:
@@ -198,7 +228,7 @@ def annotation_from_json(document: Mapping[str, Any]) -> Annotation:
         values["file"] = FileRef.from_json(values["file"])
     if "labels" in values:
         values["labels"] = {int(key): name for key, name in values["labels"].items()}
-    return kind(**values)
+    return values
 
 
 # -- what is said of a whole image, plane or case ------------------------------------------------------------------
@@ -221,7 +251,8 @@ class Category(Annotation):
     value: str = ""
 
     def _problems(self) -> list[str]:
-        return [] if isinstance(self.value, str) and self.value else [f"value is {self.value!r}, expected some text"]
+        good = isinstance(self.value, str) and self.value and encodable(self.value)
+        return [] if good else [f"value is {self.value!r}, expected some text"]
 
 
 @dataclass(frozen=True)
@@ -256,7 +287,8 @@ class Text(Annotation):
     value: str = ""
 
     def _problems(self) -> list[str]:
-        return [] if isinstance(self.value, str) else [f"value is {self.value!r}, expected text"]
+        good = isinstance(self.value, str) and encodable(self.value)
+        return [] if good else [f"value is {self.value!r}, expected text"]
 
 
 def _whole(value: Any) -> int | None:
@@ -411,7 +443,9 @@ class Polygon(Annotation):
         ) -> None: ...
 
     def _problems(self) -> list[str]:
-        rings = self.rings
+        rings: Any = self.rings
+        if not hasattr(rings, "__len__") or isinstance(rings, str):
+            return [f"rings is {rings!r}, expected outlines of positions"]
         if len(rings) and _position(rings[0]) is not None:
             rings = cast("Sequence[Sequence[Position]]", (rings,))
         kept, problems = [], []
@@ -508,15 +542,18 @@ class Mask(Annotation):
             self._set("file", FileRef.of(self.file))
         except (TypeError, FileProblem) as error:
             problems.append(f"file cannot be used: {error}")
-        if not self.labels and not self.label:
+        given: Any = self.labels or ({1: self.label} if self.label else {})
+        if not isinstance(given, Mapping):
+            return [*problems, f"labels is {given!r}, expected voxel values and their names"]
+        if not given:
             problems.append("labels is missing: say what each voxel value means")
         labels = {}
-        for value, name in (dict(self.labels) or ({1: self.label} if self.label else {})).items():
+        for value, name in given.items():
             number = _whole(value)
-            if number is None or number < 1 or not name:
+            if number is None or number < 1 or not name or not isinstance(name, str) or not encodable(name):
                 problems.append(f"labels has {value!r}: {name!r}, expected a whole number from 1 and a name")
             else:
-                labels[number] = str(name)
+                labels[number] = name
         if not problems:
             self._set("labels", {value: labels[value] for value in sorted(labels)})
         return problems

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from caseferry.annotation import Annotation, Mask, annotation_from_json
 from caseferry.errors import InvalidCase, Problem
-from caseferry.files import FileProblem, FileRef, PathLike
+from caseferry.files import FileProblem, FileRef, PathLike, encodable
 from caseferry.imaging.kinds import Kind
-from caseferry.plain import Json, fingerprint, plain
+from caseferry.plain import Json, fingerprint, only_fields, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +40,8 @@ def check_id(name: str, what: str) -> list[str]:
     if not isinstance(name, str) or not name.strip():
         return [f"is {name!r}, expected a {what}"]
     problems = []
+    if not encodable(name):
+        problems.append("holds half a character (a lone surrogate)")
     if len(name) > LONGEST_ID:
         problems.append(f"has {len(name)} characters; at most {LONGEST_ID} fit every platform")
     if any(ord(character) < 32 or ord(character) == 127 for character in name):
@@ -69,7 +71,7 @@ class Image:
     Raises
     ------
     InvalidCase
-        There are no files, or the role is not a name.
+        There are no files, the role is not a name, or the kind or the layout is none.
     """
 
     role: str
@@ -99,6 +101,13 @@ class Image:
                 problems.append(Problem(f"files[{index}]", str(error)))
         if not refs and not problems:
             problems.append(Problem("files", "is empty: an image has at least one file"))
+        if kind is not None and kind not in set(Kind):
+            problems.append(Problem("kind", f"is {kind!r}, expected one of {', '.join(Kind)}"))
+        pairs = None
+        try:
+            pairs = tuple((int(file), int(frame)) for file, frame in layout) if layout is not None else None
+        except (TypeError, ValueError):
+            problems.append(Problem("layout", "is not a list of pairs: the index of a file, and of a frame in it"))
         if problems:
             raise InvalidCase(None, problems)
         object.__setattr__(self, "role", role)
@@ -106,7 +115,6 @@ class Image:
         object.__setattr__(self, "declared_kind", Kind(kind) if kind is not None else None)
         object.__setattr__(self, "declared_geometry", geometry)
         object.__setattr__(self, "declared_modality", modality)
-        pairs = tuple((int(file), int(frame)) for file, frame in layout) if layout is not None else None
         object.__setattr__(self, "declared_layout", pairs)
 
     @cached_property
@@ -181,7 +189,18 @@ class Image:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Image:
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        InvalidCase
+            Something in it is missing, unknown or out of range.
+        """
+        only_fields(document, ("role", "files", "kind", "geometry", "modality", "layout"))
+        problems = [Problem("role", text) for text in check_id(document.get("role", ""), "name for the image")]
+        files = _each("files", document.get("files", ()), FileRef.from_json, problems)
+        if problems:
+            raise InvalidCase(None, problems)
         grid = document.get("geometry")
         if grid is not None:
             from caseferry.geometry import Geometry
@@ -189,7 +208,7 @@ class Image:
             grid = Geometry.from_json(grid)
         return cls(
             document["role"],
-            [FileRef.from_json(each) for each in document["files"]],
+            files,
             kind=document.get("kind"),
             geometry=grid,
             modality=document.get("modality"),
@@ -265,27 +284,45 @@ class Case:
     metadata: Mapping[str, Json] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("images", "annotations", "attachments", "tags"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
         problems = [Problem("id", text) for text in check_id(self.id, "name for the case")]
+        problems += self._form_problems()
         problems += self._folder_problems()
         problems += _repeated("images", "role", [image.role for image in self.images])
         problems += _repeated("attachments", "name", [attachment.name for attachment in self.attachments])
         problems += _repeated("tags", "tag", list(self.tags))
-        problems += [
-            Problem(f"tags[{index}]", f"is {tag!r}, expected some text")
-            for index, tag in enumerate(self.tags)
-            if not isinstance(tag, str) or not tag.strip()
-        ]
         for name in ("values", "metadata"):
+            given = getattr(self, name)
             try:
-                object.__setattr__(self, name, plain(getattr(self, name), name))
+                object.__setattr__(self, name, plain(given, name))
             except ValueError as error:
                 problems.append(Problem(name, str(error)))
+            if not isinstance(given, Mapping):
+                problems.append(Problem(name, f"is of type {type(given).__name__}, expected names and values"))
         problems += self._annotation_problems()
         if problems:
             raise InvalidCase(str(self.id), problems)
         object.__setattr__(self, "annotations", tuple(self._with_ids()))
+
+    def _form_problems(self) -> Iterator[Problem]:
+        """What is no list, or stands in a list of something else; it is left out, so that the rest can be checked."""
+        for name in ("title", "folder"):
+            text = getattr(self, name)
+            if not isinstance(text, str) or not encodable(text):
+                yield Problem(name, f"is {text!r}, expected some text")
+                object.__setattr__(self, name, "")
+        for name, kind in _LISTS.items():
+            given = getattr(self, name)
+            if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
+                yield Problem(name, f"is of type {type(given).__name__}, expected a list of {kind.__name__}")
+                given = ()
+            members = tuple(given)
+            for index, member in enumerate(members):
+                if not isinstance(member, kind):
+                    what = f"is of type {type(member).__name__}, expected {kind.__name__}"
+                    yield Problem(f"{name}[{index}]", what)
+                elif isinstance(member, str) and not (member.strip() and encodable(member)):
+                    yield Problem(f"{name}[{index}]", f"is {member!r}, expected some text")
+            object.__setattr__(self, name, tuple(member for member in members if isinstance(member, kind)))
 
     def _folder_problems(self) -> list[Problem]:
         parts = self.folder.strip("/").split("/") if self.folder.strip("/") else []
@@ -383,10 +420,14 @@ class Case:
             raise InvalidCase(None, [Problem("document", "is not the description of a case: it has no id")])
         name = str(document["id"])
         version = document.get("caseferry")
-        if not isinstance(version, int) or not 1 <= version <= VERSION:
+        if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= VERSION:
             what = f"is {version!r}, and this caseferry reads versions up to {VERSION}"
             raise InvalidCase(name, [Problem("caseferry", what, "update caseferry")])
         problems: list[Problem] = []
+        try:
+            only_fields(document, ("caseferry", *(each.name for each in fields(cls))))
+        except ValueError as error:
+            problems.append(Problem("document", str(error)))
         images = _each("images", document.get("images", ()), Image.from_json, problems)
         annotations = _each("annotations", document.get("annotations", ()), annotation_from_json, problems)
         attachments = _each("attachments", document.get("attachments", ()), _attachment, problems)
@@ -405,6 +446,10 @@ class Case:
         )
 
 
+_LISTS: dict[str, type] = {"images": Image, "annotations": Annotation, "attachments": Attachment, "tags": str}
+"""What each list of a case holds."""
+
+
 def schema() -> dict[str, Any]:
     """The JSON Schema of a case's description."""
     import json
@@ -414,19 +459,25 @@ def schema() -> dict[str, Any]:
 
 
 def _attachment(document: Mapping[str, Any]) -> Attachment:
+    only_fields(document, ("name", "file"))
     return Attachment(document["name"], FileRef.from_json(document["file"]))
 
 
 def _each(where: str, documents: Any, read: Callable[[Any], Any], problems: list[Problem]) -> list[Any]:
     """Read each document, adding what is wrong with it to the problems."""
-    found = []
+    found: list[Any] = []
+    if isinstance(documents, str | Mapping) or not isinstance(documents, Iterable):
+        problems.append(Problem(where, f"is of type {type(documents).__name__}, expected a list"))
+        return found
     for index, document in enumerate(documents):
         try:
             found.append(read(document))
         except InvalidCase as error:
             problems += [Problem(f"{where}[{index}].{p.where}", p.what, p.remedy) for p in error.problems]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            problems.append(Problem(f"{where}[{index}]", f"cannot be read: {type(error).__name__} {error}"))
+        except KeyError as error:
+            problems.append(Problem(f"{where}[{index}]", f"has no {error.args[0]}"))
+        except (TypeError, ValueError, AttributeError) as error:
+            problems.append(Problem(f"{where}[{index}]", str(error)))
     return found
 
 

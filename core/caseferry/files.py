@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 from urllib.parse import unquote
 
 from caseferry.errors import CaseferryError, ConfigurationError
+from caseferry.plain import only_fields
 
 if TYPE_CHECKING:
     from caseferry.plain import Json
@@ -42,6 +43,8 @@ Opener: TypeAlias = Callable[[], BinaryIO]
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 
+_FIELDS = ("location", "name", "size", "media_type", "sha256")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?=/|[^/\\])")
 
 
@@ -49,12 +52,23 @@ class FileProblem(CaseferryError, ValueError):
     """A file cannot be used: it is missing, is not a file, or has a name that no target can take."""
 
 
+def encodable(text: str) -> bool:
+    """Whether a text can be written as UTF-8; what a file system gave as undecodable bytes cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def check_name(name: str) -> str | None:
     """What makes a file name unusable, or None when nothing does."""
-    if not name or name in {".", ".."}:
+    if not isinstance(name, str) or not name or name in {".", ".."}:
         return "is not a file name"
-    if any(ord(character) < 32 for character in name):
+    if any(ord(character) < 32 or ord(character) == 127 for character in name):
         return "holds a control character"
+    if not encodable(name):
+        return "is not text that every system can write (its bytes are no UTF-8)"
     if "/" in name or "\\" in name:
         return "holds a path separator"
     if len(os.fsencode(name)) > LONGEST_NAME:
@@ -78,7 +92,8 @@ class FileRef:
     Raises
     ------
     FileProblem
-        The name is empty, ``.`` or ``..``, holds a separator or a control character, or is too long.
+        The name is empty, ``.`` or ``..``, holds a separator or a control character, or is too long; the size is no
+        count of bytes, or the digest no SHA-256.
     """
 
     location: str
@@ -89,10 +104,19 @@ class FileRef:
     opener: Opener | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.location, str) or not self.location:
+            msg = f"the location is {self.location!r}, expected a path or a URL"
+            raise FileProblem(msg)
         if not self.name:
             object.__setattr__(self, "name", _last_part(self.location))
         if problem := check_name(self.name):
             msg = f"the file name {self.name!r} {problem}"
+            raise FileProblem(msg)
+        if self.size is not None and (isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 0):
+            msg = f"the size of {self.name!r} is {self.size!r}, expected a number of bytes"
+            raise FileProblem(msg)
+        if self.sha256 is not None and not _SHA256.fullmatch(str(self.sha256)):
+            msg = f"the sha256 of {self.name!r} is {self.sha256!r}, expected 64 hexadecimal digits in lower case"
             raise FileProblem(msg)
 
     @classmethod
@@ -148,8 +172,8 @@ class FileRef:
             raise ConfigurationError(msg)
         try:
             return Path(self.location).open("rb")
-        except OSError as error:
-            msg = f"the file {self.location!r} cannot be opened: {error.strerror}"
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            msg = f"the file {self.location!r} cannot be opened: {getattr(error, 'strerror', error)}"
             raise FileProblem(msg) from error
 
     def read(self) -> bytes:
@@ -202,8 +226,18 @@ class FileRef:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> FileRef:
-        """Read what `to_json` wrote."""
-        return cls(**{key: document.get(key) for key in ("location", "name", "size", "media_type", "sha256")})  # type: ignore[arg-type]
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        FileProblem
+            A field is missing, unknown or out of range.
+        """
+        try:
+            only_fields(document, _FIELDS)
+        except ValueError as error:
+            raise FileProblem(str(error)) from error
+        return cls(**{key: document.get(key) for key in _FIELDS})  # type: ignore[arg-type]
 
     def _decoded(self) -> bytes:
         head, _, payload = self.location.partition(",")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -17,9 +17,12 @@ def plain(value: Any, where: str = "value") -> Json:
     Raises
     ------
     ValueError
-        Something in it is not JSON: another type, a key that is not text, a number that is not finite.
+        Something in it is not JSON: another type, a key that is not text, a number that is not finite, half a
+        character.
     """
-    if value is None or isinstance(value, bool | str):
+    if isinstance(value, str):
+        return _text(value, where)
+    if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
         return int(value)
@@ -33,6 +36,7 @@ def plain(value: Any, where: str = "value") -> Json:
             if not isinstance(key, str):
                 msg = f"{where} has the key {key!r}, which is not text"
                 raise ValueError(msg)
+            _text(key, f"a key of {where}")
         return {key: plain(item, f"{where}.{key}") for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
@@ -40,6 +44,31 @@ def plain(value: Any, where: str = "value") -> Json:
         return plain(value.item(), where)
     msg = f"{where} is of type {type(value).__name__}, which JSON cannot hold"
     raise ValueError(msg)
+
+
+def only_fields(document: Any, known: Iterable[str]) -> None:
+    """Refuse a document that is no object, or that has a field beside the known ones: reading on would lose it.
+
+    Raises
+    ------
+    ValueError
+        It is, or it has.
+    """
+    if not isinstance(document, Mapping):
+        msg = f"is of type {type(document).__name__}, expected an object"
+        raise ValueError(msg)
+    if unknown := sorted(set(map(str, document)) - set(known)):
+        msg = f"has no field {', '.join(unknown)}"
+        raise ValueError(msg)
+
+
+def _text(value: str, where: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        msg = f"{where} holds half a character (a lone surrogate), which JSON cannot hold"
+        raise ValueError(msg) from error
+    return str(value)
 
 
 def canonical(value: Json) -> str:
