@@ -8,6 +8,7 @@ looks at the platform first.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import os
 import random
 import re
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -81,7 +82,7 @@ class Retry:
     def delay(self, failures: int) -> float:
         """Seconds to wait after so many failures."""
         spread = 0.5 + random.random()  # noqa: S311  not a secret
-        return float(min(self.longest, self.first * 2.0 ** (failures - 1)) * spread)
+        return float(min(self.longest, self.first * 2.0 ** min(failures - 1, 60)) * spread)
 
 
 Explain: TypeAlias = Callable[[int, Any, str], "str | tuple[type[PlatformError], str]"]
@@ -252,10 +253,7 @@ class Http:
             made, content_type = body() if body is not None else (None, None)
             opened = self._open(method, target, what=what, query=query, json=json, body=made, content_type=content_type)
             with opened as answer:
-                try:
-                    content = answer.content
-                except requests.RequestException as error:
-                    raise self._failure(what, "the answer was cut short", None) from error
+                content = self._content(answer, what)
                 return self._reply(answer, content, what, sent=len(made) if isinstance(made, Body) else 0)
 
         return self.repeater.run(attempt, repeat)
@@ -273,7 +271,7 @@ class Http:
                     answer = self._open("GET", place, what=what, extra=extra)
                     if answer.status_code not in {301, 302, 303, 307, 308}:
                         return answer
-                    place = answer.headers.get("Location", "")
+                    place = self._next_place(answer, what)
                     answer.close()
                 raise UnexpectedResponse(self.platform, what, "it redirects in a circle")
 
@@ -301,12 +299,30 @@ class Http:
         headers = {"Accept-Encoding": "gzip, deflate", **(self._headers if home else {}), **(extra or {})}
         if content_type is not None:
             headers["Content-Type"] = content_type
+        if isinstance(body, Body) and not len(body):
+            body = b""  # requests sends an empty stream in chunks, which object stores refuse
         prepared = self._session.prepare_request(
-            requests.Request(method, url, headers=headers, params=list(query), json=json, data=body)
+            requests.Request(
+                method,
+                url,
+                headers=headers,
+                params=list(query),
+                json=json,
+                data=b"" if isinstance(body, Body) and not body else body,
+            )
         )
         self.repeater.wait_for_leave()
+        answer = self._sent(prepared, url, what, body)
+        self.repeater.reached = True
+        if answer.status_code >= 400:
+            with answer:
+                raise self._error(answer, what, home=home)
+        return answer
+
+    def _sent(self, prepared: requests.PreparedRequest, url: str, what: str, body: Any) -> requests.Response:
+        """Send; what goes wrong on the line is raised in our words, with a cause that does not show the address."""
         try:
-            answer = self._session.send(
+            return self._session.send(
                 prepared,
                 stream=True,
                 timeout=self._timeout,
@@ -314,25 +330,27 @@ class Http:
                 proxies=self._proxies_for(url),
                 allow_redirects=False,
             )
-        except requests.exceptions.SSLError as error:
-            raise PlatformError(
-                self.platform, what, f"the certificate of {urlsplit(url).netloc} is not trusted; set CASEFERRY_CA"
-            ) from error
-        except requests.ConnectionError as error:
-            raise self._no_connection(what, url, error) from error
-        except requests.Timeout as error:
-            raise self._failure(what, f"no answer within {self._timeout[1]:.0f} s", None) from error
+        except requests.RequestException as error:
+            failure, cause = self._line_failure(what, url, error), _root(error)
         finally:
             if isinstance(body, Body):
                 body.close()
-        self.repeater.reached = True
-        if answer.status_code >= 400:
+        raise failure from cause  # here, where requests' own error, which quotes the address, is no context of it
+
+    def _next_place(self, answer: requests.Response, what: str) -> str:
+        """The whole address that a redirect names."""
+        place = urljoin(answer.url, answer.headers.get("Location", ""))
+        if urlsplit(place).scheme not in {"http", "https"} or place == answer.url:
             with answer:
-                raise self._error(answer, what, home=home)
-        return answer
+                raise UnexpectedResponse(self.platform, what, "it redirects in a circle, or to no web address")
+        return place
 
     def _reply(self, answer: requests.Response, content: bytes, what: str, sent: int) -> Reply:
         body: Any = None
+        if 300 <= answer.status_code < 400:
+            where = self._shown(urljoin(answer.url, answer.headers.get("Location", "")))
+            detail = f"it is redirected to {where}, and nothing was done: is the address right?"
+            raise UnexpectedResponse(self.platform, what, detail, status=answer.status_code)
         if "json" in answer.headers.get("Content-Type", ""):
             try:
                 body = answer.json() if content else None
@@ -360,11 +378,25 @@ class Http:
         explained = self._explain(status, body, text)
         return refusal(self.platform, what, status, explained, answer.headers, self._clean)
 
+    def _content(self, answer: requests.Response, what: str) -> bytes:
+        """The whole body of an answer."""
+        try:
+            return bytes(answer.content)
+        except requests.RequestException as error:
+            cause = _root(error)
+        raise self._failure(what, "the answer was cut short", None) from cause
+
     # -- failures --------------------------------------------------------------------------------------------------
 
-    def _no_connection(self, what: str, url: str, error: requests.ConnectionError) -> TemporaryFailure:
+    def _line_failure(self, what: str, url: str, error: requests.RequestException) -> PlatformError:
         reason = getattr(error.args[0], "reason", error.args[0]) if error.args else error
-        host = urlsplit(url).netloc
+        host = urlsplit(url).netloc.rpartition("@")[2]
+        if isinstance(error, requests.exceptions.SSLError):
+            return PlatformError(self.platform, what, f"the certificate of {host} is not trusted; set CASEFERRY_CA")
+        if isinstance(error, requests.Timeout) and not isinstance(error, requests.ConnectionError):
+            return self._failure(what, f"no answer within {self._timeout[1]:g} s", None)
+        if not isinstance(error, requests.ConnectionError):
+            return PlatformError(self.platform, what, f"it cannot be sent to {host}: {type(error).__name__}")
         if isinstance(reason, NameResolutionError):
             return self._failure(what, f"the host {host} is not known; is the address right?", applied=False)
         if isinstance(reason, NewConnectionError) or isinstance(error, requests.ConnectTimeout):
@@ -396,6 +428,21 @@ class Http:
 
     def _clean(self, text: str) -> str:
         return clean_text(text, self._secrets)
+
+
+def _root(error: BaseException) -> BaseException | None:
+    """The error of the operating system or of Python's own libraries that lies beneath one of requests', if any."""
+    seen: list[BaseException] = []
+    waiting: list[Any] = [error]
+    while waiting:
+        each = waiting.pop()
+        if not isinstance(each, BaseException) or each in seen:
+            continue
+        if type(each).__module__.partition(".")[0] not in {"requests", "urllib3"}:
+            return each
+        seen.append(each)
+        waiting += [each.__context__, each.__cause__, getattr(each, "reason", None), *each.args]
+    return None
 
 
 def refusal(
@@ -445,7 +492,10 @@ def retry_after(text: str | None) -> float | None:
             when = parsedate_to_datetime(text)
         except ValueError:
             return None
-        seconds = (when - dt.datetime.now(when.tzinfo or dt.UTC)).total_seconds()
+        when = when if when.tzinfo else when.replace(tzinfo=dt.UTC)
+        seconds = (when - dt.datetime.now(dt.UTC)).total_seconds()
+    if math.isnan(seconds):
+        return None
     return min(max(seconds, 0.0), LONGEST_WAIT)
 
 

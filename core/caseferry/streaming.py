@@ -7,11 +7,12 @@ import json
 import re
 import secrets
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 from urllib.parse import quote
 
 from caseferry.errors import TemporaryFailure, UnexpectedResponse
-from caseferry.files import CHUNK
+from caseferry.files import CHUNK, FileProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,20 +20,38 @@ if TYPE_CHECKING:
     from caseferry.plan import Part
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """So many bytes of a file.
+
+    Attributes
+    ----------
+    open : opens the file where the piece begins
+    length : in bytes
+    name : of the file, for messages
+    """
+
+    open: Callable[[], BinaryIO]
+    length: int
+    name: str
+
+
 class Body(io.RawIOBase):
     """Streams and bytes one after the other, with a length known beforehand, as the body of one request.
 
     Parameters
     ----------
-    pieces : bytes; or a function that opens a stream, and the number of bytes to take from it
+    pieces : bytes, or pieces of files
     """
 
-    def __init__(self, pieces: Sequence[bytes | tuple[Callable[[], BinaryIO], int]]) -> None:
+    def __init__(self, pieces: Sequence[bytes | Piece]) -> None:
         self._pieces = list(pieces)
-        self._length = sum(len(piece) if isinstance(piece, bytes) else piece[1] for piece in pieces)
+        self._length = sum(len(piece) if isinstance(piece, bytes) else piece.length for piece in pieces)
+        self._position = 0
         self._index = 0
         self._stream: BinaryIO | None = None
         self._left = 0
+        self._name = ""
 
     def __len__(self) -> int:
         return self._length
@@ -50,8 +69,8 @@ class Body(io.RawIOBase):
 
         Raises
         ------
-        EOFError
-            A stream gave fewer bytes than were announced.
+        FileProblem
+            A file gave fewer bytes than were announced.
         """
         size = CHUNK if size is None or size < 0 else size
         while True:
@@ -62,13 +81,18 @@ class Body(io.RawIOBase):
             self._left -= len(chunk)
             if not chunk and self._left:
                 self.close()
-                msg = f"a file ended {self._left} bytes before its length"
-                raise EOFError(msg)
+                msg = f"the file {self._name!r} ended {self._left} bytes before its length; did it change meanwhile?"
+                raise FileProblem(msg)
             if not self._left:
                 self._stream.close()
                 self._stream = None
             if chunk:
+                self._position += len(chunk)
                 return chunk
+
+    def tell(self) -> int:
+        """Bytes read so far. Without it requests sees no length, and sends in chunks, which object stores refuse."""
+        return self._position
 
     def close(self) -> None:
         """Close the stream that is open."""
@@ -85,12 +109,12 @@ class Body(io.RawIOBase):
         if isinstance(piece, bytes):
             self._stream, self._left = io.BytesIO(piece), len(piece)
         else:
-            self._stream, self._left = piece[0](), piece[1]
+            self._stream, self._left, self._name = piece.open(), piece.length, piece.name
         return True
 
 
-def opener(part: Part) -> tuple[Callable[[], BinaryIO], int]:
-    """How to open the piece of a file that is sent, and its length."""
+def piece_of(part: Part) -> Piece:
+    """The piece of a file that is sent."""
     length = part.length if part.length is not None else part.ref.length() - part.offset
 
     def open_piece() -> BinaryIO:
@@ -104,12 +128,12 @@ def opener(part: Part) -> tuple[Callable[[], BinaryIO], int]:
                     left -= len(chunk)
         return stream
 
-    return open_piece, length
+    return Piece(open_piece, length, part.ref.name)
 
 
 def whole(part: Part) -> Body:
     """A file, or a piece of one, as a body."""
-    return Body([opener(part)])
+    return Body([piece_of(part)])
 
 
 def multipart(form: Sequence[tuple[str, Any]], files: Sequence[Part]) -> tuple[Body, str]:
@@ -119,7 +143,7 @@ def multipart(form: Sequence[tuple[str, Any]], files: Sequence[Part]) -> tuple[B
     browsers and aiohttp do.
     """
     boundary = secrets.token_hex(16)
-    pieces: list[bytes | tuple[Callable[[], BinaryIO], int]] = []
+    pieces: list[bytes | Piece] = []
     for name, value in form:
         kind = "text/plain; charset=utf-8" if isinstance(value, str) else "application/json"
         text = value if isinstance(value, str) else json.dumps(value)
@@ -131,7 +155,7 @@ def multipart(form: Sequence[tuple[str, Any]], files: Sequence[Part]) -> tuple[B
             f"--{boundary}\r\nContent-Type: {part.media_type}\r\n"
             f'Content-Disposition: form-data; name="{part.field}"; filename="{name}"\r\n\r\n'
         )
-        pieces += [head.encode(), opener(part), b"\r\n"]
+        pieces += [head.encode(), piece_of(part), b"\r\n"]
     pieces.append(f"--{boundary}--\r\n".encode())
     return Body(pieces), f"multipart/form-data; boundary={boundary}"
 
