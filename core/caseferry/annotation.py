@@ -30,6 +30,9 @@ Position: TypeAlias = "Point2 | Point3"
 Source = Literal["human", "model", "imported", "unknown"]
 Status = Literal["new", "approved", "rejected"]
 
+LARGEST_LABEL = 65535
+"""The greatest voxel value that can mean something in a mask."""
+
 KINDS: dict[str, type[Annotation]] = {}
 """Every kind of annotation by the name it has in JSON."""
 
@@ -568,6 +571,11 @@ class Mask(Annotation):
         ----------
         array : whole numbers [column, row, slice] or [column, row, slice, frame]
         affine : shape (4, 4); voxel to LPS, millimetres: usually ``image.geometry.affine``
+
+        Raises
+        ------
+        InvalidCase
+            The array is no label map: of other dimensions, or with values that are not whole numbers from 0 to 65535.
         """
         import numpy as np
 
@@ -575,6 +583,8 @@ class Mask(Annotation):
         from caseferry.imaging.convert import nifti_bytes
 
         stored = np.asarray(array)
+        if problem := _array_problem(stored):
+            raise InvalidCase(None, [Problem("Mask", f"array {problem}")])
         stored = stored.astype(np.min_scalar_type(int(stored.max(initial=0))))
         columns, rows, slices = stored.shape[:3]
         geometry = Geometry((columns, rows, slices), affine, stored.shape[3] if stored.ndim > 3 else 1)
@@ -587,6 +597,17 @@ class Mask(Annotation):
         from caseferry.imaging.reading import read_header
 
         return load_voxels([self.file], read_header([self.file]))
+
+
+def _array_problem(array: NDArray[Any]) -> str | None:
+    """Why an array is no label map, or None."""
+    if array.ndim not in {3, 4} or not array.size:
+        return f"has the shape {array.shape}, expected [column, row, slice] or [column, row, slice, frame]"
+    if array.dtype.kind not in "biuf" or (array.dtype.kind == "f" and not (array == array.round()).all()):
+        return "holds values that are not whole numbers: it is no label map; threshold it first"
+    if array.min() < 0 or array.max() > LARGEST_LABEL:
+        return f"holds values from {array.min()} to {array.max()}, expected whole numbers from 0 to {LARGEST_LABEL}"
+    return None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from caseferry.annotation import Annotation, Mask, Placed, Polygon
+from caseferry.annotation import LARGEST_LABEL, Annotation, Mask, Placed, Polygon
 from caseferry.case import Attachment, Case, Image
 from caseferry.deidentify import suspicious_name
 from caseferry.errors import IdentifiableData, InvalidCase, Problem
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from caseferry.geometry import AxisMap, Geometry
-
-LARGEST_LABEL = 65535
-"""The greatest voxel value that can mean something in a mask."""
 
 
 def seal(case: Case) -> Case:
