@@ -1,0 +1,31 @@
+"""A Darwin dataset on the stand-in, opened by the connector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from caseferry.sandbox import Sandbox
+from caseferry.testing import Samples
+from caseferry_darwin.sandbox import DarwinStandIn
+from darwin_scene import Scene
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    with Sandbox(platforms=("darwin",)) as running:
+        for name, value in running.variables.items():
+            monkeypatch.setenv(name, value)
+        standin = running.standins["darwin"]
+        assert isinstance(standin, DarwinStandIn)
+        yield Scene(running, standin, tmp_path)
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> Samples:
+    return Samples(tmp_path / "samples")
