@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import tomllib
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,11 +35,10 @@ def user_config_folder(application: str) -> Path:
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / application
 
 
-@cache
 def _config_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         msg = f"the configuration file {str(path)!r} cannot be read: {error}"
         raise ConfigurationError(msg) from error
 
@@ -65,7 +63,11 @@ def profile(name: str, platform: str) -> dict[str, str]:
     if name not in profiles:
         msg = f"there is no profile {name!r} in {str(path)!r}; known are {', '.join(sorted(profiles)) or 'none'}"
         raise ConfigurationError(msg)
-    return {key: str(value) for key, value in profiles[name].get(platform, {}).items()}
+    table = profiles[name].get(platform, {}) if isinstance(profiles[name], dict) else None
+    if not isinstance(table, dict):
+        msg = f"profile {name!r} in {str(path)!r} is no table of platforms; expected [profiles.{name}.{platform}]"
+        raise ConfigurationError(msg)
+    return {key: str(value) for key, value in table.items()}
 
 
 class Settings:
@@ -123,6 +125,6 @@ class Settings:
         """
         path = self.get("ca", CA_VARIABLE)
         if path and not Path(path).is_file():
-            msg = f"{CA_VARIABLE} names the file {path!r}, which is not there"
+            msg = f"the file of trusted certificates {path!r}, named by ca= or {CA_VARIABLE}, is not there"
             raise ConfigurationError(msg)
         return path

@@ -7,6 +7,7 @@ and under which name there, and the bytes of small files that have no place of t
 from __future__ import annotations
 
 import base64
+import hashlib
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -150,11 +151,15 @@ def parse(document: Any) -> Kept | None:
     if not isinstance(document, Mapping) or document.get("version") != VERSION or "case" not in document:
         return None
     packed: Mapping[str, str] = document.get("files", {})
+    native = document.get("native", {})
+    tables = [packed, native, *(native.values() if isinstance(native, Mapping) else ())]
+    if not all(isinstance(table, Mapping) for table in tables):
+        return None
 
     def place(ref: FileRef) -> FileRef:
         kind, _, rest = ref.location.partition(":")
         if kind == "packed":
-            return replace(ref, opener=_Packed(packed.get(rest, ""), ref.name))
+            return replace(ref, opener=_Packed(packed.get(rest, ""), ref.name, rest, ref.size))
         if kind == "journal":
             return replace(ref, opener=_Elsewhere(ref.name))
         return ref
@@ -163,27 +168,33 @@ def parse(document: Any) -> Kept | None:
         case = Case.from_json(document["case"]).with_files(place)
     except InvalidCase:
         return None
-    return Kept(case, Native.from_json(document.get("native", {})), str(document.get("fingerprint", "")))
+    return Kept(case, Native.from_json(native), str(document.get("fingerprint", "")))
 
 
 @dataclass(frozen=True)
 class _Packed:
+    """Opens a file that lies in the sidecar itself."""
+
     text: str = field(repr=False)
     name: str
+    sha256: str
+    size: int | None
 
     def __call__(self) -> BinaryIO:
         import io
 
         inflater = zlib.decompressobj()
+        most = LARGEST_INFLATED if self.size is None else min(self.size, LARGEST_INFLATED)
         try:
-            content = inflater.decompress(base64.b64decode(self.text, validate=True), LARGEST_INFLATED)
-        except (ValueError, zlib.error) as error:
+            content = inflater.decompress(base64.b64decode(self.text, validate=True), most + 1)
+        except (ValueError, TypeError, zlib.error) as error:
             msg = f"the file {self.name!r} in the sidecar is damaged"
             raise FileProblem(msg) from error
-        if not inflater.eof:
-            msg = (
-                f"the file {self.name!r} in the sidecar is cut short, or unpacks to more than {LARGEST_INFLATED} bytes"
-            )
+        if len(content) > most or not inflater.eof:
+            msg = f"the file {self.name!r} in the sidecar is cut short, or unpacks to more than its {most} bytes"
+            raise FileProblem(msg)
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            msg = f"the file {self.name!r} in the sidecar is damaged: its SHA-256 is not the one it was put with"
             raise FileProblem(msg)
         return io.BytesIO(content)
 
