@@ -72,12 +72,14 @@ def trace_planes(
     ------
     The index of the plane (slices run fastest) and its outlines; planes without any are left out.
     """
-    planes = volume.reshape(*volume.shape[:2], -1, order="F") if volume.ndim != 3 else volume
-    for first in range(0, planes.shape[2], PLANES_AT_ONCE):
-        block = np.ascontiguousarray(planes[:, :, first : first + PLANES_AT_ONCE].T)
-        for offset, plane in enumerate(block):
-            if outlines := trace(plane.T, labels):
-                yield first + offset, outlines
+    frames = volume.reshape(*volume.shape, 1) if volume.ndim == 3 else volume
+    slices = frames.shape[2]
+    for frame in range(frames.shape[3]):
+        for first in range(0, slices, PLANES_AT_ONCE):
+            block = np.ascontiguousarray(frames[:, :, first : first + PLANES_AT_ONCE, frame].T)
+            for index, plane in enumerate(block, frame * slices + first):
+                if outlines := trace(plane.T, labels):
+                    yield index, outlines
 
 
 class _Corners(NamedTuple):
