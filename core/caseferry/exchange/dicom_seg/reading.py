@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caseferry.annotation import Mask
-from caseferry.errors import GeometryError
 from caseferry.exchange.dicom_object import check_frame_of_reference, code_of, grid_of, read_object
+from caseferry.exchange.placing import put, steps_on
 from caseferry.geometry import plane_affine
 from caseferry.imaging.dicom_file import frame_count, functional_group
 from caseferry.imaging.dicom_stack import Instance, frame_places
@@ -30,14 +30,11 @@ if TYPE_CHECKING:
 
     from caseferry.case import Image
     from caseferry.files import FileRef
-    from caseferry.geometry import FloatArray, Geometry
+    from caseferry.geometry import Geometry, IntArray
 
 SEG_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 
 LONGEST_LABEL = 64
-
-OFF_GRID = 0.05
-"""How far from the image's voxels, in voxels, those of a segmentation may lie: positions are written rounded."""
 
 
 def read_segmentation(ref: FileRef, image: Image, *, threshold: float | None = None) -> Iterator[Mask]:
@@ -85,38 +82,18 @@ def read_segmentation(ref: FileRef, image: Image, *, threshold: float | None = N
                 inside &= values > 0
             else:
                 inside = values != 0
-            _put(volume, inside, places[frame], ref.name)
+            put(volume, inside.T, places[frame], ref.name)
         yield Mask.of_array(image.role, volume, {1: _label(segment)}, grid.affine, **_said(segment))
 
 
-def _places(ref: FileRef, dataset: Any, grid: Geometry) -> list[NDArray[np.intp]]:
-    """For each frame, shape (3, 3): the steps of its column and row index, and the first voxel, on the image's grid."""
+def _places(ref: FileRef, dataset: Any, grid: Geometry) -> list[IntArray]:
+    """How each frame lies on the image."""
     found = frame_places(Instance(0, ref.name, dataset))
     if found is None:
         raise ImageProblem(ref.name, "has frames that do not say where they lie in the patient")
-    inverse = np.linalg.inv(grid.affine)
-    far = np.array([int(dataset.Columns) - 1, int(dataset.Rows) - 1, 0, 1], np.float64)
-    places = []
-    for frame, (position, orientation, spacing) in enumerate(found):
-        exact = inverse @ plane_affine(position, orientation, spacing, (0, 0, 0))
-        whole = np.rint(exact[:3, [0, 1, 3]])
-        _check_place(ref, frame, exact, whole, far)
-        places.append(whole.astype(np.intp))
-    return places
-
-
-def _check_place(ref: FileRef, frame: int, exact: FloatArray, whole: FloatArray, far: FloatArray) -> None:
-    off = max(
-        np.abs(exact[:3, 3] - whole[:, 2]).max(),
-        np.abs(exact[:3] @ far - whole @ np.array([far[0], far[1], 1])).max(),
-    )
-    steps = np.abs(whole[:, :2])
-    if off > OFF_GRID or not (steps.sum(axis=0) == 1).all() or (steps.sum(axis=1) > 1).any():
-        raise GeometryError(
-            ref.name,
-            f"frame {frame + 1} does not lie on the voxels of the image, but up to {off:.2f} voxels beside them",
-            "resample it, or give the image that was segmented",
-        )
+    sizes = (int(dataset.Columns), int(dataset.Rows))
+    affines = [plane_affine(position, orientation, spacing, (0, 0, 0)) for position, orientation, spacing in found]
+    return [steps_on(grid, affine, sizes, ref.name, f"frame {n}") for n, affine in enumerate(affines, 1)]
 
 
 def _segment(dataset: Any, frame: int) -> int | None:
@@ -135,14 +112,6 @@ def _pixels(ref: FileRef, dataset: Any, frames: Sequence[int]) -> Iterator[NDArr
             yield from iter_pixels(dataset, indices=frames) if frame_count(dataset) > 1 else iter_pixels(dataset)
     except (RuntimeError, NotImplementedError, AttributeError, ValueError, TypeError, IndexError, EOFError) as error:
         raise ImageProblem(ref.name, f"holds damaged pixels ({type(error).__name__})", "fetch it again") from error
-
-
-def _put(volume: NDArray[np.uint8], inside: NDArray[np.bool_], place: NDArray[np.intp], name: str) -> None:
-    rows, columns = np.nonzero(inside)
-    voxels = place[:, :1] * columns + place[:, 1:2] * rows + place[:, 2:]
-    if ((voxels < 0) | (voxels >= np.array(volume.shape)[:, None])).any():
-        raise GeometryError(name, "has segments that reach beyond the image", "give the image that was segmented")
-    volume[tuple(voxels)] = 1
 
 
 def _label(segment: Any) -> str:
