@@ -34,7 +34,7 @@ No message holds a token, the query of a signed URL, or the value of a patient a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -74,6 +74,16 @@ class CaseferryError(Exception):
     """The base of every error that caseferry raises on purpose."""
 
     action: ClassVar[Action] = "skip"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is, so that an error of a worker in another process arrives with all that it says."""
+        return _restored, (type(self), self.args, vars(self))
+
+
+def _restored(kind: type[CaseferryError], args: tuple[Any, ...], fields: dict[str, Any]) -> CaseferryError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(fields)
+    return error
 
 
 class ConfigurationError(CaseferryError, ValueError):

@@ -50,7 +50,7 @@ def test_options_given_otherwise() -> None:
     [
         ({"darwin": 3}, r"the mapping's \[darwin\] is 3, expected a table"),
         ({"darwin": {"labels": {"a": 1}}}, "the mapping has darwin.labels = "),
-        ({"darwin": {"images": "ct"}}, "the mapping has darwin.images = 'ct'; tables are images, labels, values, att"),
+        ({"darwin": {"images": "ct"}}, "the mapping has darwin.images = 'ct'; tables are images"),
         ({"darwin": {"colours": {"a": "b"}}}, "the mapping has darwin.colours = "),
     ],
 )
