@@ -99,7 +99,7 @@ def _layout(ref: FileRef, fields: dict[str, str]) -> tuple[list[int], int, int]:
         free = [0] if kinds[:1] and "color" in kinds[0] else [3]
     if not free:
         return sizes, 1, 1
-    if free == [0] and sizes[0] in {1, 3, 4}:
+    if free == [0] and (sizes[0] in {1, 3, 4} or kinds[:1] == ["list"]):
         return sizes[1:], sizes[0], 1
     if free == [len(sizes) - 1]:
         return sizes[:-1], 1, sizes[-1]
