@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from caseferry.errors import PlatformError, RateLimited, TemporaryFailure
+from caseferry.http import Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,21 +66,24 @@ class Batcher(Generic[T, R]):
         """Send the parts that wait, then wake those who asked, and whoever goes on with the rest."""
         with self._lock:
             batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-        answers = self._answers([entry.part for entry in batch])
-        for entry, answer in zip(batch, answers, strict=True):
-            entry.answer = answer
-        with self._lock:
-            following = self._waiting[0] if self._waiting else None
-            self._busy = following is not None
-        for entry in batch:
-            if entry is not own:
-                entry.woken.set()
-        if following is not None:
-            following.woken.set()
+        answers: Sequence[R | Exception] = [Cancelled("stopped on request")] * len(batch)
+        try:
+            answers = self._answers([entry.part for entry in batch])
+        finally:  # whatever ends this thread, Ctrl-C too, nobody is left waiting
+            for entry, answer in zip(batch, answers, strict=True):
+                entry.answer = answer
+            with self._lock:
+                following = self._waiting[0] if self._waiting else None
+                self._busy = following is not None
+            for entry in batch:
+                if entry is not own:
+                    entry.woken.set()
+            if following is not None:
+                following.woken.set()
 
     def _answers(self, parts: Sequence[T]) -> Sequence[R | Exception]:
         try:
-            return self._send(parts)
+            answers = self._send(parts)
         except (RateLimited, TemporaryFailure) as error:
             return [error] * len(parts)
         except PlatformError as error:
@@ -88,3 +92,6 @@ class Batcher(Generic[T, R]):
             return [answer for part in parts for answer in self._answers([part])]  # one bad part spoils no other
         except Exception as error:  # noqa: BLE001  whoever asked raises it
             return [error] * len(parts)
+        if len(answers) != len(parts):
+            return [RuntimeError(f"{len(answers)} answers came to {len(parts)} parts")] * len(parts)
+        return answers
