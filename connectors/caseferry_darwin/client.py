@@ -21,7 +21,8 @@ PLATFORM = "darwin"
 PAGE = 500
 UPLOADS_AT_ONCE = 100
 EXTERNAL_AT_ONCE = 10
-"""Items in one registration; V7's own client sends up to 500 uploads and 10 external items."""
+"""Items in one registration. V7's own client sends up to 500 uploads; of external items the reference allows 100, and
+the client sends 10, since more overloaded the platform's queue."""
 
 
 class DarwinClient:
@@ -32,9 +33,12 @@ class DarwinClient:
     url : of the server, without ``/api``
     key : the API key
     ca : a file of trusted certificates, for a private server
+    external_at_once : items in one registration from an external storage
     """
 
-    def __init__(self, url: str, key: Secret, ca: str | None, connections: int) -> None:
+    def __init__(
+        self, url: str, key: Secret, ca: str | None, connections: int, external_at_once: int = EXTERNAL_AT_ONCE
+    ) -> None:
         self.http = Http(
             PLATFORM,
             f"{url.rstrip('/')}/api/",
@@ -45,14 +49,14 @@ class DarwinClient:
             explain=explain,
         )
         self._uploads = Batcher(self._register, UPLOADS_AT_ONCE)
-        self._external = Batcher(self._register, EXTERNAL_AT_ONCE)
+        self._external = Batcher(self._register, external_at_once)
         self._class_lock = threading.Lock()
         self._made: dict[tuple[str, str], Mapping[str, Any]] = {}
 
     def send(self, call: Call) -> Reply:
         """Make one call of a plan. Registrations of many cases that are made at the same time go out together."""
         if call.name == "register":
-            batcher = self._external if call.target.endswith("register_existing") else self._uploads
+            batcher = self._external if "/register_existing" in call.target else self._uploads
             return batcher.ask(call)
         if call.method == "POST" and call.target == "annotation_classes":
             return self._make_class(call)

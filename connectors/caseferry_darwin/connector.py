@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from caseferry.annotation import KINDS
@@ -12,9 +12,10 @@ from caseferry.config import Settings
 from caseferry.connector import Connector
 from caseferry.errors import ConfigurationError, NotFound
 from caseferry.imaging.kinds import Kind
-from caseferry_darwin.client import DarwinClient
+from caseferry_darwin.client import EXTERNAL_AT_ONCE, DarwinClient
 from caseferry_darwin.dataset import DarwinDataset
-from caseferry_darwin.wire.putting import Place, Storage
+from caseferry_darwin.wire.display import TABLES, read_displays
+from caseferry_darwin.wire.place import Place, Storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,14 +28,29 @@ class DarwinConnector(Connector):
     """Darwin datasets: ``darwin:TEAM/DATASET?storage=NAME``.
 
     Options: ``storage`` (an external storage of the team: files that lie in its bucket are registered where they lie,
-    others are uploaded), ``create`` (``true``, the default: classes that are missing are made; ``false``: what needs
-    them goes to the sidecar), ``url``, ``api_key``. Host, key and team come from ``DARWIN_BASE_URL``,
-    ``DARWIN_API_KEY`` and ``DARWIN_TEAM`` when they are not given, or from darwin-py's ``~/.darwin/config.yaml``.
+    others are uploaded), ``container`` (``true``, the default: keys on Azure begin with the container), ``create``
+    (``true``, the default: classes that are missing are made; ``false``: what needs them goes to the sidecar),
+    ``url``, ``api_key``. Host, key and team come from ``DARWIN_BASE_URL``, ``DARWIN_API_KEY`` and ``DARWIN_TEAM`` when
+    they are not given, or from darwin-py's ``~/.darwin/config.yaml``. How images are shown is said by the mapping; see
+    `caseferry_darwin.wire.display`.
     """
 
     scheme: ClassVar[str] = "darwin"
     summary: ClassVar[str] = "V7 Darwin datasets: items with slots, classes, folders, external storage"
-    settings: ClassVar[tuple[str, ...]] = ("storage", "create", "url", "api_key", "team")
+    settings: ClassVar[tuple[str, ...]] = ("storage", "container", "create", "url", "api_key", "team")
+    tables: ClassVar[tuple[str, ...]] = TABLES
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.displays = read_displays(self.names)
+
+    def _switch(self, name: str) -> bool:
+        """An option that is on unless it is said to be off."""
+        value = str(self.options.get(name, "true")).lower()
+        if value not in {"true", "false"}:
+            msg = f"{name} is {value!r}, expected true or false"
+            raise ConfigurationError(msg)
+        return value == "true"
 
     def _client(self, team: str | None) -> tuple[DarwinClient, str]:
         settings = Settings(self.scheme, self.options, _own_file(team))
@@ -44,17 +60,15 @@ class DarwinConnector(Connector):
             msg = f"the address of Darwin is {url!r}, expected https://HOST (DARWIN_BASE_URL)"
             raise ConfigurationError(msg)
         key = settings.secret("api_key", "DARWIN_API_KEY")
-        return DarwinClient(url, key, settings.certificates(), connections=96), url
+        at_once = self.displays.batch or EXTERNAL_AT_ONCE
+        return DarwinClient(url, key, settings.certificates(), connections=96, external_at_once=at_once), url
 
     def open(self, name: str) -> DarwinDataset:
         """Open a dataset by ``TEAM/DATASET``; see `Connector.open`."""
         wanted, slash, slug = name.partition("/")
         if not slash:
             wanted, slug = str(Settings(self.scheme, self.options).get("team", "DARWIN_TEAM", "") or ""), name
-        create = str(self.options.get("create", "true")).lower()
-        if create not in {"true", "false"}:
-            msg = f"create is {create!r}, expected true or false"
-            raise ConfigurationError(msg)
+        create, container = self._switch("create"), self._switch("container")
         client, url = self._client(wanted or None)
         team = client.team()
         if wanted and wanted != team:
@@ -73,8 +87,9 @@ class DarwinConnector(Connector):
             int(found["id"]),
             client.classes(),
             self.names,
-            create=create == "true",
-            storage=_storage(client, self.options.get("storage")),
+            self.displays,
+            create=create,
+            storage=_storage(client, self.options.get("storage"), with_container=container),
         )
         return DarwinDataset(
             f"darwin:{team}/{place.dataset}",
@@ -82,7 +97,7 @@ class DarwinConnector(Connector):
             place,
             url.rstrip("/"),
             phi=self.phi,
-            limits=Limits(in_flight=32, sidecar_bytes=1 << 20, batch=100),
+            limits=Limits(in_flight=32, sidecar_bytes=1 << 20, batch=self.displays.batch or EXTERNAL_AT_ONCE),
         )
 
     def datasets(self) -> Iterator[str]:
@@ -105,14 +120,13 @@ class DarwinConnector(Connector):
         )
 
 
-def _storage(client: DarwinClient, name: str | None) -> Storage | None:
+def _storage(client: DarwinClient, name: str | None, *, with_container: bool) -> Storage | None:
     if name is None:
         return None
     known = client.storages()
     for each in known:
         if each.get("name") == name:
-            bucket, provider = str(each.get("bucket") or name), str(each.get("provider") or "aws")
-            return Storage(str(name), bucket, provider, bool(each.get("readonly")))
+            return Storage.read(each, with_container=with_container)
     names = ", ".join(sorted(str(each.get("name")) for each in known)) or "none"
     msg = f"the team has no storage {name!r}; it has {names}"
     raise ConfigurationError(msg)

@@ -9,7 +9,8 @@ from caseferry.annotation import Mask
 from caseferry.connector import Dataset, Item, Phi, State
 from caseferry.errors import AlreadyExists, ConfigurationError, Inexpressible, Problem
 from caseferry.sidecar import case_fingerprint
-from caseferry_darwin.wire import putting, reading
+from caseferry_darwin.wire import putting, reading, registering
+from caseferry_darwin.wire.place import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from caseferry.files import FileRef
     from caseferry.plan import Call, Plan, Reply
     from caseferry_darwin.client import DarwinClient
+    from caseferry_darwin.wire.place import Place
 
 STATES = {"uploading": State.UPLOADING, "processing": State.PROCESSING, "error": State.FAILED}
 
@@ -38,9 +40,7 @@ class DarwinDataset(Dataset):
 
     platform: ClassVar[str] = "darwin"
 
-    def __init__(
-        self, url: str, client: DarwinClient, place: putting.Place, web: str, *, phi: Phi, limits: Limits
-    ) -> None:
+    def __init__(self, url: str, client: DarwinClient, place: Place, web: str, *, phi: Phi, limits: Limits) -> None:
         super().__init__(url, names=place.names, phi=phi)
         from caseferry_darwin.connector import DarwinConnector
 
@@ -95,7 +95,7 @@ class DarwinDataset(Dataset):
         return None
 
     def _named(self, case_id: str) -> list[Mapping[str, Any]]:
-        wanted = [("item_names[]", putting.item_name(case_id))]
+        wanted = [("item_names[]", registering.item_name(case_id))]
         return [item for item in self._client.items(self.place.dataset_id, wanted) if not item.get("archived")]
 
     def read(self, item: Item) -> Case:
@@ -119,14 +119,14 @@ class DarwinDataset(Dataset):
 
     # -- putting ---------------------------------------------------------------------------------------------------
 
-    def _look(self, case: Case) -> putting.Standing | None:
-        path = putting.item_path(case.folder)
+    def _look(self, case: Case) -> Standing | None:
+        path = registering.item_path(case.folder)
         for item in self._named(case.id):
             if item.get("path") == path:
                 kept = reading.kept_of(item)
                 ready = STATES.get(str(item.get("status"))) is None
                 there = {str(row["id"]) for row in self._client.annotations(str(item["id"]))} if ready else set()
-                return putting.Standing(item, there, kept.fingerprint if kept is not None else "")
+                return Standing(item, there, kept.fingerprint if kept is not None else "")
         return None
 
     def _plan(self, case: Case, standing: Any, *, allow_spare: bool) -> tuple[Plan, list[FileRef]]:
@@ -154,7 +154,7 @@ class DarwinDataset(Dataset):
         if masks:
             what = "is a mask, and the layer of pixels that all masks share cannot be added to"
             raise Inexpressible(case.id, [Problem(f"mask {mask.id}", what, "put the case anew") for mask in masks])
-        standing = putting.Standing(self._client.item(self.place.dataset_id, item.id))
+        standing = Standing(self._client.item(self.place.dataset_id, item.id))
         with self._class_lock:
             return putting.plan_annotations(case, new, self.place, self.url, standing)
 

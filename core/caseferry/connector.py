@@ -414,6 +414,9 @@ class Connector(ABC):
     settings: ClassVar[tuple[str, ...]] = ()
     """The names of its own options."""
 
+    tables: ClassVar[tuple[str, ...]] = ()
+    """The names of the further tables that it takes in a mapping."""
+
     COMMON: ClassVar[tuple[str, ...]] = ("mapping", "phi", "profile", "ca")
 
     def __init__(self, **options: Any) -> None:
@@ -423,7 +426,7 @@ class Connector(ABC):
             msg = f"{self.scheme} has no option {', '.join(unknown)}; known are {known}"
             raise ConfigurationError(msg)
         self.options = options
-        self.names = read_mapping(options.get("mapping"), self.scheme)
+        self.names = read_mapping(options.get("mapping"), self.scheme, self.tables)
         self.phi = check_phi(options.get("phi", "refuse"))
 
     @abstractmethod

@@ -14,17 +14,20 @@ mapped keeps its own name::
 
     [darwin.labels]
     nodule = "Nodule"                    # label = class
+
+A connector may take further tables, which it documents: ``[darwin.roles]`` and ``[darwin.layout]``.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from caseferry.errors import ConfigurationError
+from caseferry.plain import plain
 
 PARTS = ("images", "labels", "values", "attachments")
 
@@ -41,6 +44,7 @@ class Names:
     labels : label to class, identifier or socket
     values, attachments : name to socket
     options : single settings of the platform, such as ``sidecar``
+    tables : further tables, which the platform's connector alone understands
     """
 
     images: Mapping[str, str] = field(default_factory=dict)
@@ -48,6 +52,7 @@ class Names:
     values: Mapping[str, str] = field(default_factory=dict)
     attachments: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def with_options(self, **options: str | None) -> Names:
         """The same names with some settings given otherwise; None leaves one as it is."""
@@ -63,8 +68,12 @@ class Names:
         return next((ours for ours, theirs in self.labels.items() if theirs == name), name)
 
 
-def read_mapping(source: MappingSource, platform: str) -> Names:
+def read_mapping(source: MappingSource, platform: str, tables: Sequence[str] = ()) -> Names:
     """The names of one platform from a mapping.
+
+    Parameters
+    ----------
+    tables : names of the further tables that the platform's connector takes
 
     Raises
     ------
@@ -80,15 +89,26 @@ def read_mapping(source: MappingSource, platform: str) -> Names:
         raise ConfigurationError(msg)
     parts: dict[str, dict[str, str]] = {}
     options: dict[str, str] = {}
+    further: dict[str, dict[str, Any]] = {}
     for key, value in table.items():
         if key in PARTS and isinstance(value, Mapping) and all(isinstance(name, str) for name in value.values()):
             parts[key] = dict(value)
-        elif key not in PARTS and isinstance(value, str | bool | int):
+        elif key in tables and isinstance(value, Mapping):
+            further[key] = _plain_table(f"{platform}.{key}", value)
+        elif key not in {*PARTS, *tables} and isinstance(value, str | bool | int):
             options[key] = str(value)
         else:
-            msg = f"the mapping has {platform}.{key} = {value!r}; tables are {', '.join(PARTS)}, of names to names"
+            known = ", ".join([f"{part} (of names to names)" for part in PARTS] + list(tables))
+            msg = f"the mapping has {platform}.{key} = {value!r}; tables are {known}"
             raise ConfigurationError(msg)
-    return Names(**parts, options=options)
+    return Names(**parts, options=options, tables=further)
+
+
+def _plain_table(where: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return {key: plain(item, f"{where}.{key}") for key, item in value.items()}
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def _load(path: Path) -> dict[str, Any]:

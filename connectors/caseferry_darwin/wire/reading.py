@@ -15,9 +15,9 @@ from caseferry.imaging.convert import nifti_bytes
 from caseferry.imaging.kinds import Kind
 from caseferry.sidecar import KEY, Found, Kept, merge, parse
 from caseferry_darwin.wire.annotations import Ids, Layer, core_form
-from caseferry_darwin.wire.putting import case_id_of
+from caseferry_darwin.wire.registering import case_id_of
 from caseferry_darwin.wire.series import members
-from caseferry_darwin.wire.view import View, shown_view
+from caseferry_darwin.wire.view import View, registered_slot, shown_view
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -116,28 +116,53 @@ def images_of(item: Mapping[str, Any], kept: Kept | None, names: Names, fetch: F
     images: dict[str, Image] = {}
     views: dict[str, View] = {}
     held: dict[str, str] = {}
-    for slot in item.get("slots") or ():
+    slots = list(item.get("slots") or ())
+    bases = [registered_slot(str(slot.get("slot_name")), slots) for slot in slots]
+    for slot, base in zip(slots, bases, strict=True):
         name = str(slot.get("slot_name"))
-        if "." in name and name.split(".", maxsplit=1)[0] in roles:
-            continue  # another view of a volume whose file another slot holds
-        role = roles.get(name) or mapped.get(name) or (f"slot {name}" if len(item["slots"]) > 1 else "image")
-        image = _image(role, slot, described.get(role), fetch)
-        images[role], held[name] = image, role
-        if (view := shown_view(image, slot)) is not None:
+        role = roles.get(base) or mapped.get(base) or (f"slot {base}" if len(set(bases)) > 1 else "image")
+        if role not in images:
+            images[role] = _image(role, slot, files_of(item, slot, base, fetch), described.get(role))
+        held[name] = role
+        if (view := shown_view(images[role], slot)) is not None:
             views[name] = view
     return Shown(images, views, held)
 
 
-def _image(role: str, slot: Mapping[str, Any], put: Image | None, fetch: Fetch) -> Image:
-    upload = str(slot.get("upload_id"))
-    name = PurePosixPath(str(slot.get("file_name") or "")).name or upload
-    size = slot.get("size_bytes")
-    ref = FileRef(
+def files_of(item: Mapping[str, Any], slot: Mapping[str, Any], base: str, fetch: Fetch) -> list[FileRef]:
+    """The files of one slot: one, or the slices of a series that was registered file by file.
+
+    Parameters
+    ----------
+    base : the name under which the slot was registered
+    """
+    own = [each for each in item.get("uploads") or () if each.get("slot_name") == base]
+    if len(own) < 2:
+        return [_file(slot, slot.get("size_bytes"), fetch)]
+    order = ((slot.get("metadata") or {}).get(KEY) or {}).get("order") or range(len(own))
+    places = {file: place for place, file in enumerate(order)}
+    files = [_file(own[places[number]], None, fetch) for number in range(len(own)) if number in places]
+    return files if len(files) == len(own) else [_file(each, None, fetch) for each in own]
+
+
+def _file(described: Mapping[str, Any], size: Any, fetch: Fetch) -> FileRef:
+    upload = str(described.get("upload_id"))
+    name = PurePosixPath(str(described.get("file_name") or "")).name or upload
+    return FileRef(
         f"darwin:uploads/{upload}",
         name if check_name(name) is None else upload,
         int(size) if size else None,
         opener=lambda: fetch(upload),
     )
+
+
+def _image(role: str, slot: Mapping[str, Any], refs: Sequence[FileRef], put: Image | None) -> Image:
+    if len(refs) > 1:
+        if put is None or len(put.files) != len(refs):
+            return Image(role, refs, kind=Kind.DICOM_SERIES)
+        return put.with_files([_as_put(ref, own) for ref, own in zip(refs, put.files, strict=True)])
+    (ref,) = refs
+    name = str(slot.get("file_name") or "")
     if put is None:
         if name.lower().endswith(".dcm") and _is_zip(ref):
             return Image(role, members(ref), kind=Kind.DICOM_SERIES)
@@ -149,8 +174,11 @@ def _image(role: str, slot: Mapping[str, Any], put: Image | None, fetch: Fetch) 
         if name.lower().endswith(".png"):
             return Image(role, [ref], kind=Kind.PICTURE, geometry=grid)
         return Image(role, [ref], kind=Kind.NIFTI, geometry=as_stored(grid) if grid is not None else None)
-    own = put.files[0]
-    return put.with_files([replace(ref, name=own.name, size=own.size or ref.size, sha256=own.sha256)])
+    return put.with_files([_as_put(ref, put.files[0])])
+
+
+def _as_put(ref: FileRef, own: FileRef) -> FileRef:
+    return replace(ref, name=own.name, size=own.size or ref.size, sha256=own.sha256)
 
 
 def _is_zip(ref: FileRef) -> bool:

@@ -35,6 +35,13 @@ LPI = "LPI"
 ALONG = {"AXIAL": 2, "CORONAL": 1, "SAGITTAL": 0}
 """The axis of the turned volume along which the frames of each plane follow each other."""
 
+VIEWS = {2: 1, 1: 2, 0: 3}
+"""What the names of slots of several views end in, by the axis along which their frames follow each other.
+
+Exports of V7's tests call the axial view ``0.1``; the order of the others is a guess, so what the platform says of
+its slots counts as soon as it says it.
+"""
+
 ON_FRAME = 1e-4
 """How far from a frame, in frames, a position may lie to count as lying in it."""
 
@@ -189,8 +196,12 @@ def is_volume(image: Image, *, alone: bool) -> bool:
     return grid is not None and image.kind in kinds and grid.space == "patient" and grid.frames == 1
 
 
-def stored_planes(image: Image) -> tuple[int, ...]:
+def stored_planes(image: Image, names: Sequence[str] = ()) -> tuple[int, ...]:
     """The plane that each frame shows when DICOM is shown as it is stored; empty where they follow in order.
+
+    Parameters
+    ----------
+    names : under which the files lie there, in the image's order; none when their places are their names
 
     Source
     ------
@@ -206,29 +217,60 @@ def stored_planes(image: Image) -> tuple[int, ...]:
 
     def order(file: int) -> tuple[float, float, tuple[float, ...], str]:
         instance, location, position = numbering[file]
-        return last if instance is None else instance, last if location is None else location, position, f"{file:05d}"
+        name = names[file] if names else f"{file:05d}"
+        return last if instance is None else instance, last if location is None else location, position, name
 
     places = sorted(header.layout, key=lambda place: (order(place[0]), place[1]))
     shown = tuple(planes[place] for place in places)
     return () if shown == tuple(range(len(shown))) else shown
 
 
-def expected_view(image: Image, slot: str, *, alone: bool) -> View | None:
+def expected_view(
+    image: Image, slot: str, *, alone: bool, planes: tuple[int, ...] = (), views: bool = False
+) -> View | None:
     """How the platform will show an image that it has not seen yet; None for what has no grid.
 
     Parameters
     ----------
-    alone : whether it is the only image of its item
+    alone : whether its file is the only one of its item
+    planes : what each frame shows where the image is shown as it is stored; see `stored_planes`
+    views : whether a volume is shown along all axes: then the slot meant is that of the image's own planes
     """
     grid = image.geometry
     if grid is None:
         return None
     if not is_volume(image, alone=alone):
         frames = grid.planes if grid.planes > 1 or image.kind is Kind.VIDEO else 0
-        return View(slot, grid.shape, frames, planes=stored_planes(image))
+        return View(slot, grid.shape, frames, planes=planes)
     turn, turned = turn_towards(grid, LPI)
     along = turn.axes.index(2)
-    return View(slot, grid.shape, turned.shape[along], turn, along, turned.spacing_mm)
+    name = f"{slot}.{VIEWS[along]}" if views else slot
+    return View(name, grid.shape, turned.shape[along], turn, along, turned.spacing_mm)
+
+
+def native_slot(image: Image, slots: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any] | None:
+    """The slot that shows an image along its own planes, of those that the platform made of one; None for none.
+
+    Parameters
+    ----------
+    name : of the slot that was registered; the platform makes ``0.1``, ``0.2``, ``0.3`` of one with several views
+    """
+    own = [slot for slot in slots if registered_slot(str(slot.get("slot_name")), slots) == name]
+    for slot in own:
+        view = shown_view(image, slot) if len(own) > 1 else None
+        if view is not None and view.turn is not None and view.turn.axes[view.along] == 2:
+            return slot
+    return own[0] if own else None
+
+
+def registered_slot(name: str, slots: Sequence[Mapping[str, Any]]) -> str:
+    """The slot under which the file of a view was registered: ``0`` for ``0.2``, else the name itself."""
+    base, dot, _ = name.rpartition(".")
+    here = next((slot for slot in slots if slot.get("slot_name") == name), {})
+    medical = (here.get("metadata") or {}).get("medical")
+    shared = [slot for slot in slots if slot.get("upload_id") == here.get("upload_id")]
+    planes = medical.get("plane_map") if isinstance(medical, Mapping) else None
+    return base if dot and len(shared) > 1 and isinstance(planes, Mapping) and len(planes) > 1 else name
 
 
 def shown_view(image: Image, slot: Mapping[str, Any]) -> View | None:
@@ -246,7 +288,10 @@ def shown_view(image: Image, slot: Mapping[str, Any]) -> View | None:
     if not isinstance(medical, Mapping) or medical.get("handler") != "MONAI":
         frames = int(slot.get("total_sections") or 0)
         own = (slot.get("metadata") or {}).get(KEY)
-        planes = tuple(own.get("planes") or ()) if isinstance(own, Mapping) else stored_planes(image)
+        if isinstance(own, Mapping):
+            planes = tuple(own.get("planes") or ())
+        else:
+            planes = stored_planes(image, [ref.name for ref in image.files])
         return View(name, grid.shape, grid.planes if grid.planes > 1 or frames > 1 else 0, planes=planes)
     affine = RAS_TO_LPS @ np.array(_parsed(medical["affine"]), dtype=np.float64)
     shape = [int(n) for n in _parsed(medical["shape"])][-3:]

@@ -1,0 +1,111 @@
+"""What of a dataset, its team and its external storage the translation needs to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from caseferry.files import FileRef
+    from caseferry.mapping import Names
+    from caseferry_darwin.wire.classes import Classes
+    from caseferry_darwin.wire.display import Displays
+
+PLATFORM = "darwin"
+
+OBJECT_STORES = {"s3": "aws", "s3a": "aws", "gs": "gcp", "az": "azure", "azure": "azure", "abfs": "azure"}
+"""Schemes of URLs, and whose storage they name."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A dataset of a team.
+
+    Attributes
+    ----------
+    displays : how the mapping wants images to be shown
+    create : whether classes that are missing are made
+    storage : the external storage whose objects are registered instead of uploaded
+    """
+
+    team: str
+    dataset: str
+    dataset_id: int
+    classes: Classes
+    names: Names
+    displays: Displays
+    create: bool = True
+    storage: Storage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """An external storage of the team.
+
+    Attributes
+    ----------
+    name : of the integration, which need not be that of the bucket
+    bucket : the bucket; on Azure the container
+    provider : ``aws``, ``gcp`` or ``azure``
+    readonly : whether Darwin may only read there
+    with_container : whether keys on Azure begin with the container
+    """
+
+    name: str
+    bucket: str
+    provider: str = "aws"
+    readonly: bool = False
+    with_container: bool = True
+
+    @classmethod
+    def read(cls, answered: Mapping[str, Any], *, with_container: bool = True) -> Storage:
+        """From what the platform says of it. On Azure the prefix begins with the container.
+
+        Source
+        ------
+        V7's guide to external storage puts the container in front of keys; darwin-py 3.6.3 takes an Azure storage's
+        ``prefix`` for container and path, and makes the keys of read-only videos without the container. So it can be
+        switched off.
+        """
+        name, provider = str(answered["name"]), str(answered.get("provider") or "aws")
+        bucket = str(answered.get("bucket") or name)
+        if provider == "azure":
+            bucket = str(answered.get("prefix") or "").strip("/").partition("/")[0] or bucket
+        return cls(name, bucket, provider, bool(answered.get("readonly")), with_container)
+
+    def key(self, ref: FileRef) -> str | None:
+        """The key of an object as the platform wants it; None for a file that does not lie in this storage.
+
+        It goes without the bucket on AWS and GCP, and with the container on Azure.
+
+        Source
+        ------
+        V7's guide "Registering Items From External Storage".
+        """
+        found = ref.bucket_and_key
+        if found is None or found[0] != self.bucket or OBJECT_STORES.get(ref.scheme, self.provider) != self.provider:
+            return None
+        return f"{found[0]}/{found[1]}" if self.provider == "azure" and self.with_container else found[1]
+
+
+@dataclass
+class Standing:
+    """What of a case stands on the platform.
+
+    Attributes
+    ----------
+    item : the item as the platform lists it
+    annotations : ids of the annotations that are there
+    fingerprint : of the case as it was put; empty while the platform does not show it
+    """
+
+    item: Mapping[str, Any]
+    annotations: set[str] = field(default_factory=set)
+    fingerprint: str = ""
+
+    @property
+    def uploads(self) -> dict[str, Mapping[str, Any]]:
+        """The last upload of each slot, by the slot's name."""
+        return {str(each.get("slot_name")): each for each in self.item.get("uploads") or ()}

@@ -1,0 +1,373 @@
+"""An item as Darwin is told of it: its slots, the calls that register it and those that bring its files."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+from caseferry.errors import AlreadyExists, Inexpressible, ItemsBlocked, Problem
+from caseferry.imaging.kinds import Kind
+from caseferry.plan import Call, Part, Repeat, Reply
+from caseferry.sidecar import KEY
+from caseferry_darwin.wire import rules
+from caseferry_darwin.wire.display import filled
+from caseferry_darwin.wire.place import PLATFORM
+from caseferry_darwin.wire.slotfile import CONVERTED, TYPES, slot_file
+from caseferry_darwin.wire.view import stored_planes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from caseferry.case import Case, Image
+    from caseferry.files import FileRef
+    from caseferry.mapping import Names
+    from caseferry_darwin.wire.display import Display, Displays
+    from caseferry_darwin.wire.place import Place, Standing
+
+log = logging.getLogger("caseferry.darwin")
+
+REASONS = {
+    "ALREADY_EXISTS": "an item of that name is in that folder",
+    "UNKNOWN_TAGS": "a tag is no class of the team: make it, or leave create=true",
+    "UNKNOWN_TAG": "a tag is no class of the team: make it, or leave create=true",
+    "MISSING_TEXT_FOR_TAG": "a tag has a text, and its class takes none",
+    "ITEM_COUNT_LIMIT_EXCEEDED": "the team's plan holds no more items",
+    "FILE_UPLOAD_TIMEOUT": "it was registered before and its file never came: delete the item, then put it again",
+    "FILE_UPLOAD_FAILED": "an earlier upload failed: delete the item, then put it again",
+    "UNEXPECTED_ERROR": "Darwin failed: put it again later",
+}
+"""What each known reason for blocking an item means, and what to do."""
+
+
+def item_name(case_id: str) -> str:
+    """The name of the item that holds a case. Names hold no slash."""
+    return case_id.replace("%", "%25").replace("/", "%2F")
+
+
+def case_id_of(name: str) -> str:
+    """The case that an item of that name holds: the inverse of `item_name`."""
+    return unquote(name)
+
+
+def item_path(folder: str) -> str:
+    """Where in the dataset an item lies."""
+    return f"/{folder}"
+
+
+def slot_name(image: Image, index: int, names: Names) -> str:
+    """The slot of an image: ``0`` for the first, which multi-planar view demands, and counting on."""
+    return names.images.get(image.role, str(index))
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where an image's files go.
+
+    Attributes
+    ----------
+    slot : the slot of the item
+    keys : the files' keys in the external storage, in the order in which they are registered; none for an upload
+    order : for each of these the index of the image's file
+    """
+
+    image: Image
+    slot: str
+    display: Display
+    keys: tuple[str, ...] = ()
+    order: tuple[int, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many files are registered for the slot."""
+        return len(self.keys) or 1
+
+
+def placed_images(case: Case, place: Place) -> list[Placed]:
+    """Where the files of all images of a case go.
+
+    Raises
+    ------
+    Inexpressible
+        Some images lie in the storage and others do not, or one would have to be converted there.
+    """
+    found = []
+    for index, image in enumerate(case.images):
+        keys = [place.storage.key(ref) for ref in image.files] if place.storage is not None else [None]
+        inside = [key for key in keys if key is not None]
+        order = file_order(image, place.displays) if len(inside) == len(keys) else ()
+        slot = slot_name(image, index, place.names)
+        display = place.displays.of(image.role)
+        found.append(Placed(image, slot, display, tuple(inside[n] for n in order), order))
+    name = place.storage.name if place.storage is not None else ""
+    problems = []
+    if any(each.keys for each in found):
+        what = f"does not lie in the storage {name!r}, as others of the case do"
+        problems = [Problem(f"image {p.image.role!r}", what, "copy it there") for p in found if not p.keys]
+        problems += [
+            Problem(f"image {p.image.role!r}", f"is {p.image.kind}, which Darwin does not read", "convert it")
+            for p in found
+            if p.keys and p.image.kind in CONVERTED
+        ]
+    if problems:
+        raise Inexpressible(case.id, problems)
+    return found
+
+
+def file_order(image: Image, displays: Displays) -> tuple[int, ...]:
+    """The order in which the files of an image are registered: that of its planes where the platform shall keep it."""
+    files = tuple(dict.fromkeys(file for file, _ in image.layout))
+    if displays.ignore_dicom_layout and image.kind is Kind.DICOM_SERIES and len(files) == len(image.files):
+        return files
+    return tuple(range(len(image.files)))
+
+
+def shown_planes(placed: Placed, displays: Displays) -> tuple[int, ...]:
+    """The plane that each frame of an image shows when it is shown as it is stored; see `stored_planes`."""
+    if placed.keys and displays.ignore_dicom_layout and placed.image.kind is Kind.DICOM_SERIES:
+        return ()
+    return stored_planes(placed.image, [PurePosixPath(key).name for key in placed.keys])
+
+
+# -- slots ---------------------------------------------------------------------------------------------------------
+
+
+def registration(
+    case: Case, placed: Sequence[Placed], place: Place, tags: Sequence[str], sidecar: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The item as it is registered.
+
+    Raises
+    ------
+    Inexpressible
+        It breaks a rule of registration; every broken one is listed.
+    """
+    slots: list[dict[str, Any]] = []
+    for index, each in enumerate(placed):
+        own: dict[str, Any] = {"case": case.id, "role": each.image.role}
+        if planes := shown_planes(each, place.displays):
+            own["planes"] = list(planes)
+        if each.order != tuple(range(len(each.order))):
+            own["order"] = list(each.order)
+        if index == 0:
+            own["sidecar"] = sidecar
+        slots += _external_slots(each, place, {KEY: own}) if each.keys else [_uploaded_slot(each, {KEY: own})]
+    item: dict[str, Any] = {"name": item_name(case.id), "path": item_path(case.folder), "slots": slots}
+    if place.displays.layout:
+        item["layout"] = place.displays.arranged({each.image.role: each.slot for each in placed})
+    elif len(placed) > 1:
+        item["layout"] = layout([each.slot for each in placed])
+    if tags:
+        item["tags"] = list(tags)
+    _refuse(case, item, placed, place)
+    return item
+
+
+def _refuse(case: Case, item: Mapping[str, Any], placed: Sequence[Placed], place: Place) -> None:
+    way = rules.Way.UPLOAD
+    if any(each.keys for each in placed):
+        way = rules.Way.READONLY if place.storage is not None and place.storage.readonly else rules.Way.READWRITE
+    findings = rules.check([item], way, rules.Knowledge(storage=place.storage))
+    for finding in findings:
+        if finding.level == "warning":
+            log.warning("%s: %s", case.id, finding)
+    if problems := [finding.problem for finding in findings if finding.level == "error"]:
+        raise Inexpressible(case.id, problems)
+
+
+def _uploaded_slot(placed: Placed, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    slot: dict[str, Any] = {"slot_name": placed.slot, "file_name": slot_file(placed.image).name}
+    return {**slot, **_shown(placed, views=True), "metadata": dict(metadata)}
+
+
+def _shown(placed: Placed, *, views: bool | str) -> dict[str, Any]:
+    """What the mapping says of how an image is shown, where it says something."""
+    said: dict[str, Any] = {}
+    if placed.display.fps is not None and placed.image.kind is Kind.VIDEO:
+        said["fps"] = placed.display.fps
+    if placed.display.as_frames and placed.image.kind in {Kind.VIDEO, Kind.PDF}:
+        said["as_frames"] = True
+    if placed.display.extract_views and placed.image.geometry is not None:
+        said["extract_views"] = views
+    return said
+
+
+def _external_slots(placed: Placed, place: Place, metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The slots of one image: one, or one for each slice of a series that is registered where it lies."""
+    readonly = place.storage is not None and place.storage.readonly
+    slots = []
+    for index, key in enumerate(placed.keys):
+        slot: dict[str, Any] = {"slot_name": placed.slot, "file_name": PurePosixPath(key).name, "storage_key": key}
+        if (kind := TYPES.get(placed.image.kind)) is not None:
+            slot["type"] = kind
+        if not (readonly and placed.display.compact):
+            slot |= _shown(placed, views="true")  # a text, as the guide sends it
+        if readonly:
+            slot |= prepared(placed, key)
+        if index == 0:
+            slot["metadata"] = dict(metadata)
+        slots.append(slot)
+    return slots
+
+
+def prepared(placed: Placed, key: str) -> dict[str, Any]:
+    """What a read-only registration must tell of one file: Darwin may not look into it.
+
+    Source
+    ------
+    V7's guide to external storage, "Read-Only Registration"; darwin-py 3.6.3, ``register_locally_processed``.
+    """
+    display, grid = placed.display, placed.image.geometry
+    found: dict[str, Any] = {}
+    if display.thumbnail:
+        found["storage_thumbnail_key"] = filled(display.thumbnail, key)
+    size = {"height": grid.shape[1], "width": grid.shape[0]} if grid is not None else {}
+    if placed.image.kind is not Kind.VIDEO:
+        return found | size
+    if display.compact:
+        return found | size | dict(display.compact)
+    count = display.sections or (grid.planes if grid is not None else 0)
+    if display.hq and display.lq:
+        found["sections"] = [
+            {
+                "section_index": section,
+                **size,
+                "storage_hq_key": filled(display.hq, key, section),
+                "storage_lq_key": filled(display.lq, key, section),
+            }
+            for section in range(1, count + 1)
+        ]
+    return found
+
+
+def layout(slots: Sequence[str]) -> dict[str, Any]:
+    """The arrangement of several slots: side by side, in as many rows as make it square.
+
+    Source
+    ------
+    darwin-py 3.6.3, ``slots_grid``: columns, each a list of rows, each a list of channels.
+    """
+    columns = len(slots) if len(slots) <= 3 else math.ceil(math.sqrt(len(slots)))
+    return {"version": 3, "slots_grid": [[[name] for name in slots[start::columns]] for start in range(columns)]}
+
+
+# -- calls ---------------------------------------------------------------------------------------------------------
+
+
+def registration_calls(
+    case: Case, item: Mapping[str, Any], placed: Sequence[Placed], place: Place, after: tuple[str, ...]
+) -> list[Call]:
+    """The calls that make the item and bring its files."""
+    external = any(each.keys for each in placed)
+    names = [each.slot for each in placed]
+    body: dict[str, Any] = {"items": [dict(item)], "dataset_slug": place.dataset}
+    if external and place.storage is not None:
+        verb = "register_existing_readonly" if place.storage.readonly else "register_existing"
+        body["storage_slug"] = place.storage.name
+        if place.displays.ignore_dicom_layout:
+            body["options"] = {"ignore_dicom_layout": True}
+    else:
+        verb = "register_upload"
+        body["options"] = {"handle_as_slices": False}
+    uploads = {} if external else {name: f"upload {index}" for index, name in enumerate(names)}
+    register = Call(
+        name="register",
+        method="POST",
+        target=f"v2/teams/{quote(place.team)}/items/{verb}",
+        body=body,
+        gives=("item", *uploads.values()),
+        read=lambda reply: registered(reply, case.id, uploads),
+        after=after,
+        repeat=Repeat.DETECTABLE,
+        purpose="register the item",
+    )
+    if external:
+        return [register]
+    return [register, *(call for n, each in enumerate(placed) for call in upload_calls(n, each.image, place.team))]
+
+
+def registered(reply: Reply, case_id: str, uploads: Mapping[str, str]) -> dict[str, Any]:
+    """What a registration gave.
+
+    Parameters
+    ----------
+    uploads : slot to the name under which the plan knows its upload
+
+    Raises
+    ------
+    AlreadyExists
+        An item of that name is in that folder.
+    ItemsBlocked
+        The platform refuses the item for another reason, although it answers 200.
+    """
+    if blocked := reply.body.get("blocked_items") or []:
+        reasons = {str(s.get("slot_name")): str(s.get("reason") or "no reason given") for s in blocked[0]["slots"]}
+        if any(reason.upper() == "ALREADY_EXISTS" for reason in reasons.values()):
+            raise AlreadyExists(PLATFORM, f"register {case_id!r}", REASONS["ALREADY_EXISTS"])
+        raise ItemsBlocked(PLATFORM, "register the item", [], {case_id: explained(reasons)})
+    item = reply.body["items"][0]
+    given = {uploads[s["slot_name"]]: s["upload_id"] for s in item.get("slots") or () if s["slot_name"] in uploads}
+    return {"item": item["id"], **given}
+
+
+def explained(reasons: Mapping[str, str]) -> str:
+    """Why slots were blocked, with what to do where that is known."""
+    known = {slot: REASONS.get(reason.upper(), "") for slot, reason in reasons.items()}
+    return ", ".join(
+        f"slot {slot!r} {reason}" + (f" ({known[slot]})" if known[slot] else "") for slot, reason in reasons.items()
+    )
+
+
+def upload_calls(index: int, image: Image, team: str) -> list[Call]:
+    """The calls that bring the bytes of one registered slot: sign, put, confirm."""
+    base = f"v2/teams/{quote(team)}/items/uploads/{{upload {index}}}"
+    ref: FileRef = slot_file(image)
+    return [
+        Call(
+            name=f"sign {index}",
+            method="GET",
+            target=f"{base}/sign",
+            gives=(f"url {index}",),
+            read=lambda reply: {f"url {index}": reply.body["upload_url"]},
+            purpose="ask where to put the file",
+        ),
+        Call(
+            name=f"send {index}",
+            method="PUT",
+            target=f"{{url {index}}}",
+            files=(Part(ref, name=ref.name),),
+            purpose="send the file",
+        ),
+        Call(
+            name=f"confirm {index}",
+            method="POST",
+            target=f"{base}/confirm",
+            body={},
+            after=(f"send {index}",),
+            purpose="say that the file is there",
+        ),
+    ]
+
+
+def unfinished_calls(placed: Sequence[Placed], place: Place, standing: Standing) -> list[Call]:
+    """The calls that bring the files of an item that was registered and whose bytes never came."""
+    uploads = standing.uploads
+    return [
+        call
+        for index, each in enumerate(placed)
+        if not each.keys and (uploads.get(each.slot) or {}).get("processing_status") == "uploading"
+        for call in upload_calls(index, each.image, place.team)
+    ]
+
+
+def upload_ids(placed: Sequence[Placed], standing: Standing | None) -> dict[str, str]:
+    """The ids of uploads of an item that is there, by the names under which a plan knows them."""
+    uploads = standing.uploads if standing is not None else {}
+    return {
+        f"upload {index}": str(uploads[each.slot]["upload_id"])
+        for index, each in enumerate(placed)
+        if each.slot in uploads
+    }
