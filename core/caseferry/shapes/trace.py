@@ -128,13 +128,10 @@ def _corners(plane: NDArray[Any], labels: Collection[int] | None) -> _Corners:
     padded = np.zeros((rows + 2, width), plane.dtype)
     padded[1:-1, 1:-1] = plane.T
     line = padded.ravel()
-    upright = line[1:] != line[:-1]
-    level = line[width:] != line[:-width]
-    north, south, west, east = upright[:-width], upright[width:], level[:-1], level[1:]
-    # where not all edges go straight on
-    places = np.flatnonzero((north ^ south) | (west ^ east) | (north & west))
+    places = _ends(line, width)
     a, b, c, d = (line[places + step] for step in (0, 1, width, width + 1))
-    row, column = np.divmod(places, width)
+    row = places // width
+    column = places - row * width
     # the pixels around a place, those to the west first, as the corners of one row must come
     values = np.empty((places.size, 4), plane.dtype)
     values[:, 0], values[:, 1], values[:, 2], values[:, 3] = a, c, b, d
@@ -144,14 +141,37 @@ def _corners(plane: NDArray[Any], labels: Collection[int] | None) -> _Corners:
     if labels is not None:
         limits = np.iinfo(plane.dtype)
         turns &= np.isin(values, np.array([n for n in labels if limits.min <= n <= limits.max], plane.dtype))
-    which, quarter = np.divmod(np.flatnonzero(turns), 4)
-    value = values[turns]
+    turning = np.flatnonzero(turns)
+    which, quarter = turning >> 2, turning & 3
+    value = values.ravel()[turning]
     alone = _ALONE[alike[which], quarter]
-    found = _Corners(value, column[which], row[which], ((quarter % 3) == 0) == alone, (quarter & 1) == 0)
+    diagonal = (quarter == 0) | (quarter == 3)
+    found = _Corners(value, column[which], row[which], diagonal == alone, (quarter & 1) == 0)
     if value.size and (value != value[0]).any():
         order = np.argsort(value, kind="stable")
         return found.taken(order)
     return found
+
+
+def _ends(line: NDArray[Any], width: int) -> IntArray:
+    """Where not all edges between pixels go straight on: the pixel to the upper left of each such place.
+
+    Parameters
+    ----------
+    line : the rows of a plane, one after the other, with a border of background
+    width : of a row
+    """
+    # in one piece of memory, since the system takes long to give what numpy lets go in pieces of this size
+    upright, level, found, more = np.empty((4, line.size), np.bool_)
+    np.not_equal(line[1:], line[:-1], out=upright[:-1])
+    np.not_equal(line[width:], line[:-width], out=level[:-width])
+    count = line.size - width - 1
+    north, south, west, east = upright[:count], upright[width:-1], level[:count], level[1 : count + 1]
+    found, more = found[:count], more[:count]
+    np.bitwise_xor(north, south, out=found)
+    found |= np.bitwise_xor(west, east, out=more)
+    found |= np.bitwise_and(north, west, out=more)
+    return np.flatnonzero(found)
 
 
 def _across(corners: _Corners) -> IntArray:
@@ -224,11 +244,12 @@ def _cycles(following: IntArray) -> _Cycles:
     edges = np.arange(following.size, dtype=np.int64)
     found, ahead, stride = edges << _STEPS, following, 1
     while True:
-        np.minimum(found, found[ahead] + stride, out=found)
+        for _ in range(2):
+            np.minimum(found, found[ahead] + stride, out=found)
+            ahead, stride = ahead[ahead], stride * 2
         least = found >> _STEPS
         if np.array_equal(least, least[following]):
             break
-        ahead, stride = ahead[ahead], stride * 2
     steps = found & ((1 << _STEPS) - 1)
     lengths = np.bincount(least, minlength=edges.size)
     begins = np.cumsum(lengths) - lengths
