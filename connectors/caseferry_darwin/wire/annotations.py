@@ -109,15 +109,13 @@ def is_uuid(name: str) -> bool:
         return False
 
 
-def native_form(annotation: Annotation, view: View | None, names: Names, ids: Ids) -> Form | str:
+def native_form(annotation: Annotation, view: View, names: Names, ids: Ids) -> Form | str:
     """What an annotation is on the platform, or why it has no form there. Masks: see `mask_forms`.
 
     Parameters
     ----------
     view : how the slot shows the annotation's image
     """
-    if view is None:
-        return "Darwin annotates images only"
     if isinstance(annotation, Raw):
         return f"it is in the form of {annotation.platform}"
     if isinstance(annotation, Placed | Polygon):

@@ -152,8 +152,11 @@ def _forms(
     for annotation in case.annotations:
         role = annotation.image if annotation.image is not None else case.images[0].role
         view = views[role]
+        if view is None:
+            lose(annotation, _unseen(role, place))
+            continue
         if isinstance(annotation, Mask):
-            reason = _mask_reason(annotation, case.image(role), view, place, masks.setdefault(role, []))
+            reason = _mask_reason(annotation, case.image(role), place, masks.setdefault(role, []))
             if reason is not None:
                 lose(annotation, reason)
             continue
@@ -173,15 +176,16 @@ def _forms(
     return forms, losses
 
 
-def _mask_reason(
-    mask: Mask,
-    image: Image,
-    view: View | None,
-    place: Place,
-    group: list[tuple[Mask, NDArray[Any]]],
-) -> str | None:
+def _unseen(role: str, place: Place) -> str:
+    """Why nothing can be drawn on an image."""
+    if place.displays.of(role).sampled:
+        return "which frames Darwin takes of the file is known afterwards only"
+    return "Darwin annotates images only"
+
+
+def _mask_reason(mask: Mask, image: Image, place: Place, group: list[tuple[Mask, NDArray[Any]]]) -> str | None:
     """Why a mask has no native form; when it has one, it joins the group of its slot."""
-    if view is None or image.geometry is None:
+    if image.geometry is None:
         return "its image has no grid"
     if image.geometry.frames > 1 and image.geometry.shape[2] > 1:
         return "Darwin shows no volumes in time"
