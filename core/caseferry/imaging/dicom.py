@@ -30,19 +30,33 @@ if TYPE_CHECKING:
     from caseferry.files import FileRef
 
 
+FLOAT32_BITS = 16
+"""Stored bits up to which float32 keeps rescaled values apart; beyond, they become float64."""
+
+
 def read_header(files: Sequence[FileRef]) -> Header:
     """Read the headers of a series or of a multi-frame file; see `caseferry.imaging.header.Reader`."""
-    instances = [Instance(index, ref.name, read_dataset(ref)) for index, ref in enumerate(files)]
+    instances = [_instance(index, ref) for index, ref in enumerate(files)]
     with quiet():
-        for instance in instances:
-            _check_image(instance)
-            instance.identifying = identifying_attributes(instance.dataset)
         multi = [i for i in instances if "PerFrameFunctionalGroupsSequence" in i.dataset or frame_count(i.dataset) > 1]
         if multi and len(instances) > 1:
             raise ImageProblem(
                 multi[0].name, f"is a multi-frame file among {len(instances)}", "give it as an own image"
             )
         return _multiframe(instances[0]) if multi else _series(instances)
+
+
+def _instance(index: int, ref: FileRef) -> Instance:
+    instance = Instance(index, ref.name, read_dataset(ref))
+    try:
+        with quiet():
+            _check_image(instance)
+            instance.identifying = identifying_attributes(instance.dataset)
+    except ImageProblem:
+        raise
+    except Exception as error:  # values are decoded when they are asked for, and may be anything
+        raise ImageProblem(ref.name, f"is a damaged DICOM file ({type(error).__name__})", "fetch it again") from error
+    return instance
 
 
 def _check_image(instance: Instance) -> None:
@@ -158,25 +172,29 @@ def _rescale(dataset: Any) -> tuple[float, float]:
 
 
 def _value_type(datasets: Sequence[Any]) -> tuple[str, int]:
-    """The smallest type that holds every rescaled value exactly, or float32 where a slope is not a whole number."""
+    """The smallest type that holds every rescaled value exactly, or a float where a slope is not a whole number."""
     first = datasets[0]
     samples = int(first.get("SamplesPerPixel", 1) or 1)
     if samples > 1 or first.get("PhotometricInterpretation") == "PALETTE COLOR":
         return f"uint{8 if samples == 1 else int(first.BitsAllocated)}", 3
     if int(first.BitsAllocated) == 64:
         return "float64", 1  # Double Float Pixel Data
+    if "PixelRepresentation" not in first and int(first.BitsAllocated) == 32:
+        return "float32", 1  # Float Pixel Data
     bits = int(first.get("BitsStored", first.BitsAllocated) or first.BitsAllocated)
     signed = int(first.get("PixelRepresentation", 0) or 0) == 1
     low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
     scales = {_rescale(dataset) for dataset in datasets}
+    fraction = "float32" if bits <= FLOAT32_BITS else "float64"
     if any(slope != int(slope) or intercept != int(intercept) for slope, intercept in scales):
-        return "float32", 1
-    ends = [int(slope) * end + int(intercept) for slope, intercept in scales for end in (low, high)]
-    candidates = (np.int8, np.int16, np.int32) if min(ends) < 0 else (np.uint8, np.uint16, np.int32)
+        return fraction, 1
+    stored = [low, high, *(p for d in datasets if (p := number(d.get("PixelPaddingValue"))) is not None)]
+    ends = [int(slope) * int(end) + int(intercept) for slope, intercept in scales for end in stored]
+    candidates = (np.int8, np.int16, np.int32) if min(ends) < 0 else (np.uint8, np.uint16, np.int32, np.uint32)
     for candidate in candidates:
         if np.iinfo(candidate).min <= min(ends) and max(ends) <= np.iinfo(candidate).max:
             return np.dtype(candidate).name, 1
-    return "float32", 1
+    return "float64", 1
 
 
 def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.generic]]:
@@ -203,12 +221,19 @@ def _frames(ref: FileRef, header: Header, frames: Sequence[int]) -> Iterator[NDA
                 coloured = apply_color_lut(values, dataset)
                 yield (coloured >> 8 if coloured.dtype == np.uint16 else coloured).astype(header.dtype)
             else:
-                yield _modality_values(values, dataset, frame, header)
+                yield _modality_values(ref, values, dataset, frame, header)
+    except ImageProblem:
+        raise
     except (RuntimeError, NotImplementedError) as error:
         if _needs_codec(dataset):
             syntax = dataset.file_meta.TransferSyntaxUID.name
             raise MissingDependency("codecs", f"decoding {ref.name} ({syntax})") from error
-        raise ImageProblem(ref.name, f"holds pixels that cannot be decoded ({type(error).__name__})") from error
+        syntax = dataset.file_meta.TransferSyntaxUID.name
+        raise ImageProblem(
+            ref.name,
+            f"holds pixels ({syntax}) that no installed decoder can read",
+            "they are damaged, or of a rare variant: decompress the file with another program",
+        ) from error
     except (AttributeError, ValueError, TypeError, IndexError, EOFError) as error:
         raise ImageProblem(ref.name, f"holds damaged pixels ({type(error).__name__})", "fetch it again") from error
 
@@ -222,13 +247,24 @@ def _needs_codec(dataset: Any) -> bool:
         return False
 
 
-def _modality_values(values: NDArray[Any], dataset: Any, frame: int, header: Header) -> NDArray[np.generic]:
+def _modality_values(
+    ref: FileRef, values: NDArray[Any], dataset: Any, frame: int, header: Header
+) -> NDArray[np.generic]:
     if header.channels > 1:
         return values.astype(header.dtype, copy=False)
     group = functional_group(dataset, frame, "PixelValueTransformationSequence")
     slope, intercept = _rescale(dataset if group is None else group)
-    if (slope, intercept) == (1.0, 0.0):
-        return values.astype(header.dtype, copy=False)
-    if header.dtype != "float32":
-        return (values.astype(np.int64) * int(slope) + int(intercept)).astype(header.dtype)
-    return (values.astype(np.float64) * slope + intercept).astype(np.float32)
+    kind = np.dtype(header.dtype)
+    whole = kind.kind != "f"
+    if (slope, intercept) != (1.0, 0.0):
+        wide = values.astype(np.int64 if whole else np.float64)
+        values = wide * int(slope) + int(intercept) if whole else wide * slope + intercept
+    if whole and not np.can_cast(values.dtype, kind):
+        ends = np.iinfo(kind)
+        if not ends.min <= values.min() <= values.max() <= ends.max:
+            raise ImageProblem(
+                ref.name,
+                f"holds values beyond the {dataset.get('BitsStored')} bits that its header declares",
+                "correct BitsStored, HighBit and PixelRepresentation",
+            )
+    return values.astype(kind, copy=False)

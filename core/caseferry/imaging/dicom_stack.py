@@ -10,6 +10,7 @@ DICOM PS3.3 C.7.6.2.1.1 (position and orientation), C.7.6.16.2 (the same for eac
 
 from __future__ import annotations
 
+from collections.abc import MutableSequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -73,10 +74,10 @@ def flat(dataset: Any) -> Geometry:
         dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing") or dataset.get("NominalScannedPixelSpacing")
     )
     shape = (int(dataset.Columns), int(dataset.Rows), 1)
-    usable = spacing is not None and len(spacing) == 2 and min(float(v) for v in spacing) > 0
-    if not usable:
+    sizes = [number(value) or 0.0 for value in spacing] if isinstance(spacing, MutableSequence) else []
+    if len(sizes) != 2 or min(sizes) <= 0 or not np.isfinite(sizes).all():
         return Geometry(shape, np.eye(4), frame_count(dataset), "pixel")
-    return Geometry(shape, np.diag([float(spacing[1]), float(spacing[0]), 1.0, 1.0]), frame_count(dataset), "scaled")
+    return Geometry(shape, np.diag([sizes[1], sizes[0], 1.0, 1.0]), frame_count(dataset), "scaled")
 
 
 def stack(instances: list[Instance]) -> tuple[Geometry, list[int]]:
@@ -239,18 +240,42 @@ def frame_stack(
     """The grid of a multi-frame file whose frames say their places, and the order of its frames."""
     dataset = instance.dataset
     _, orientation, spacing = places[0]
-    for frame, (_, other, _) in enumerate(places):
+    if min(min(sizes) for _, _, sizes in places) <= 0:
+        raise ImageProblem(instance.name, "has a PixelSpacing that is not positive", "correct it")
+    for frame, (_, other, sizes) in enumerate(places):
         if np.abs(other - orientation).max() > SAME_DIRECTION:
             raise ImageProblem(instance.name, f"mixes orientations (frames 1 and {frame + 1})", "split it")
+        if not np.allclose(sizes, spacing, rtol=1e-4):
+            raise ImageProblem(instance.name, f"mixes values of PixelSpacing (frames 1 and {frame + 1})", "split it")
     across = normal(orientation)
     frames = [
         Instance(frame, f"frame {frame + 1}", dataset, position, float(position @ across))
         for frame, (position, _, _) in enumerate(places)
     ]
     groups = _positions(frames)
+    _by_dimension(groups)
     measures = functional_group(dataset, 0, "PixelMeasuresSequence")
     step = _step([group[0] for group in groups], across, measures)
     shape = (int(dataset.Columns), int(dataset.Rows), len(groups))
     affine = plane_affine(cast("Any", groups[0][0].position), orientation, spacing, step)
     order = [group[repeat].index for repeat in range(len(groups[0])) for group in groups]
-    return Geometry(shape, affine, len(groups[0])), order
+    try:
+        return Geometry(shape, affine, len(groups[0])), order
+    except GeometryError as error:
+        raise ImageProblem(instance.name, error.problems[0].what) from error
+
+
+def _by_dimension(groups: list[list[Instance]]) -> None:
+    """Order the frames at each position by their dimension indices, which differ there by time, b-value and the like.
+
+    Source
+    ------
+    DICOM PS3.3 C.7.6.17 (Multi-frame Dimension); without one the order of the file stays.
+    """
+    dataset = groups[0][0].dataset
+    for group in groups:
+        contents = [functional_group(dataset, frame.index, "FrameContentSequence") for frame in group]
+        keys = [content.get("DimensionIndexValues") if content is not None else None for content in contents]
+        if all(isinstance(key, MutableSequence) for key in keys):
+            order = sorted(range(len(group)), key=lambda n: [int(value) for value in cast("Any", keys[n])])
+            group[:] = [group[n] for n in order]

@@ -86,7 +86,7 @@ def _by_magic(start: bytes) -> Format | None:
         return Format.DICOM
     if _is_nifti(start):
         return Format.NIFTI
-    if start[:4] == b"NRRD":
+    if re.match(rb"NRRD000[1-5]\s", start):
         return Format.NRRD
     if start[:8] == b"\x89PNG\r\n\x1a\n":
         return Format.PNG
@@ -133,6 +133,8 @@ def _what_else(start: bytes) -> str:
         return "is an XML document, perhaps an object store's error message saved as a file"
     if start[:4] == b"PK\x03\x04":
         return "is a zip archive; unpack it first"
+    if start[:4] == b"NRRD":
+        return "is NRRD of an unknown version; write it as NRRD0005 or older"
     if start[:2] == b"\x08\x00" or start[:4] in {b"\x02\x00\x00\x00", b"\x02\x00\x02\x00"}:
         return "looks like DICOM without the 'DICM' prefix; write it again with pydicom's dcmwrite"
     return "is of no kind that can be read"

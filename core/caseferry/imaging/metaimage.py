@@ -19,6 +19,7 @@ from caseferry.errors import GeometryError
 from caseferry.geometry import FloatArray, Geometry
 from caseferry.imaging.header import Header, ImageProblem
 from caseferry.imaging.kinds import Kind
+from caseferry.imaging.length import HIGHEST_RATIO, check_length, read_fully, skip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -115,6 +116,7 @@ def _data_file(files: Sequence[FileRef], name: str) -> FileRef | None:
     if name.upper() == "LOCAL":
         return None
     others = {ref.name: ref for ref in files[1:]}
+    name = name.removeprefix("./")
     if name not in others:
         what = f"keeps its data in {name!r}, which is not among the image's files {sorted(others)}"
         raise ImageProblem(files[0].name, what, "give header and data as files of one image")
@@ -126,9 +128,12 @@ def read_header(files: Sequence[FileRef]) -> Header:
     ref = files[0]
     with ref.open() as stream:
         fields = _fields(ref, stream)
+        after_header = stream.tell() if ref.path is not None else 0
     if re.fullmatch(r".*%\d*d.*|LIST.*", fields["ElementDataFile"]):
         raise ImageProblem(ref.name, "keeps its data in a list of files", "write it as one .mha file")
     data = _data_file(files, fields["ElementDataFile"])
+    if fields.get("BinaryData", "True").lower() != "true":
+        raise ImageProblem(ref.name, "holds its voxels as text (BinaryData = False)", "write it with BinaryData = True")
     dtype = TYPES.get(fields.get("ElementType", ""))
     if dtype is None:
         raise ImageProblem(ref.name, f"has the unknown ElementType {fields.get('ElementType')!r}")
@@ -146,15 +151,27 @@ def read_header(files: Sequence[FileRef]) -> Header:
         series_uid=fields.get("SeriesInstanceUID"),
         details={"fields": fields},
     )
-    if data is not None and fields.get("CompressedData", "False").lower() != "true":
-        _check_length(data, header)
+    expected = _voxels_size(header)
+    if _compressed(fields):
+        expected = -(-expected // HIGHEST_RATIO)
+    check_length(ref if data is None else data, expected, after_header if data is None else _skipped(header, 0))
     return header
 
 
-def _check_length(data: FileRef, header: Header) -> None:
-    expected = (header.geometry.planes if header.geometry else 0) * _plane_size(header)
-    if data.length() < expected:
-        raise ImageProblem(data.name, f"has {data.length()} bytes where the header promises {expected}")
+def _compressed(fields: dict[str, str]) -> bool:
+    return fields.get("CompressedData", "False").lower() == "true"
+
+
+def _skipped(header: Header, length: int) -> int:
+    """How many bytes of a data file of `length` bytes precede the voxels: HeaderSize; -1 says that they come last."""
+    declared = header.details["fields"].get("HeaderSize", "0")
+    if not re.fullmatch(r"-1|\d+", declared):
+        raise ImageProblem("the MetaImage header", f"has HeaderSize = {declared!r} where a number is expected")
+    return max(0, length - _voxels_size(header)) if declared == "-1" else int(declared)
+
+
+def _voxels_size(header: Header) -> int:
+    return (header.geometry.planes if header.geometry else 0) * _plane_size(header)
 
 
 def _plane_size(header: Header) -> int:
@@ -178,8 +195,9 @@ def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.gene
     with source.open() as stream:
         if data is None:
             _fields(source, stream)
-        compressed = fields.get("CompressedData", "False").lower() == "true"
-        pieces = _pieces(source, stream, _plane_size(header), compressed=compressed)
+        else:
+            skip(stream, _skipped(header, data.length() if fields.get("HeaderSize") == "-1" else 0))
+        pieces = _pieces(source, stream, _plane_size(header), compressed=_compressed(fields))
         for number in range(grid.planes):
             content = next(pieces, b"")
             if len(content) < _plane_size(header):
@@ -194,7 +212,7 @@ def _pieces(ref: FileRef, stream: BinaryIO, size: int, *, compressed: bool) -> I
     try:
         while True:
             if inflater is None:
-                kept = stream.read(size)
+                kept = read_fully(stream, size)
             while inflater is not None and len(kept) < size:
                 raw = inflater.unconsumed_tail or stream.read(1 << 16)
                 if not raw:

@@ -17,6 +17,8 @@ from caseferry.errors import GeometryError
 from caseferry.geometry import RAS_TO_LPS, Geometry
 from caseferry.imaging.header import Header, ImageProblem
 from caseferry.imaging.kinds import Kind
+from caseferry.imaging.length import check_gzip, check_length, skip
+from caseferry.imaging.quiet import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,11 +63,13 @@ def _load(ref: FileRef, stream: BinaryIO) -> Any:
     kind: Any = Nifti2Header if 540 in {int.from_bytes(start, order) for order in ("little", "big")} else Nifti1Header
     raw = start + stream.read(kind.template_dtype.itemsize - 4)
     try:
-        header = kind(raw, check=False)
-        dimensions = header.get_data_shape()
-        header.get_data_dtype()
+        with quiet():
+            header = kind(raw, check=False)
+            dimensions = header.get_data_shape()
+            header.get_data_dtype()
+            header.get_best_affine()
     except (HeaderDataError, WrapStructError, ValueError, KeyError) as error:
-        raise ImageProblem(ref.name, f"has a damaged NIfTI header ({error})") from error
+        raise ImageProblem(ref.name, f"has a damaged NIfTI header ({error})", "write it anew with nibabel") from error
     if bytes(header["magic"]).startswith(b"ni"):
         raise ImageProblem(ref.name, "is the header of a NIfTI pair (.hdr/.img)", "write it as one .nii file")
     if not dimensions or min(dimensions) < 1 or np.prod(dimensions, dtype=object) > LARGEST_VOXELS:
@@ -107,24 +111,33 @@ def _value_type(ref: FileRef, header: Any) -> tuple[str, int]:
 
 def read_header(files: Sequence[FileRef]) -> Header:
     """Read a NIfTI header; see `caseferry.imaging.header.Reader`."""
-    if len(files) != 1:
-        raise ImageProblem("a NIfTI image", f"is one file, not {len(files)}")
     ref = files[0]
     try:
         with _unpacked(ref) as stream:
+            packed = isinstance(stream, gzip.GzipFile)
             header = _load(ref, stream)
             extensions = _extensions(header, stream)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ImageProblem(ref.name, f"ends inside its header ({error})") from error
+        raise ImageProblem(ref.name, f"ends inside its header ({error})", "fetch it again") from error
+    if len(files) != 1:
+        raise ImageProblem("a NIfTI image", f"is one file, not {len(files)}", "give each volume as an own image")
     dtype, channels = _value_type(ref, header)
+    geometry = _grid(ref, header)
+    voxels = int(np.prod(geometry.shape, dtype=object)) * geometry.frames
+    (check_gzip if packed else check_length)(ref, _start(header) + voxels * int(header["bitpix"]) // 8)
     return Header(
         kind=Kind.NIFTI,
-        geometry=_grid(ref, header),
+        geometry=geometry,
         dtype=dtype,
         channels=channels,
         identifying=_identifying(header, extensions),
         details={"header": header, "two_grids": _has_two_grids(header)},
     )
+
+
+def _start(header: Any) -> int:
+    """Where in the (unpacked) file the voxels begin."""
+    return max(int(header["vox_offset"]), int(header.template_dtype.itemsize))
 
 
 def _extensions(header: Any, stream: BinaryIO) -> list[tuple[int, bytes]]:
@@ -158,9 +171,15 @@ def _text(header: Any, name: str) -> str:
 
 def _has_two_grids(header: Any) -> bool:
     """Whether sform and qform are both set and disagree, so that programs may differ on where voxels lie."""
-    sform, sform_code = header.get_sform(coded=True)
-    qform, qform_code = header.get_qform(coded=True)
-    return bool(sform_code and qform_code and not np.allclose(sform, qform, atol=1e-3))
+    from nibabel.spatialimages import HeaderDataError
+
+    if not (int(header["sform_code"]) and int(header["qform_code"])):
+        return False
+    try:
+        sform, qform = header.get_sform(), header.get_qform()
+    except (HeaderDataError, ValueError):
+        return True  # the qform that counts for others is damaged
+    return not np.allclose(sform, qform, atol=1e-3)
 
 
 def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.generic]]:
@@ -176,7 +195,7 @@ def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.gene
     size = int(np.prod(shape)) * stored.itemsize
     try:
         with _unpacked(ref) as stream:
-            _skip(stream, int(raw["vox_offset"]) or raw.template_dtype.itemsize)
+            skip(stream, _start(raw))
             for number in range(grid.planes):
                 content = stream.read(size)
                 if len(content) < size:
@@ -185,8 +204,3 @@ def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.gene
                 yield plane if scaling is None else plane * scaling[0] + scaling[1]
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ImageProblem(ref.name, f"is damaged or ends early ({error})", "fetch it again") from error
-
-
-def _skip(stream: BinaryIO, count: int) -> None:
-    while count > 0 and (chunk := stream.read(min(count, 1 << 16))):
-        count -= len(chunk)

@@ -21,6 +21,7 @@ from caseferry.errors import GeometryError
 from caseferry.geometry import Geometry
 from caseferry.imaging.header import Header, ImageProblem
 from caseferry.imaging.kinds import Kind
+from caseferry.imaging.length import check_gzip, check_length, read_fully, skip
 from caseferry.imaging.metaimage import IDENTIFYING
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ TO_LPS = {
 }
 """The signs that turn each named space into LPS. One without anatomical meaning is taken as it stands, as in ITK."""
 
+IN_SPACE = frozenset({"domain", "space", "time", "???", "none"})
+"""The kinds of axis along which voxels lie; along any other lie the values of one voxel."""
+
 LONGEST_HEADER = 1 << 20
 
 
@@ -78,54 +82,68 @@ def _fields(ref: FileRef, stream: BinaryIO) -> dict[str, str]:
     raise ImageProblem(ref.name, "has an NRRD header that does not end")
 
 
-def _vectors(text: str) -> list[list[float] | None]:
-    """``(1,0,0) none (0,1,0)`` as vectors, None where it says none."""
-    found = re.findall(r"none|\([^)]*\)", text)
-    return [None if word == "none" else [float(part) for part in word.strip("()").split(",")] for word in found]
+def _vectors(ref: FileRef, fields: dict[str, str], key: str) -> list[list[float] | None]:
+    """``(1,0,0) none (0,1,0)`` as vectors of one length, None where it says none."""
+    words = re.findall(r"none|\([^)]*\)", fields.get(key, ""))
+    try:
+        found = [None if word == "none" else [float(part) for part in word.strip("()").split(",")] for word in words]
+    except ValueError:
+        found = [[]]
+    vectors = [vector for vector in found if vector is not None]
+    if {len(vector) for vector in vectors} not in (set(), {2}, {3}) or not np.isfinite(vectors).all():
+        what = f"has {key} {fields[key]!r} where vectors of 2 or 3 numbers each are expected"
+        raise ImageProblem(ref.name, what, "write it without an axis of time in its space")
+    return found
 
 
 def _layout(ref: FileRef, fields: dict[str, str]) -> tuple[list[int], int, int]:
-    """The spatial sizes, the number of channels and the number of frames."""
+    """The axes in space, the number of channels and the number of frames."""
     try:
         sizes = [int(word) for word in fields["sizes"].split()]
     except (KeyError, ValueError):
         sizes = []
     if not 2 <= len(sizes) <= 4 or min(sizes) < 1:
         raise ImageProblem(ref.name, f"has sizes {fields.get('sizes')!r}, which are not those of an image")
-    directions = _vectors(fields.get("space directions", ""))
+    axes = list(range(len(sizes)))
+    directions = _vectors(ref, fields, "space directions")
+    if directions and len(directions) != len(sizes):
+        raise ImageProblem(ref.name, f"has {len(directions)} space directions for {len(sizes)} axes")
     free = [index for index, vector in enumerate(directions) if vector is None]
     kinds = fields.get("kinds", "").lower().split()
-    if not free and len(sizes) == 4:
-        free = [0] if kinds[:1] and "color" in kinds[0] else [3]
+    if not free and len(sizes) > 2 and kinds and kinds[0] not in IN_SPACE:
+        free = [0]
+    elif not free and len(sizes) == 4:
+        free = [3]
     if not free:
-        return sizes, 1, 1
+        return axes, 1, 1
     if free == [0] and (sizes[0] in {1, 3, 4} or kinds[:1] == ["list"]):
-        return sizes[1:], sizes[0], 1
+        return axes[1:], sizes[0], 1
     if free == [len(sizes) - 1]:
-        return sizes[:-1], 1, sizes[-1]
+        return axes[:-1], 1, sizes[-1]
     what = f"has axes without a direction at {free} of sizes {sizes}"
     raise ImageProblem(ref.name, what, "colours must be the first axis and of 3 or 4 values, time the last")
 
 
 def _grid(ref: FileRef, fields: dict[str, str]) -> tuple[Geometry, int]:
-    sizes, channels, frames = _layout(ref, fields)
-    signs = np.array(TO_LPS.get(fields.get("space", "lps").lower(), (1, 1, 1)), dtype=np.float64)
+    axes, channels, frames = _layout(ref, fields)
+    sizes = [int(fields["sizes"].split()[axis]) for axis in axes]
     affine = np.eye(4)
-    vectors = [vector for vector in _vectors(fields.get("space directions", "")) if vector is not None]
-    if vectors:
-        matrix = np.array(vectors, dtype=np.float64).T
+    directions = _vectors(ref, fields, "space directions")
+    if directions:
+        matrix = np.array([directions[axis] for axis in axes], dtype=np.float64).T[:, :3]
         used = matrix.shape[0]
         affine[:used, : matrix.shape[1]] = matrix
-        origin = _vectors(fields.get("space origin", ""))
+        origin = _vectors(ref, fields, "space origin")
         if origin and origin[0] is not None:
             affine[:used, 3] = origin[0]
+        signs = np.array(TO_LPS.get(fields.get("space", "lps").lower(), (1, 1, 1)), dtype=np.float64)
         affine[:3] *= signs[:, None]
         if len(sizes) == 2 and used == 3:
-            affine[:3, 2] = np.cross(affine[:3, 0], affine[:3, 1])
-            affine[:3, 2] /= np.linalg.norm(affine[:3, 2])
+            across = np.cross(affine[:3, 0], affine[:3, 1])
+            affine[:3, 2] = across / (np.linalg.norm(across) or 1.0)
     elif "spacings" in fields:
-        words = [word for word in fields["spacings"].split() if word.lower() != "nan"]
-        affine[[0, 1, 2][: len(sizes)], [0, 1, 2][: len(sizes)]] = [float(word) for word in words][: len(sizes)]
+        for index, spacing in enumerate(_spacings(ref, fields, axes)):
+            affine[index, index] = spacing
     shape = (sizes[0], sizes[1], sizes[2] if len(sizes) > 2 else 1)
     try:
         return Geometry(shape, affine, frames), channels
@@ -133,11 +151,24 @@ def _grid(ref: FileRef, fields: dict[str, str]) -> tuple[Geometry, int]:
         raise ImageProblem(ref.name, error.problems[0].what) from error
 
 
+def _spacings(ref: FileRef, fields: dict[str, str], axes: list[int]) -> list[float]:
+    """The spacing of each axis in space; one that the file says is not a number counts as 1."""
+    words = fields["spacings"].split()
+    try:
+        numbers = [float(words[axis]) for axis in axes]
+    except (IndexError, ValueError):
+        numbers = [0.0]
+    if min(numbers) <= 0:
+        raise ImageProblem(ref.name, f"has spacings {fields['spacings']!r} where positive numbers are expected")
+    return [1.0 if np.isnan(number) else number for number in numbers]
+
+
 def _data_file(files: Sequence[FileRef], fields: dict[str, str]) -> FileRef | None:
     name = fields.get("data file", fields.get("datafile"))
     if name is None:
         return None
     others = {ref.name: ref for ref in files[1:]}
+    name = name.removeprefix("./")
     if name not in others:
         what = f"keeps its data in {name!r}, which is not among the image's files {sorted(others)}"
         raise ImageProblem(files[0].name, what, "give header and data as files of one image")
@@ -149,14 +180,15 @@ def read_header(files: Sequence[FileRef]) -> Header:
     ref = files[0]
     with ref.open() as stream:
         fields = _fields(ref, stream)
+        after_header = stream.tell() if ref.path is not None else 0
     dtype = TYPES.get(fields.get("type", "").lower())
     if dtype is None:
         raise ImageProblem(ref.name, f"has the unknown type {fields.get('type')!r}")
     if fields.get("encoding", "raw").lower() not in _ENCODINGS:
         raise ImageProblem(ref.name, f"has the unknown encoding {fields.get('encoding')!r}")
     geometry, channels = _grid(ref, fields)
-    _data_file(files, fields)
-    return Header(
+    data = _data_file(files, fields)
+    header = Header(
         kind=Kind.NRRD,
         geometry=geometry,
         dtype=dtype,
@@ -164,6 +196,32 @@ def read_header(files: Sequence[FileRef]) -> Header:
         identifying=tuple(name for name in IDENTIFYING if names_someone(fields.get(name, ""))),
         details={"fields": fields},
     )
+    _check_voxels(ref if data is None else data, header, after_header if data is None else 0)
+    return header
+
+
+def _check_voxels(ref: FileRef, header: Header, start: int) -> None:
+    fields = header.details["fields"]
+    expected = _plane_size(header) * (header.geometry.planes if header.geometry else 0)
+    encoding, skipped = fields.get("encoding", "raw").lower(), max(0, _count(ref, fields, "byte skip"))
+    if encoding == "raw":
+        check_length(ref, expected + skipped, start)
+    elif encoding in {"gzip", "gz"} and not _count(ref, fields, "line skip"):
+        check_gzip(ref, expected + skipped, start)
+
+
+def _count(ref: FileRef, fields: dict[str, str], key: str) -> int:
+    """The value of ``line skip`` or ``byte skip``, which may be written as one word; 0 when there is none."""
+    text = fields.get(key, fields.get(key.replace(" ", ""), "0"))
+    if not re.fullmatch(r"-1|\d{1,18}", text):
+        raise ImageProblem(ref.name, f"has {key} {text!r} where a number is expected")
+    return int(text)
+
+
+def _plane_size(header: Header) -> int:
+    assert header.geometry is not None  # noqa: S101  an NRRD always has one
+    columns, rows, _ = header.geometry.shape
+    return columns * rows * header.channels * np.dtype(header.dtype).itemsize
 
 
 _ENCODINGS = {"raw", "gzip", "gz", "bzip2", "bz2", "ascii", "text", "txt"}
@@ -176,26 +234,32 @@ def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.gene
     if grid is None:
         return
     data = _data_file(files, fields)
-    stored = np.dtype(header.dtype).newbyteorder(">" if fields.get("endian", "little") == "big" else "<")
+    stored = np.dtype(header.dtype).newbyteorder(">" if fields.get("endian", "little").lower() == "big" else "<")
     columns, rows, _ = grid.shape
     shape = (rows, columns, header.channels) if header.channels > 1 else (rows, columns)
-    count = int(np.prod(shape))
+    size = _plane_size(header)
     source = files[0] if data is None else data
     with source.open() as stream:
         if data is None:
             _fields(source, stream)
-        for _ in range(int(fields.get("line skip", fields.get("lineskip", 0)))):
+        for _ in range(_count(source, fields, "line skip")):
             stream.readline()
-        unpacked = _decoded(fields.get("encoding", "raw").lower(), stream, stored)
-        unpacked.read(max(0, int(fields.get("byte skip", fields.get("byteskip", 0)))))
         try:
+            unpacked = _decoded(fields.get("encoding", "raw").lower(), stream, stored)
+            skipped = _count(source, fields, "byte skip")
+            skip(unpacked, skipped if skipped >= 0 else _before_the_last(source, stream, size * grid.planes))
             for number in range(grid.planes):
-                content = unpacked.read(count * stored.itemsize)
-                if len(content) < count * stored.itemsize:
+                content = read_fully(unpacked, size)
+                if len(content) < size:
                     raise ImageProblem(source.name, f"ends in plane {number + 1} of {grid.planes}", "fetch it again")
                 yield np.frombuffer(content, stored).reshape(shape)
         except (EOFError, zlib.error, OSError) as error:
             raise ImageProblem(source.name, f"has damaged data ({error})", "fetch it again") from error
+
+
+def _before_the_last(ref: FileRef, stream: BinaryIO, size: int) -> int:
+    """How far the last `size` bytes of a file are from where its stream is: what a byte skip of -1 means."""
+    return max(0, ref.length() - size - stream.tell())
 
 
 def _decoded(encoding: str, stream: BinaryIO, stored: np.dtype[Any]) -> BinaryIO:

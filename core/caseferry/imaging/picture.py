@@ -6,6 +6,7 @@ EXIF orientation is not applied.
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,8 @@ RESOLUTION = (282, 283)
 """The tags XResolution and YResolution of TIFF."""
 EXIF_TEXT = {270: "ImageDescription", 315: "Artist", 33432: "Copyright", 37510: "UserComment", 42016: "ImageUniqueID"}
 EXIF_GPS = 34853
+ENDINGS = {"JPEG": b"\xff\xd9", "PNG": b"\0\0\0\0IEND\xae\x42\x60\x82"}
+"""The last bytes of whole files: the marker EOI of JPEG, the chunk IEND of PNG."""
 HARMLESS_TEXT = frozenset({"software", "xml:com.adobe.xmp", "date:create", "date:modify", "date:timestamp"})
 
 
@@ -89,7 +92,19 @@ def read_header(files: Sequence[FileRef]) -> Header:
         frames = int(getattr(picture, "n_frames", 1))
         geometry = Geometry((width, height, 1), np.eye(4), frames, "pixel")
         details = {"mode": picture.mode}
+        if _cut_short(ref, str(picture.format)):
+            picture.load()
         return Header(Kind.PICTURE, geometry, dtype, channels, identifying=_identifying(picture), details=details)
+
+
+def _cut_short(ref: FileRef, picture_format: str) -> bool:
+    """Whether a file at hand does not end as its format ends, so that only decoding can tell whether all is there."""
+    ending = ENDINGS.get(picture_format)
+    if ending is None or ref.path is None:
+        return False
+    with ref.open() as stream:
+        stream.seek(-len(ending), os.SEEK_END)
+        return stream.read() != ending
 
 
 def _identifying(picture: Any) -> tuple[str, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from caseferry.errors import CaseferryError
 from caseferry.files import FileProblem, FileRef
 from caseferry.imaging.header import Header, ImageProblem, Reader
 from caseferry.imaging.kinds import PEEK, Format, Kind, UnknownFormat, sniff
@@ -71,6 +73,19 @@ def reader_of(kind: Kind) -> Reader:
     return reader
 
 
+@contextmanager
+def _damage_named(files: Sequence[FileRef]) -> Iterator[None]:
+    """Turn whatever error escapes from the libraries that read damaged files into one that names the file."""
+    try:
+        yield
+    except (CaseferryError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        others = f" and {len(files) - 1} others" if len(files) > 1 else ""
+        what = f"is damaged: it cannot be read ({type(error).__name__})"
+        raise ImageProblem(f"{files[0].name}{others}", what, "fetch it again, or write it anew") from error
+
+
 def read_header(files: Sequence[FileRef]) -> Header:
     """Read the headers of an image's files, whatever their kind.
 
@@ -83,7 +98,8 @@ def read_header(files: Sequence[FileRef]) -> Header:
     """
     if not files:
         raise ImageProblem("an image", "has no files")
-    return reader_of(KINDS[format_of(files[0])]).read_header(files)
+    with _damage_named(files):
+        return reader_of(KINDS[format_of(files[0])]).read_header(files)
 
 
 def identifying_fields(ref: FileRef) -> tuple[str, ...]:
@@ -104,7 +120,8 @@ def identifying_fields(ref: FileRef) -> tuple[str, ...]:
 
 def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.generic]]:
     """The planes of an image: slice by slice and frame after frame, each [row, column] or [row, column, channel]."""
-    return reader_of(header.kind).planes(files, header)
+    with _damage_named(files):
+        yield from reader_of(header.kind).planes(files, header)
 
 
 def find_images(folder: Path) -> tuple[list[list[FileRef]], list[FileRef]]:
@@ -149,7 +166,8 @@ def _series_uid(ref: FileRef) -> str | None:
     if frame_count(dataset) > 1:
         return ref.location
     folder = ref.path.parent if ref.path else ""
-    return str(dataset.get("SeriesInstanceUID", "") or f"without a series in {folder}")
+    size = f"{dataset.Rows} x {dataset.get('Columns')}"
+    return str(dataset.get("SeriesInstanceUID", "") or f"without a series, {size}, in {folder}")
 
 
 def _copies_apart(files: list[FileRef]) -> list[list[FileRef]]:
