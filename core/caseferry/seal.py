@@ -182,16 +182,23 @@ def _sealed_mask(mask: Mask, image: Image) -> Mask:
 
 
 def placement(mask: Mask, header: Header, image: Image) -> AxisMap | None:
-    """How a mask's grid lies on its image's grid; None when only the size counts (no place is known).
+    """How a mask's grid lies on its image's grid; None when it lies there plane by plane in the order of its file.
+
+    Where both files say where their voxels lie, these must be the same places, in whichever order of axes; else only
+    the size counts. A mask of one volume lies on every frame of an image that has several.
 
     Parameters
     ----------
     header : of the mask's file
 
+    Returns
+    -------
+    For a mask of a single plane, how it lies on that plane.
+
     Raises
     ------
     ImageProblem
-        The mask does not lie on the image voxel for voxel.
+        The mask does not lie on the image voxel for voxel, or is one plane of several and does not say which.
     """
     from caseferry.geometry import axis_map
 
@@ -200,26 +207,53 @@ def placement(mask: Mask, header: Header, image: Image) -> AxisMap | None:
     if grid is None or own is None:
         raise ImageProblem(name, f"cannot lie on image {image.role!r}: one of them has no grid")
     if header.channels > 1:
-        raise ImageProblem(name, f"has {header.channels} channels; a mask has one value in each voxel")
-    if mask.frame is not None:
-        if own.shape != (*grid.shape[:2], 1) or own.frames != 1:
-            raise ImageProblem(
-                name, f"is {own.shape} where one plane of image {image.role!r} is {(*grid.shape[:2], 1)}"
-            )
-        return None
-    if own.shape[:2] == grid.shape[:2] and own.planes == grid.planes and not ("patient" == own.space == grid.space):
-        return None
-    if own.shape[:2] == grid.shape[:2] and own.planes == grid.planes and grid.frames > 1:
-        return None
-    found = axis_map(own, grid)
-    if found is None:
+        what = f"has {header.channels} channels; a mask has one value in each voxel"
+        raise ImageProblem(name, what, "write it in shades of grey, each the number of a label")
+    if mask.frame is None and own.planes == 1 < grid.planes:
+        what = f"is one plane, and image {image.role!r} has {grid.planes}"
+        raise ImageProblem(name, what, "say which with frame=, or give a mask of all planes")
+    wanted = 1 if mask.frame is not None else grid.planes
+    same_size = own.shape[:2] == grid.shape[:2] and own.planes == wanted
+    placed = own.space == grid.space == "patient"
+    found = None
+    if placed and mask.frame is not None:
+        found = _on_plane(own, grid) if own.planes == 1 else None
+    elif placed and own.frames in {1, grid.frames}:
+        found = axis_map(own, grid)
+    if found is None and not (same_size and (not placed or _frames_as_slices(own, grid))):
+        where = f"image {image.role!r}" if mask.frame is None else f"one plane of image {image.role!r}"
         raise ImageProblem(
             name,
-            f"does not lie on image {image.role!r}: its grid is {own.shape} from {_rounded(own)}, the image's "
+            f"does not lie on {where}: its grid is {own.shape} from {_rounded(own)}, the image's "
             f"{grid.shape} from {_rounded(grid)}",
             "resample the mask onto the image's grid, with the same affine",
         )
     return found
+
+
+def _frames_as_slices(own: Geometry, grid: Geometry) -> bool:
+    """Whether a mask may hold as slices what its image has as frames: its planes lie on the image's planes as they are.
+
+    The distance between such slices means nothing.
+    """
+    found = _on_plane(own, grid)
+    return own.frames == 1 < grid.frames and found is not None and found.identity
+
+
+def _on_plane(own: Geometry, grid: Geometry) -> AxisMap | None:
+    """How the first plane of `own` lies on the planes of `grid`, however far it is from them across."""
+    from caseferry.errors import GeometryError
+    from caseferry.geometry import Geometry, axis_map
+
+    affine = own.affine.copy()
+    affine[:3, 2] = grid.affine[:3, 2]
+    column, row, _ = grid.to_voxel(own.origin_lps)[0]
+    affine[:3, 3] = grid.to_patient([column, row, 0.0])[0]
+    try:
+        plane = Geometry((*own.shape[:2], 1), affine)
+    except GeometryError:
+        return None
+    return axis_map(plane, Geometry((*grid.shape[:2], 1), grid.affine))
 
 
 def _rounded(grid: Geometry) -> str:
@@ -256,8 +290,8 @@ def aligned(mask: Mask, image: Image) -> NDArray[Any]:
 
     Returns
     -------
-    Whole numbers [column, row, slice], then frame where the image has more than one; for a mask of a single plane
-    every other plane is 0.
+    Whole numbers [column, row, slice], then frame where the image has more than one. For a mask of a single plane
+    every other plane is 0; one of a single volume is repeated in every frame, as a view that cannot be written to.
     """
     import numpy as np
 
@@ -268,12 +302,17 @@ def aligned(mask: Mask, image: Image) -> NDArray[Any]:
     turn = placement(mask, header, image)
     grid = image.geometry
     assert grid is not None  # noqa: S101  placement has refused an image without a grid
+    own = load_voxels([mask.file], header, grid if turn is None and mask.frame is None else None)
+    if own.dtype.kind == "f":
+        _values(own, mask.file.name)
+        own = own.astype(np.uint16)
+    if turn is not None:
+        own = turn.apply(own)
     if mask.frame is not None:
-        own = load_voxels([mask.file], header)
         whole = np.zeros((*grid.shape[:2], grid.planes), own.dtype)
         whole[:, :, mask.frame] = own[:, :, 0]
-        shaped = whole.reshape(*grid.shape[:2], grid.frames, grid.shape[2]).transpose(0, 1, 3, 2)
-        return shaped if grid.frames > 1 else shaped[:, :, :, 0]
-    if turn is None:
-        return load_voxels([mask.file], header, grid)
-    return turn.apply(load_voxels([mask.file], header))
+        own = whole.reshape(*grid.shape[:2], grid.frames, grid.shape[2]).transpose(0, 1, 3, 2)
+        return own if grid.frames > 1 else own[:, :, :, 0]
+    if own.ndim == 3 and grid.frames > 1:
+        return np.broadcast_to(own[..., np.newaxis], (*own.shape, grid.frames))
+    return own

@@ -119,7 +119,7 @@ def _data_file(files: Sequence[FileRef], name: str) -> FileRef | None:
     name = name.removeprefix("./")
     if name not in others:
         what = f"keeps its data in {name!r}, which is not among the image's files {sorted(others)}"
-        raise ImageProblem(files[0].name, what, "give header and data as files of one image")
+        raise ImageProblem(files[0].name, what, "give header and data as files of one image, or write one .mha file")
     return others[name]
 
 
