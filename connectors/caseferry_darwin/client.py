@@ -8,21 +8,28 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
 
 from caseferry.batching import Batcher
-from caseferry.errors import AlreadyExists, NotFound, UnexpectedResponse
+from caseferry.errors import AlreadyExists, NotFound, PlatformError, UnexpectedResponse
 from caseferry.http import Http
+from caseferry.pace import Pace
 from caseferry.plan import Call, Reply
 from caseferry_darwin.errors import explain
 from caseferry_darwin.wire.classes import Classes
+from caseferry_darwin.wire.putting import divided
 
 if TYPE_CHECKING:
+    from caseferry.capability import Limits
     from caseferry.config import Secret
 
 PLATFORM = "darwin"
 PAGE = 500
 UPLOADS_AT_ONCE = 100
+TOO_LARGE = 413
 EXTERNAL_AT_ONCE = 10
 """Items in one registration. V7's own client sends up to 500 uploads; of external items the reference allows 100, and
 the client sends 10, since more overloaded the platform's queue."""
+
+REGISTRATIONS_A_MINUTE = 100
+"""What V7's reference allows."""
 
 
 class DarwinClient:
@@ -33,23 +40,22 @@ class DarwinClient:
     url : of the server, without ``/api``
     key : the API key
     ca : a file of trusted certificates, for a private server
-    external_at_once : items in one registration from an external storage
+    limits : how many connections, external items in one registration, and registrations a minute
     """
 
-    def __init__(
-        self, url: str, key: Secret, ca: str | None, connections: int, external_at_once: int = EXTERNAL_AT_ONCE
-    ) -> None:
+    def __init__(self, url: str, key: Secret, ca: str | None, limits: Limits) -> None:
         self.http = Http(
             PLATFORM,
             f"{url.rstrip('/')}/api/",
             headers={"Authorization": f"ApiKey {key}", "Accept": "application/json"},
             secrets=(str(key),),
             verify=ca,
-            connections=connections,
+            connections=3 * limits.in_flight,
             explain=explain,
         )
         self._uploads = Batcher(self._register, UPLOADS_AT_ONCE)
-        self._external = Batcher(self._register, external_at_once)
+        self._external = Batcher(self._register, limits.batch)
+        self._pace = Pace(limits.per_minute, self.http.repeater.pause)
         self._class_lock = threading.Lock()
         self._made: dict[tuple[str, str], Mapping[str, Any]] = {}
 
@@ -60,7 +66,19 @@ class DarwinClient:
             return batcher.ask(call)
         if call.method == "POST" and call.target == "annotation_classes":
             return self._make_class(call)
+        if call.name.startswith("import "):
+            return self._import(call)
         return self.http.call(call)
+
+    def _import(self, call: Call) -> Reply:
+        """Send annotations, in smaller pieces where the platform says that they are too much at once."""
+        try:
+            return self.http.call(call)
+        except PlatformError as error:
+            halves = divided(call) if error.status == TOO_LARGE else None
+            if halves is None:
+                raise
+        return [self._import(half) for half in halves][-1]
 
     def download(self, target: str) -> BinaryIO:
         """A file as a stream, its bytes as they are stored."""
@@ -68,6 +86,7 @@ class DarwinClient:
 
     def _register(self, calls: Sequence[Call]) -> Sequence[Reply | Exception]:
         """One registration of several items; each gets the part of the answer that is about it."""
+        self._pace.wait()
         if len(calls) == 1:
             return [self.http.call(calls[0])]
         first = calls[0]

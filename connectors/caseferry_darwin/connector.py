@@ -12,7 +12,7 @@ from caseferry.config import Settings
 from caseferry.connector import Connector
 from caseferry.errors import ConfigurationError, NotFound
 from caseferry.imaging.kinds import Kind
-from caseferry_darwin.client import EXTERNAL_AT_ONCE, DarwinClient
+from caseferry_darwin.client import EXTERNAL_AT_ONCE, REGISTRATIONS_A_MINUTE, DarwinClient
 from caseferry_darwin.dataset import DarwinDataset
 from caseferry_darwin.wire.display import TABLES, read_displays
 from caseferry_darwin.wire.place import Place, Storage
@@ -60,8 +60,15 @@ class DarwinConnector(Connector):
             msg = f"the address of Darwin is {url!r}, expected https://HOST (DARWIN_BASE_URL)"
             raise ConfigurationError(msg)
         key = settings.secret("api_key", "DARWIN_API_KEY")
-        at_once = self.displays.batch or EXTERNAL_AT_ONCE
-        return DarwinClient(url, key, settings.certificates(), connections=96, external_at_once=at_once), url
+        return DarwinClient(url, key, settings.certificates(), self._limits()), url
+
+    def _limits(self) -> Limits:
+        return Limits(
+            in_flight=32,
+            sidecar_bytes=1 << 20,
+            batch=self.displays.batch or EXTERNAL_AT_ONCE,
+            per_minute=REGISTRATIONS_A_MINUTE,
+        )
 
     def open(self, name: str) -> DarwinDataset:
         """Open a dataset by ``TEAM/DATASET``; see `Connector.open`."""
@@ -97,7 +104,7 @@ class DarwinConnector(Connector):
             place,
             url.rstrip("/"),
             phi=self.phi,
-            limits=Limits(in_flight=32, sidecar_bytes=1 << 20, batch=self.displays.batch or EXTERNAL_AT_ONCE),
+            limits=self._limits(),
         )
 
     def datasets(self) -> Iterator[str]:

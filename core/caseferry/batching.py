@@ -5,7 +5,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from caseferry.errors import PlatformError, RateLimited, TemporaryFailure
+from caseferry.errors import (
+    AuthenticationFailed,
+    NotFound,
+    PermissionDenied,
+    PlatformError,
+    RateLimited,
+    TemporaryFailure,
+)
 from caseferry.http import Cancelled
 
 if TYPE_CHECKING:
@@ -86,10 +93,13 @@ class Batcher(Generic[T, R]):
             answers = self._send(parts)
         except (RateLimited, TemporaryFailure) as error:
             return [error] * len(parts)
+        except (AuthenticationFailed, PermissionDenied, NotFound) as error:
+            return [error] * len(parts)
         except PlatformError as error:
             if len(parts) == 1:
                 return [error]
-            return [answer for part in parts for answer in self._answers([part])]  # one bad part spoils no other
+            half = len(parts) // 2  # too much at once, or a bad part, which spoils no other
+            return [*self._answers(parts[:half]), *self._answers(parts[half:])]
         except Exception as error:  # noqa: BLE001  whoever asked raises it
             return [error] * len(parts)
         if len(answers) != len(parts):

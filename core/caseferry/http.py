@@ -131,7 +131,7 @@ class Repeater:
                 wait = error.retry_after if error.retry_after is not None else self.retry.delay(failures)
                 if isinstance(error, RateLimited):
                     self._not_before = max(self._not_before, time.monotonic() + wait)
-                self._sleep(wait)
+                self.pause(wait)
 
     def wait_for_leave(self) -> None:
         """Hold back while the platform has asked for a pause.
@@ -143,11 +143,18 @@ class Repeater:
         """
         wait = self._not_before - time.monotonic()
         if wait > 0:
-            self._sleep(wait)
+            self.pause(wait)
         elif self.cancelled.is_set():
             raise Cancelled("stopped on request")
 
-    def _sleep(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
+        """Wait some seconds.
+
+        Raises
+        ------
+        Cancelled
+            The user has asked to stop.
+        """
         if self.cancelled.wait(seconds):
             raise Cancelled("stopped on request")
 

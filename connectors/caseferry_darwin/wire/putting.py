@@ -324,3 +324,23 @@ def _batches(forms: Sequence[Form]) -> list[list[Form]]:
         batches[-1].append(form)
         size += length
     return batches
+
+
+def divided(call: Call) -> tuple[Call, Call] | None:
+    """An import as two of half the size; None when it cannot be divided: masks and their layer go together."""
+    rows = list(call.body["annotations"])
+    pixels = [row for row in rows if _holds_pixels(row["data"])]
+    shapes = [row for row in rows if not _holds_pixels(row["data"])]
+    if pixels and shapes:
+        parts = pixels, shapes
+    elif len(shapes) > 1:
+        parts = shapes[: len(shapes) // 2], shapes[len(shapes) // 2 :]
+    else:
+        return None
+    first, second = (replace(call, body={**call.body, "annotations": part}) for part in parts)
+    return first, second
+
+
+def _holds_pixels(data: Mapping[str, Any]) -> bool:
+    contents = [data, *(data.get("frames") or {}).values()]
+    return any("mask" in content or "raster_layer" in content for content in contents)

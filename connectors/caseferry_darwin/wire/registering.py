@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from caseferry.errors import AlreadyExists, Inexpressible, ItemsBlocked, Problem
+from caseferry.errors import AlreadyExists, Inexpressible, ItemsBlocked, Problem, UnexpectedResponse
 from caseferry.imaging.kinds import Kind
 from caseferry.plan import Call, Part, Repeat, Reply
 from caseferry.sidecar import KEY
@@ -304,10 +304,14 @@ def registered(reply: Reply, case_id: str, uploads: Mapping[str, str]) -> dict[s
         The platform refuses the item for another reason, although it answers 200.
     """
     if blocked := reply.body.get("blocked_items") or []:
-        reasons = {str(s.get("slot_name")): str(s.get("reason") or "no reason given") for s in blocked[0]["slots"]}
+        reasons = {
+            str(s.get("slot_name")): str(s.get("reason") or "no reason given") for s in blocked[0].get("slots") or ()
+        }
         if any(reason.upper() == "ALREADY_EXISTS" for reason in reasons.values()):
             raise AlreadyExists(PLATFORM, f"register {case_id!r}", REASONS["ALREADY_EXISTS"])
         raise ItemsBlocked(PLATFORM, "register the item", [], {case_id: explained(reasons)})
+    if not reply.body.get("items"):
+        raise UnexpectedResponse(PLATFORM, f"register {case_id!r}", "the answer says nothing of the item")
     item = reply.body["items"][0]
     given = {uploads[s["slot_name"]]: s["upload_id"] for s in item.get("slots") or () if s["slot_name"] in uploads}
     return {"item": item["id"], **given}
