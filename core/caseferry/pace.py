@@ -31,7 +31,7 @@ class Pace:
         self._pause = pause
         self._clock = clock
         self._lock = threading.Lock()
-        self._starts: list[float] = []
+        self._ends: list[float] = []
 
     def wait(self) -> None:
         """Wait until the next request may go."""
@@ -42,8 +42,8 @@ class Pace:
         """Seconds until there is room; 0 when there is, which is taken by that."""
         with self._lock:
             now = self._clock()
-            self._starts = [start for start in self._starts if now - start < MINUTE]
-            if len(self._starts) < self._per_minute:
-                self._starts.append(now)
+            self._ends = [end for end in self._ends if end > now]
+            if len(self._ends) < self._per_minute:
+                self._ends.append(now + MINUTE)
                 return 0.0
-            return self._starts[0] + MINUTE - now
+            return self._ends[0] - now

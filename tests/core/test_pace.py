@@ -30,7 +30,7 @@ def test_no_minute_holds_more_than_it_may() -> None:
         pace.wait()
         starts.append(clock.now)
         clock.now += 0.1
-    assert all(later - earlier >= 60 for earlier, later in zip(starts, starts[10:], strict=False))
+    assert all(later - earlier > 59.999 for earlier, later in zip(starts, starts[10:], strict=False))
     assert starts[9] < 1.0  # the first ten follow each other at once
     assert starts[-1] < 9.2 * 60  # and no time is lost
 
