@@ -32,12 +32,14 @@ class Lookup:
     method, path : as in the ledger; the path is a regular expression for the whole of it
     query : names of which at least one must be asked for; none for any
     why : why it is made, for whoever reads the test
+    around : whether it counts only before the first call of a plan and after the last; for what calls of a plan ask too
     """
 
     method: str
     path: str
     query: tuple[str, ...] = ()
     why: str = ""
+    around: bool = False
 
     def matches(self, entry: Entry) -> bool:
         """Whether the request is such a lookup."""
@@ -124,7 +126,11 @@ def compare(
     ----------
     bindings : what the calls gave, which takes the place of the plan's placeholders
     """
-    left = [entry for entry in entries if not any(each.matches(entry) for each in lookups)]
+    first = next(
+        (n for n, entry in enumerate(entries) if not any(each.matches(entry) for each in lookups)), len(entries)
+    )
+    within = [each for each in lookups if not each.around]
+    left = [entry for entry in entries[first:] if not any(each.matches(entry) for each in within)]
     watched = [planned_request(watch.filled(bindings), base) for call in plan.calls for watch in call.watch]
     found: dict[str, tuple[int, int]] = {}
     for call in plan.calls:
@@ -138,7 +144,7 @@ def compare(
         found[call.name] = (left[places[0]].sequence, left[places[-1]].sequence)
         for place in reversed(places):
             del left[place]
-    _refuse_others([entry for entry in left if arrived_request(entry) not in watched], lookups)
+    _refuse_others([entry for entry in left if arrived_request(entry) not in watched], within)
     givers = {name: call.name for call in plan.calls for name in call.gives}
     for call in plan.calls:
         for need in {*call.after, *(givers[name] for name in call.takes if name in givers)}:
