@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import defaultdict, deque
@@ -13,12 +14,15 @@ from caseferry.errors import TemporaryFailure
 from caseferry.http import Cancelled, ExpiredURL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from caseferry.plan import Call, Plan, Reply
 
 RENEWALS = 3
 """How often a signed URL that has expired is asked for anew, for one call."""
+
+NOTICES = 0.2
+"""Seconds after which a wish to stop is noticed at the latest while nothing is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,97 +74,144 @@ class Execution:
         self._workers = workers
         self._patience = patience
         self._cancelled = cancelled
+        self._over = False
 
     def run(self) -> None:
         """Send everything.
+
+        A call that is repeated until something is done takes a worker for each look only, not while it waits between
+        two: a platform may convert for minutes, and others want to send meanwhile.
 
         Raises
         ------
         PlatformError
             A call failed. Calls under way are waited for; no further one is begun.
+        Cancelled
+            The user asked to stop.
         """
+        missing, waiting, ready = self._order()
+        running: dict[Future[bool], _Step] = {}
+        resting: list[_Step] = []
+        failure: BaseException | None = None
+
+        def ended(step: _Step, done: bool) -> None:
+            if not done:
+                step.rest(self._patience)
+                resting.append(step)
+                return
+            for following in waiting[step.call.name]:
+                missing[following.name] -= 1
+                if not missing[following.name]:
+                    ready.append(_Step(following, self._patience.first))
+
+        try:
+            while running or (failure is None and (ready or resting)):
+                now = time.monotonic()
+                ready.extend(step for step in resting if step.due <= now)
+                resting = [step for step in resting if step.due > now]
+                while ready and failure is None:
+                    step = ready.popleft()
+                    if self._workers is None or not (ready or running or resting):
+                        ended(step, self._make(step.call))
+                    else:
+                        running[self._workers.submit(self._make, step.call)] = step
+                for future in self._finished(running, resting):
+                    step, error = running.pop(future), future.exception()
+                    failure = failure or error
+                    if error is None:
+                        ended(step, future.result())
+        finally:
+            self._over = True  # for calls that still wait for a worker when an interruption comes
+        if failure is not None:
+            raise failure
+
+    def _order(self) -> tuple[dict[str, int], defaultdict[str, list[Call]], deque[_Step]]:
+        """How many calls each one waits for, which ones wait for each, and those that wait for none."""
         missing: dict[str, int] = {}
         waiting: defaultdict[str, list[Call]] = defaultdict(list)
-        ready: deque[Call] = deque()
+        ready: deque[_Step] = deque()
         for call in self._calls.values():
-            needs = {f"call {name}" for name in call.after} | {f"call {self._givers[n].name}" for n in self._open(call)}
+            needs = {*call.after} | {self._givers[name].name for name in call.takes if name not in self.bindings}
             missing[call.name] = len(needs)
             for need in needs:
                 waiting[need].append(call)
             if not needs:
-                ready.append(call)
-        running: dict[Future[None], Call] = {}
-        failure: BaseException | None = None
-        while ready or running:
-            while ready and failure is None:
-                if self._workers is None or (len(ready) == 1 and not running):
-                    call = ready.popleft()
-                    self._make(call)
-                    self._release(call, missing, waiting, ready)
-                else:
-                    call = ready.popleft()
-                    running[self._workers.submit(self._make, call)] = call
-            if not running:
-                break
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                call = running.pop(future)
-                error = future.exception()
-                failure = failure or error
-                if error is None:
-                    self._release(call, missing, waiting, ready)
-        if failure is not None:
-            raise failure
+                ready.append(_Step(call, self._patience.first))
+        return missing, waiting, ready
 
-    def _open(self, call: Call) -> list[str]:
-        """What a call takes that another call of the plan must give."""
-        return [name for name in call.takes if name not in self.bindings]
+    def _finished(self, running: Mapping[Future[bool], _Step], resting: Sequence[_Step]) -> set[Future[bool]]:
+        """Wait until a call under way has ended or one that rests is due; those that have ended.
 
-    @staticmethod
-    def _release(call: Call, missing: dict[str, int], waiting: dict[str, list[Call]], ready: deque[Call]) -> None:
-        for following in waiting.get(f"call {call.name}", ()):
-            missing[following.name] -= 1
-            if not missing[following.name]:
-                ready.append(following)
+        Raises
+        ------
+        Cancelled
+            The user asked to stop, and nothing is under way.
+        """
+        pause = min((step.due for step in resting), default=math.inf) - time.monotonic()
+        if running:
+            return wait(running, None if pause == math.inf else max(0.0, pause), FIRST_COMPLETED).done
+        if self._cancelled():
+            raise Cancelled("stopped on request")
+        if 0 < pause < math.inf:
+            time.sleep(min(pause, NOTICES))
+        return set()
 
-    def _make(self, call: Call) -> None:
-        """One call, with signed URLs renewed and repetition until it is done."""
+    def _make(self, call: Call) -> bool:
+        """Send a call, with signed URLs renewed; whether it is done, or must be repeated."""
         for renewal in range(RENEWALS + 1):
-            if self._cancelled():
+            if self._over or self._cancelled():
                 raise Cancelled("stopped on request")
             try:
-                self._once_or_until_done(call)
+                return self._once(call)
             except ExpiredURL:
                 givers = {self._givers[name].name: self._givers[name] for name in call.takes if name in self._givers}
                 if renewal == RENEWALS or not givers:
                     raise
                 for giver in givers.values():
-                    self._once_or_until_done(giver)
-            else:
-                return
+                    self._once(giver)
+        raise AssertionError  # the last turn of the loop returns or raises
 
-    def _once_or_until_done(self, call: Call) -> None:
-        started, pause = time.monotonic(), self._patience.first
-        while True:
-            for watched in call.watch:
-                seen = self._send(watched.filled(self.bindings))
-                if watched.until is not None:
-                    watched.until(seen)
-            reply = self._send(call.filled(self.bindings))
-            if call.until is None or call.until(reply):
-                break
-            if time.monotonic() - started > self._patience.total:
-                raise TemporaryFailure("caseferry", call.purpose, f"not done after {self._patience.total:.0f} s")
-            self._pause(pause)
-            pause = min(self._patience.longest, pause * 1.6)
+    def _once(self, call: Call) -> bool:
+        for watched in call.watch:
+            seen = self._send(watched.filled(self.bindings))
+            if watched.until is not None:
+                watched.until(seen)
+        reply = self._send(call.filled(self.bindings))
         with self._lock:
             self.bytes += reply.sent
+        if call.until is not None and not call.until(reply):
+            return False
         if call.read is not None:
             self.bindings.update(call.read(reply))
+        return True
 
-    def _pause(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            if self._cancelled():
-                raise Cancelled("stopped on request")
-            time.sleep(min(left, 0.2))
+
+class _Step:
+    """A call on its way.
+
+    Attributes
+    ----------
+    due : when it is repeated, by the monotonic clock
+    """
+
+    __slots__ = ("_began", "_pause", "call", "due")
+
+    def __init__(self, call: Call, pause: float) -> None:
+        self.call = call
+        self.due = 0.0
+        self._pause = pause
+        self._began = time.monotonic()
+
+    def rest(self, patience: Patience) -> None:
+        """Wait for the next look, longer each time.
+
+        Raises
+        ------
+        TemporaryFailure
+            It has been waited for long enough.
+        """
+        now = time.monotonic()
+        if now - self._began > patience.total:
+            raise TemporaryFailure("caseferry", self.call.purpose, f"not done after {patience.total:.0f} s")
+        self.due = now + self._pause
+        self._pause = min(patience.longest, self._pause * 1.6)

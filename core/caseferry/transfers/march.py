@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+from caseferry.errors import ConfigurationError
 
-    from caseferry.connector import Item
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from caseferry.connector import Dataset, Item
     from caseferry.transfers.outcome import Result
 
 QUEUED_FOR_EACH = 2
@@ -29,34 +31,64 @@ def march(
 
     Parameters
     ----------
-    work : never raises; None for an item of which there is nothing to say
-    finished : is told each result, by one thread at a time, in the order in which they come
+    work : None for an item of which there is nothing to say
+    finished : is told each result, by the calling thread, in the order in which they come
     halted : whether no further item shall be begun
-    abandon : is called when the walk itself fails or the user interrupts it: asks what is under way to stop
+    abandon : is called when the walk fails or the user interrupts it, also while the last items are waited for: asks
+        what is under way to stop
 
     Raises
     ------
     BaseException
-        Whatever the walk raised, once nothing is under way any more.
+        Whatever the walk, `work` or `finished` raised, once nothing is under way any more.
     """
-    room = threading.Semaphore(workers * (1 + QUEUED_FOR_EACH))
-    turn = threading.Lock()
+    under_way: set[Future[Result | None]] = set()
 
-    def ended(done: Future[Result | None]) -> None:
-        room.release()
-        result = None if done.cancelled() else done.result()
-        if result is not None:
-            with turn:
-                finished(result)
+    def settle(most: int) -> None:
+        """Wait until at most so many are under way."""
+        while len(under_way) > most:
+            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                under_way.remove(future)
+                if (result := future.result()) is not None:
+                    finished(result)
 
     with ThreadPoolExecutor(workers, thread_name_prefix="caseferry-case") as pool:
         try:
             for item in items:
-                room.acquire()
+                settle(workers * (1 + QUEUED_FOR_EACH) - 1)
                 if halted():
                     break
-                pool.submit(work, item).add_done_callback(ended)
+                under_way.add(pool.submit(work, item))
+            settle(0)
         except BaseException:
             abandon()
-            pool.shutdown(wait=True, cancel_futures=True)
+            under_way = {future for future in under_way if not future.cancel()}
+            with suppress(Exception):  # what came first is raised
+                settle(0)
+            wait(under_way)
             raise
+
+
+def check_workers(workers: int) -> None:
+    """Make sure that a number of workers can be used.
+
+    Raises
+    ------
+    ConfigurationError
+        It cannot.
+    """
+    if workers < 1:
+        msg = f"workers is {workers}, expected at least 1"
+        raise ConfigurationError(msg)
+
+
+@contextmanager
+def resumed(*datasets: Dataset) -> Iterator[None]:
+    """Datasets that may have been stopped, begun anew; and again at the end, so that they can go on to be used."""
+    for dataset in datasets:
+        dataset.resume()
+    try:
+        yield
+    finally:
+        for dataset in datasets:
+            dataset.resume()

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from caseferry.connector import Dataset, Phi, Spare, check_phi
 from caseferry.errors import (
     CaseferryError,
-    ConfigurationError,
     Inexpressible,
     InvalidCase,
     NotFound,
@@ -23,10 +22,9 @@ from caseferry.errors import (
     TransferIncomplete,
     UnsupportedOperation,
 )
-from caseferry.http import Cancelled
 from caseferry.registry import opened_here
 from caseferry.transfers.journal import DONE, Journal
-from caseferry.transfers.march import march
+from caseferry.transfers.march import check_workers, march, resumed
 from caseferry.transfers.outcome import Outcome, Report, Result
 from caseferry.transfers.progress import Progress, Silent
 from caseferry.transfers.verify import check
@@ -84,9 +82,7 @@ def transfer(
     KeyboardInterrupt
         The user stopped it. What is under way is in the journal, and the same call goes on from there.
     """
-    if workers < 1:
-        msg = f"workers is {workers}, expected at least 1"
-        raise ConfigurationError(msg)
+    check_workers(workers)
     if phi is not None:
         check_phi(phi)
     with ExitStack() as opened:
@@ -95,7 +91,8 @@ def transfer(
         book = journal if isinstance(journal, Journal) else opened.enter_context(Journal(journal))
         book.belong(here.url, there.url)
         run = Run(here, there, book, verify=verify, phi=phi, strict=strict, dry_run=dry_run)
-        return run.go(workers, select, progress or Silent())
+        with resumed(here, there):
+            return run.go(workers, select, progress or Silent())
 
 
 class Run:
@@ -147,6 +144,8 @@ class Run:
                 halted=lambda: self._stop is not None,
                 abandon=self._abandon,
             )
+        except CaseferryError as error:
+            self._stop = self._stop or error
         finally:
             progress.end()
             self.report.seconds = time.monotonic() - started
@@ -176,8 +175,6 @@ class Run:
             return None
         try:
             result = self._case(item, started)
-        except Cancelled:
-            return None
         except CaseferryError as error:
             if error.action == "stop":
                 self._stop_all(error)

@@ -11,7 +11,7 @@ from caseferry.compare import differences
 from caseferry.connector import Dataset, State
 from caseferry.errors import CaseferryError, IntegrityMismatch
 from caseferry.registry import opened_here
-from caseferry.transfers.march import march
+from caseferry.transfers.march import check_workers, march, resumed
 from caseferry.transfers.outcome import Outcome, Report, Result
 from caseferry.transfers.progress import Silent
 
@@ -58,17 +58,32 @@ def verify(
     Returns
     -------
     A report with the outcome ``equal`` or ``failed`` for each case; the reason says what differs.
+
+    Raises
+    ------
+    ConfigurationError
+        A setting cannot be used.
+    AuthenticationFailed
+        The credentials are not accepted, or no more.
+    KeyboardInterrupt
+        The user stopped it.
     """
+    check_workers(workers)
     started = time.monotonic()
     with ExitStack() as opened:
         here = opened_here(source, opened)
         there = opened_here(target, opened)
+        opened.enter_context(resumed(here, there))
         report, shown = Report(here.url, there.url), progress or Silent()
         index = {item.case_id: item.id for item in there.items()}
 
         def finished(result: Result) -> None:
             report.add(result)
             shown.advance(result)
+
+        def abandon() -> None:
+            there.cancel()
+            here.cancel()
 
         shown.begin(report, None)
         try:
@@ -77,6 +92,7 @@ def verify(
                 lambda item: _verified(item, index.get(item.case_id), there),
                 finished,
                 workers=workers,
+                abandon=abandon,
             )
         finally:
             shown.end()
@@ -100,6 +116,8 @@ def _verified(item: Item, twin_id: str | None, there: Dataset) -> Result:
             twin = there.wait(twin)
         check(item.case(), twin)
     except CaseferryError as error:
+        if error.action == "stop":
+            raise
         return ended(Outcome.FAILED, reason=str(error))
     except Exception as error:
         log.exception("case %r cannot be compared for a reason that caseferry does not know", item.case_id)
