@@ -191,6 +191,10 @@ class DarwinClient:
         """All annotations of an item."""
         return self._list(f"v2/teams/{self._team}/items/{item_id}/annotations")
 
+    def releases(self, dataset: str) -> list[Mapping[str, Any]]:
+        """All releases of a dataset, those that are still made included."""
+        return self._list(f"v2/teams/{self._team}/datasets/{quote(dataset)}/exports")
+
     def original(self, upload_id: str) -> str:
         """The target of the file of a slot."""
         return f"v2/teams/{self._team}/uploads/{upload_id}"

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from caseferry.annotation import Mask
 from caseferry.connector import Dataset, Item, Phi, State
-from caseferry.errors import AlreadyExists, ConfigurationError, Inexpressible, Problem
+from caseferry.errors import AlreadyExists, ConfigurationError, Inexpressible, NotFound, Problem
+from caseferry.files import FileRef
 from caseferry.sidecar import case_fingerprint
-from caseferry_darwin.wire import putting, reading, registering
+from caseferry_darwin.wire import exports, putting, reading, registering
 from caseferry_darwin.wire.place import Standing
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from caseferry.annotation import Annotation
     from caseferry.capability import Limits
     from caseferry.case import Case
-    from caseferry.files import FileRef
     from caseferry.plan import Call, Plan, Reply
     from caseferry_darwin.client import DarwinClient
     from caseferry_darwin.wire.place import Place
@@ -107,6 +107,26 @@ class DarwinDataset(Dataset):
         if any(self.place.classes.name_of(row.get("annotation_class_id")) is None for row in rows):
             self._refresh_classes()
         return reading.case_of(native, rows, self.place.classes, self.names, self._fetch)
+
+    def release(self, name: str) -> Iterator[Case]:
+        """The cases of a release that was exported in Darwin JSON 2.0, one at a time.
+
+        Raises
+        ------
+        NotFound
+            There is no such release, or it is not complete.
+        FileProblem
+            It is damaged.
+        """
+        known = self._client.releases(self.place.dataset)
+        found = next((each for each in known if each.get("name") == name and each.get("download_url")), None)
+        if found is None:
+            names = ", ".join(f"{each.get('name')} ({each.get('status')})" for each in known) or "none"
+            detail = f"there is none that is complete; there are {names}"
+            raise NotFound(self.platform, f"read release {name!r}", detail)
+        address = str(found["download_url"])
+        archive = FileRef("darwin:release", "release.zip", opener=lambda: self._client.download(address))
+        return exports.cases_of_release(archive, self.names, self._fetch)
 
     def _fetch(self, upload_id: str) -> BinaryIO:
         return self._client.download(self._client.original(upload_id))

@@ -258,29 +258,47 @@ def core_form(row: Mapping[str, Any], label: str, role: str, view: View, put: An
     label : what its class is called in a case
     put : what was put under its id, when it was put here: it says which of several kinds is meant
     """
-    common = _common(row, label, role)
+    common = said_of(row) | {"image": role, "label": label, "id": str(row.get("id") or "")}
     try:
         frame, content, everywhere = _content(row["data"], view)
+        common["attributes"] = _beside(content, row)
         if "tag" in content:
             plane = None if everywhere else view.plane_of(frame)
             return _tag(content, common, plane, put)
         return _shape(content, common, frame, view, put)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-        payload = json.loads(json.dumps({**row, "class": label}))
-        return Raw(role, id=common["id"], label=common["label"], platform="darwin", payload=payload)
+        return raw_form(row, label, role)
 
 
-def _common(row: Mapping[str, Any], label: str, role: str) -> dict[str, Any]:
+def raw_form(row: Mapping[str, Any], label: str, role: str | None) -> Raw:
+    """An annotation as the platform answers it, whole."""
+    payload = json.loads(json.dumps({**row, "class": label}))
+    return Raw(role, id=str(row.get("id") or ""), label=label, platform="darwin", payload=payload)
+
+
+def said_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of any annotation: by whom, when, and with which properties."""
     people = {each.get("role"): each.get("email") for each in row.get("actors") or ()}
     return {
-        "image": role,
-        "label": label,
-        "id": str(row.get("id") or ""),
         "author": people.get("annotator"),
         "reviewer": people.get("reviewer"),
         "created": _moment(row.get("inserted_at")),
         "modified": _moment(row.get("updated_at")),
+        "attributes": _beside({}, row),
     }
+
+
+SUBS = ("text", "instance_id", "attributes", "directional_vector", "inference", "measures")
+"""What annotations may carry beside their shape."""
+
+
+def _beside(content: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """What an annotation says besides, by the platform's names; the text of a tag is its value."""
+    subs = {name: content[name] for name in SUBS if content.get(name) and not (name == "text" and "tag" in content)}
+    if subs.get("attributes") == {"attributes": []}:
+        del subs["attributes"]
+    properties = row.get("properties") or row.get("annotation_properties")
+    return json.loads(json.dumps(subs | ({"properties": properties} if properties else {})))  # type: ignore[no-any-return]
 
 
 def _moment(text: object) -> dt.datetime | None:

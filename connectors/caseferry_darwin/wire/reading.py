@@ -14,7 +14,8 @@ from caseferry.geometry import as_stored
 from caseferry.imaging.convert import nifti_bytes
 from caseferry.imaging.kinds import Kind
 from caseferry.sidecar import KEY, Found, Kept, merge, parse
-from caseferry_darwin.wire.annotations import Ids, Layer, core_form
+from caseferry_darwin.wire.annotations import Ids, Layer, core_form, raw_form, said_of
+from caseferry_darwin.wire.classes import RASTER_TYPE
 from caseferry_darwin.wire.registering import case_id_of
 from caseferry_darwin.wire.series import members
 from caseferry_darwin.wire.view import View, registered_slot, shown_view
@@ -60,7 +61,7 @@ def case_of(
     """A case from its item and annotations."""
     kept = kept_of(item)
     shown = images_of(item, kept, names, fetch)
-    tags, others = _tags(rows, classes, kept)
+    tags, others = tags_of(rows, classes, kept)
     found = annotations_of(others, classes, names, shown, kept, item.get("dataset_id"))
     if kept is not None:
         unheld = [tag for tag in kept.case.tags if tag not in kept.native.tags]
@@ -75,7 +76,7 @@ def case_of(
     )
 
 
-def _tags(
+def tags_of(
     rows: Sequence[Mapping[str, Any]], classes: Classes, kept: Kept | None
 ) -> tuple[list[str], list[Mapping[str, Any]]]:
     """The tags of an item, and its other annotations: a tag is an annotation of the whole item and nothing more."""
@@ -202,26 +203,28 @@ def annotations_of(
     known = {own.annotation(a.id): a for a in kept.case.annotations} if kept is not None else {}
     found: list[Found] = []
     structures: dict[str, dict[str, Mapping[str, Any]]] = {}
-    layers: dict[str, Layer] = {}
+    layers: dict[str, Mapping[str, Any]] = {}
     for row in rows:
-        slot = next(iter((row.get("context_keys") or {}).get("slot_names") or ()), next(iter(shown.views), ""))
+        slot = str(next(iter((row.get("context_keys") or {}).get("slot_names") or ()), next(iter(shown.roles), "")))
         named = classes.name_of(row.get("annotation_class_id"))
-        role = shown.roles.get(str(slot))
-        if role is None or named is None or str(slot) not in shown.views:
-            continue
-        kind = named[1][0]
-        if kind == "raster_layer":
-            layers[str(slot)] = Layer.read(row["data"])
+        label = names.label_back(named[0]) if named is not None else f"class {row.get('annotation_class_id')}"
+        role, view = shown.roles.get(slot), shown.views.get(slot)
+        kind = named[1][0] if named is not None else ""
+        if role is None or view is None:
+            found.append(Found(raw_form(row, label, role), str(row["id"])))
+        elif kind == RASTER_TYPE:
+            layers[slot] = row
         elif kind == "mask":
-            structures.setdefault(str(slot), {})[str(row["id"])] = {**row, "label": names.label_back(named[0])}
+            structures.setdefault(slot, {})[str(row["id"])] = {**row, "label": label}
         else:
-            put = known.get(str(row["id"]))
-            annotation = core_form(row, names.label_back(named[0]), role, shown.views[str(slot)], put)
-            found.append(Found(annotation, str(row["id"])))
+            found.append(Found(core_form(row, label, role, view, known.get(str(row["id"]))), str(row["id"])))
     for slot, parts in structures.items():
-        layer = layers.get(slot)
-        if layer is not None:
-            found += _masks(parts, layer, shown.views[slot], shown.images[shown.roles[slot]], known.values(), own)
+        role = shown.roles[slot]
+        if slot in layers:
+            layer = Layer.read(layers[slot]["data"])
+            found += _masks(parts, layer, shown.views[slot], shown.images[role], known.values(), own)
+        else:  # masks without pixels say nothing, and yet somebody made them
+            found += [Found(raw_form(row, str(row["label"]), role), part) for part, row in parts.items()]
     return found
 
 
@@ -246,7 +249,8 @@ def _masks(
             found.append(Found(_mask(annotation.id, named, layer, view, image), ids.annotation(annotation.id)))
             left = {part: row for part, row in left.items() if part not in there}
     for part, row in left.items():
-        found.append(Found(_mask(part, {part: (1, str(row["label"]))}, layer, view, image), part))
+        mask = _mask(part, {part: (1, str(row["label"]))}, layer, view, image)
+        found.append(Found(replace(mask, **said_of(row)), part))
     return found
 
 

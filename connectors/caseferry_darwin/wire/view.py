@@ -286,32 +286,36 @@ def shown_view(image: Image, slot: Mapping[str, Any]) -> View | None:
         return None
     medical = (slot.get("metadata") or {}).get("medical")
     if not isinstance(medical, Mapping) or medical.get("handler") != "MONAI":
+        if isinstance(medical, Mapping) and image.kind is Kind.NIFTI:
+            return None  # shown as older versions did, which turned volumes in a way of their own
         frames = int(slot.get("total_sections") or 0)
+        if frames > 1 and frames != grid.planes:
+            return None  # a sampled video: which frames are shown is not told here
         own = (slot.get("metadata") or {}).get(KEY)
         if isinstance(own, Mapping):
             planes = tuple(own.get("planes") or ())
         else:
             planes = stored_planes(image, [ref.name for ref in image.files])
         return View(name, grid.shape, grid.planes if grid.planes > 1 or frames > 1 else 0, planes=planes)
-    affine = RAS_TO_LPS @ np.array(_parsed(medical["affine"]), dtype=np.float64)
-    shape = [int(n) for n in _parsed(medical["shape"])][-3:]
+    affine = RAS_TO_LPS @ np.array(parsed(medical["affine"]), dtype=np.float64)
+    shape = [int(n) for n in parsed(medical["shape"])][-3:]
     turned = Geometry((shape[0], shape[1], shape[2]), affine)
     turn = axis_map(grid, turned, SAME_GRID * max(grid.spacing_mm) + 1e-3)
     named = medical.get("plane_map") or {}
     plane = str(named.get(name) or next(iter(named.values()), "AXIAL"))
     if turn is None or plane not in ALONG:
         return None
-    raw = _parsed(medical.get("pixdims") or medical.get("pixdim") or turned.spacing_mm)
+    raw = parsed(medical.get("pixdims") or medical.get("pixdim") or turned.spacing_mm)
     steps = tuple(float(v) for v in raw)[-3:]
     along = ALONG[plane]
     return View(name, grid.shape, turned.shape[along], turn, along, (steps[0], steps[1], steps[2]))
 
 
-def _parsed(value: Any) -> Any:
+def parsed(value: Any) -> Any:
     """A value that the platform writes as numbers in one place and as text in another."""
     if isinstance(value, str):
         try:
             return json.loads(value)
         except ValueError:
             return ast.literal_eval(value)
-    return [_parsed(item) for item in value] if isinstance(value, list | tuple) else float(value)
+    return [parsed(item) for item in value] if isinstance(value, list | tuple) else float(value)
