@@ -86,8 +86,10 @@ def write_nifti(
     shape = (columns, rows, slices, geometry.frames) if geometry.frames > 1 else (columns, rows, slices)
     header.set_data_shape(shape)
     world = RAS_TO_LPS @ geometry.affine
-    header.set_qform(world, code=1, strip_shears=True)
     header.set_sform(world, code=1)
+    header.set_qform(world, code=1, strip_shears=True)
+    if not Geometry(geometry.shape, RAS_TO_LPS @ header.get_qform()).same_grid(geometry):
+        header.set_qform(None, code=0)  # its 32-bit quaternion, or its lack of shears, would put voxels elsewhere
     header.set_xyzt_units("mm", "sec")
     header["vox_offset"] = 352
     header["scl_slope"], header["scl_inter"] = np.nan, np.nan

@@ -188,8 +188,7 @@ def _value_type(datasets: Sequence[Any]) -> tuple[str, int]:
     fraction = "float32" if bits <= FLOAT32_BITS else "float64"
     if any(slope != int(slope) or intercept != int(intercept) for slope, intercept in scales):
         return fraction, 1
-    stored = [low, high, *(p for d in datasets if (p := number(d.get("PixelPaddingValue"))) is not None)]
-    ends = [int(slope) * int(end) + int(intercept) for slope, intercept in scales for end in stored]
+    ends = [int(slope) * end + int(intercept) for slope, intercept in scales for end in (low, high)]
     candidates = (np.int8, np.int16, np.int32) if min(ends) < 0 else (np.uint8, np.uint16, np.int32, np.uint32)
     for candidate in candidates:
         if np.iinfo(candidate).min <= min(ends) and max(ends) <= np.iinfo(candidate).max:

@@ -30,6 +30,9 @@ SAME_POSITION_MM = 1e-3
 EVEN_SPACING = 0.02
 """The part of the slice distance by which single distances may differ from it; positions are written rounded."""
 
+ROUNDED_MM = 0.01
+"""By how much a distance may be off further where positions are written with two decimals."""
+
 SAME_DIRECTION = 1e-3
 """By how much the direction cosines of one series may differ between files."""
 
@@ -187,16 +190,16 @@ def _step(slices: Sequence[Instance], across: FloatArray, dataset: Any) -> Float
     places = np.array([cast("FloatArray", s.position) for s in slices])
     step: FloatArray = (places[-1] - places[0]) / (len(slices) - 1)
     gaps = np.diff([s.along for s in slices])
-    usual = float(np.median(gaps))
+    usual = float(np.sort(gaps)[(len(gaps) - 1) // 2])  # of two middle ones the smaller: a gap is what is missing
     worst = int(np.abs(gaps - usual).argmax())
-    if abs(gaps[worst] - usual) > EVEN_SPACING * usual + SAME_POSITION_MM:
+    if abs(gaps[worst] - usual) > EVEN_SPACING * usual + ROUNDED_MM:
         what = f"has slices {usual:.3f} mm apart, but {gaps[worst]:.3f} mm between {slices[worst].name} and "
         what += slices[worst + 1].name
         missing = round(float(gaps[worst]) / usual) - 1
         remedy = f"{missing} slice(s) seem to be missing there" if missing > 0 else "the spacing is uneven"
         raise ImageProblem("the series", what, f"{remedy}: complete it, or resample it before it is moved")
     drift = np.abs(places - (places[0] + np.arange(len(slices))[:, None] * step)).max()
-    if drift > EVEN_SPACING * usual + SAME_POSITION_MM:
+    if drift > EVEN_SPACING * usual + ROUNDED_MM:
         raise ImageProblem(
             "the series", f"has slices shifted sideways by up to {drift:.3f} mm against a straight stack"
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from caseferry.imaging.header import ImageProblem
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 HIGHEST_RATIO = 1032
 """By how much deflate can shrink anything (zlib's technical details)."""
+
+LONGEST_REST = 64 << 20
+"""Bytes behind the voxels beyond which the end of a file is not looked for."""
 
 PIECE = 1 << 16
 
@@ -63,6 +66,7 @@ def check_gzip(ref: FileRef, expected: int, start: int = 0) -> None:
             with gzip.GzipFile(fileobj=stream) as inner:
                 while found < expected and (piece := inner.read(min(PIECE, expected - found))):
                     found += len(piece)
+                read_out(cast("BinaryIO", inner))
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise _short(ref, found, expected) from error
     if found < expected:
@@ -83,6 +87,13 @@ def read_fully(stream: BinaryIO, count: int) -> bytes:
     return content
 
 
+def read_out(stream: BinaryIO) -> None:
+    """Read a compressed stream to its end, which is where its checksum is compared; at most `LONGEST_REST` bytes."""
+    skip(stream, LONGEST_REST)
+
+
 def _short(ref: FileRef, found: int, expected: int) -> ImageProblem:
     what = f"ends early: it holds {found} bytes where its header promises {expected}"
+    if found >= expected:
+        what = "ends early: its checksum is missing or wrong"
     return ImageProblem(ref.name, what, "the file is cut short or damaged: fetch it again")

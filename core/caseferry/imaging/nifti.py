@@ -17,7 +17,7 @@ from caseferry.errors import GeometryError
 from caseferry.geometry import RAS_TO_LPS, Geometry
 from caseferry.imaging.header import Header, ImageProblem
 from caseferry.imaging.kinds import Kind
-from caseferry.imaging.length import check_gzip, check_length, skip
+from caseferry.imaging.length import check_gzip, check_length, read_out, skip
 from caseferry.imaging.quiet import quiet
 
 if TYPE_CHECKING:
@@ -202,5 +202,6 @@ def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.gene
                     raise ImageProblem(ref.name, f"ends in plane {number + 1} of {grid.planes}", "fetch it again")
                 plane = np.frombuffer(content, stored).reshape(shape)
                 yield plane if scaling is None else plane * scaling[0] + scaling[1]
+            read_out(stream)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ImageProblem(ref.name, f"is damaged or ends early ({error})", "fetch it again") from error

@@ -21,7 +21,7 @@ from caseferry.errors import GeometryError
 from caseferry.geometry import Geometry
 from caseferry.imaging.header import Header, ImageProblem
 from caseferry.imaging.kinds import Kind
-from caseferry.imaging.length import check_gzip, check_length, read_fully, skip
+from caseferry.imaging.length import check_gzip, check_length, read_fully, read_out, skip
 from caseferry.imaging.metaimage import IDENTIFYING
 
 if TYPE_CHECKING:
@@ -253,6 +253,8 @@ def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.gene
                 if len(content) < size:
                     raise ImageProblem(source.name, f"ends in plane {number + 1} of {grid.planes}", "fetch it again")
                 yield np.frombuffer(content, stored).reshape(shape)
+            if unpacked is not stream:
+                read_out(unpacked)
         except (EOFError, zlib.error, OSError) as error:
             raise ImageProblem(source.name, f"has damaged data ({error})", "fetch it again") from error
 
