@@ -15,9 +15,10 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self, TypeAlias
 
-from caseferry.errors import ConfigurationError
+from caseferry.batching import Batcher
+from caseferry.errors import ConfigurationError, TransferError
 from caseferry.files import CHUNK, PathLike
 from caseferry.plan import Loss
 from caseferry.transfers.outcome import Outcome, Result
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from caseferry.files import FileRef
 
 VERSION = 1
+
+STATEMENTS = 500
+"""How many things are written together at most."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -50,7 +54,15 @@ CREATE TABLE IF NOT EXISTS cases (
 CREATE INDEX IF NOT EXISTS cases_by_state ON cases (state);
 """
 
+Statement: TypeAlias = tuple[str, tuple[object, ...]]
+
 INTENT, DONE, FAILED, REFUSED = "intent", "done", "failed", "refused"
+
+
+class Unwritable(TransferError):
+    """The journal cannot be written, so that nothing more may be sent."""
+
+    action = "stop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +79,7 @@ class Entry:
     attempts: int
     source_item: str
     target_item: str
+    url: str
 
 
 class Journal:
@@ -87,23 +100,33 @@ class Journal:
         self.path = Path(path) if path is not None else None
         self._lock = threading.Lock()
         self._held: IO[str] | None = None
+        self._writing: Batcher[Statement, bool] = Batcher(self._commit, STATEMENTS)
         if self.path is not None and read_only and not self.path.is_file():
             msg = f"there is no journal {str(self.path)!r}"
             raise ConfigurationError(msg)
         if self.path is not None and not read_only:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             self._held = _hold(self.path)
+        self._database = sqlite3.connect(
+            self._place(read_only), uri=True, check_same_thread=False, isolation_level=None
+        )
         try:
-            place = str(self.path) if self.path is not None else ":memory:"
-            self._database = sqlite3.connect(place, check_same_thread=False, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=FULL")
-            self._database.executescript(SCHEMA)
+            self._check_owner()
+            if not read_only:
+                self._database.execute("PRAGMA journal_mode=WAL")
+                self._database.execute("PRAGMA synchronous=FULL")
+                self._database.executescript(SCHEMA)
             self._check_version()
-        except sqlite3.DatabaseError as error:
-            self._release()
+        except (sqlite3.Error, ConfigurationError) as error:
+            self.close()
+            if isinstance(error, ConfigurationError):
+                raise
             msg = f"{str(self.path)!r} cannot be used as a journal: {error}"
             raise ConfigurationError(msg) from error
+
+    def _place(self, read_only: bool) -> str:
+        if self.path is None:
+            return ":memory:"
+        return self.path.absolute().as_uri() + ("?mode=ro" if read_only else "")
 
     def __enter__(self) -> Self:
         return self
@@ -123,6 +146,13 @@ class Journal:
         if self._held is not None:
             self._held.close()
             self._held = None
+
+    def _check_owner(self) -> None:
+        """Refuse a database that is somebody else's."""
+        tables = {name for (name,) in self._database.execute("SELECT name FROM sqlite_master")}
+        if tables and "about" not in tables:
+            msg = f"{str(self.path)!r} is a database of something else, not a journal; name another file"
+            raise ConfigurationError(msg)
 
     def _check_version(self) -> None:
         known = self.about("version")
@@ -157,47 +187,70 @@ class Journal:
         """What is known of a case, or None."""
         with self._lock:
             row = self._database.execute(
-                "SELECT case_id, state, attempts, source_item, target_item FROM cases WHERE case_id = ?", (case_id,)
+                "SELECT case_id, state, attempts, source_item, target_item, url FROM cases WHERE case_id = ?",
+                (case_id,),
             ).fetchone()
         return Entry(*row) if row else None
 
     def intend(self, case_id: str, source_item: str) -> None:
         """Write, before anything is sent, that it will be."""
-        with self._lock:
-            self._database.execute(
-                "INSERT INTO cases (case_id, source_item, state, attempts, updated) VALUES (?, ?, ?, 1, ?) "
-                "ON CONFLICT (case_id) DO UPDATE SET state = excluded.state, attempts = attempts + 1, "
-                "source_item = excluded.source_item, updated = excluded.updated",
-                (case_id, source_item, INTENT, time.time()),
-            )
+        self._write(
+            "INSERT INTO cases (case_id, source_item, state, attempts, updated) VALUES (?, ?, ?, 1, ?) "
+            "ON CONFLICT (case_id) DO UPDATE SET state = excluded.state, attempts = attempts + 1, "
+            "source_item = excluded.source_item, updated = excluded.updated",
+            (case_id, source_item, INTENT, time.time()),
+        )
 
     def record(self, result: Result, source_item: str) -> None:
         """Write what became of a case."""
         state = DONE if result.ok else REFUSED if result.outcome is Outcome.REFUSED else FAILED
         losses = json.dumps([loss.to_json() for loss in result.losses])
+        self._write(
+            "INSERT INTO cases (case_id, source_item, state, attempts, outcome, target_item, url, reason, losses, "
+            "bytes, calls, seconds, updated) VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (case_id) DO UPDATE SET state = excluded.state, outcome = excluded.outcome, "
+            "target_item = excluded.target_item, url = excluded.url, reason = excluded.reason, "
+            "losses = excluded.losses, bytes = excluded.bytes, calls = excluded.calls, "
+            "seconds = excluded.seconds, updated = excluded.updated",
+            (
+                result.case_id,
+                source_item,
+                state,
+                str(result.outcome),
+                result.item_id,
+                result.url,
+                result.reason,
+                losses,
+                result.bytes,
+                result.calls,
+                result.seconds,
+                time.time(),
+            ),
+        )
+
+    def _write(self, sql: str, values: tuple[object, ...]) -> None:
+        """Write one thing and have it on the disk; what several cases write at the same time goes there together.
+
+        Raises
+        ------
+        Unwritable
+            The disk does not take it.
+        """
+        self._writing.ask((sql, values))
+
+    def _commit(self, statements: Sequence[Statement]) -> Sequence[bool]:
         with self._lock:
-            self._database.execute(
-                "INSERT INTO cases (case_id, source_item, state, attempts, outcome, target_item, url, reason, losses, "
-                "bytes, calls, seconds, updated) VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (case_id) DO UPDATE SET state = excluded.state, outcome = excluded.outcome, "
-                "target_item = excluded.target_item, url = excluded.url, reason = excluded.reason, "
-                "losses = excluded.losses, bytes = excluded.bytes, calls = excluded.calls, "
-                "seconds = excluded.seconds, updated = excluded.updated",
-                (
-                    result.case_id,
-                    source_item,
-                    state,
-                    str(result.outcome),
-                    result.item_id,
-                    result.url,
-                    result.reason,
-                    losses,
-                    result.bytes,
-                    result.calls,
-                    result.seconds,
-                    time.time(),
-                ),
-            )
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                for sql, values in statements:
+                    self._database.execute(sql, values)
+                self._database.execute("COMMIT")
+            except sqlite3.Error as error:
+                with contextlib.suppress(sqlite3.Error):
+                    self._database.execute("ROLLBACK")
+                msg = f"the journal {str(self.path)!r} cannot be written: {error}; make room, then run the same again"
+                raise Unwritable(msg) from error
+        return [True] * len(statements)
 
     def states(self) -> dict[str, int]:
         """How many cases are in each state."""
@@ -257,7 +310,12 @@ class Journal:
 
 def _hold(path: Path) -> IO[str]:
     """Keep other processes from using the journal while this one does."""
-    held = path.with_name(path.name + ".lock").open("a+", encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held = path.with_name(path.name + ".lock").open("a+", encoding="utf-8")
+    except OSError as error:
+        msg = f"the journal {str(path)!r} cannot be written: {error.strerror or error}"
+        raise ConfigurationError(msg) from error
     try:
         if os.name == "nt":  # pragma: no cover
             import msvcrt

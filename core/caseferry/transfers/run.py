@@ -10,10 +10,11 @@ import logging
 import threading
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from caseferry.connector import Dataset, Phi, Spare, check_phi
 from caseferry.errors import (
+    AuthenticationFailed,
     CaseferryError,
     Inexpressible,
     InvalidCase,
@@ -120,7 +121,8 @@ class Run:
         self._spare = Spare(journal.keep) if journal.path is not None and not strict else None
         self._standing: set[str] | None = None
         self._claimed: dict[str, str] = {}
-        self._stop: BaseException | None = None
+        self._begun = False
+        self._stop: CaseferryError | None = None
         self._lock = threading.Lock()
 
     def go(self, workers: int, select: Callable[[Item], bool] | None, progress: Progress) -> Report:
@@ -144,17 +146,21 @@ class Run:
                 halted=lambda: self._stop is not None,
                 abandon=self._abandon,
             )
-        except CaseferryError as error:
+        except CaseferryError as error:  # of the walk, which another error may have asked to stop
             self._stop = self._stop or error
         finally:
             progress.end()
             self.report.seconds = time.monotonic() - started
         if self._stop is not None:
-            if not self.report.arrived:
-                raise self._stop
-            self.report.stopped = str(self._stop)
-            raise TransferIncomplete(self.report) from self._stop
+            self._end_early(self._stop)
         return self.report
+
+    def _end_early(self, error: CaseferryError) -> NoReturn:
+        """Raise what stopped the run: as it is where nothing was sent, else with what became of the cases."""
+        if not self._begun or (isinstance(error, AuthenticationFailed) and not self.report.arrived):
+            raise error
+        self.report.stopped = str(error)
+        raise TransferIncomplete(self.report) from error
 
     def _standing_cases(self) -> set[str] | None:
         """The names of all cases that stand at the target in any state; None when it cannot say."""
@@ -174,7 +180,7 @@ class Run:
         if self._stop is not None:
             return None
         try:
-            result = self._case(item, started)
+            return self._case(item, started)
         except CaseferryError as error:
             if error.action == "stop":
                 self._stop_all(error)
@@ -186,11 +192,20 @@ class Run:
             log.exception("case %r failed in a way that caseferry does not know", item.case_id)
             reason = f"unexpected {type(error).__name__}: {error}"
             result = Result(item.case_id, Outcome.FAILED, reason=reason, seconds=time.monotonic() - started)
-        if not self._dry_run and self._claimed.get(item.case_id) == item.id:
+        return self._written(result, item)
+
+    def _written(self, result: Result, item: Item) -> Result | None:
+        """What became of a case that did not arrive, written down; None when that fails, which stops the run."""
+        if self._dry_run or self._claimed.get(item.case_id) != item.id:
+            return result
+        try:
             self.journal.record(result, item.id)
+        except CaseferryError as error:
+            self._stop_all(error)
+            return None
         return result
 
-    def _stop_all(self, error: BaseException) -> None:
+    def _stop_all(self, error: CaseferryError) -> None:
         with self._lock:
             self._stop = self._stop or error
         self._abandon()
@@ -212,20 +227,21 @@ class Run:
         known = self.journal.entry(item.case_id)
         standing = self._standing is None or item.case_id in self._standing
         if known is not None and known.state == DONE and standing:
-            return Result(item.case_id, Outcome.UNCHANGED, known.target_item)
+            return Result(item.case_id, Outcome.UNCHANGED, known.target_item, known.url)
         case = item.case()
         if self._dry_run:
             return self._planned(case)
         if self._strict:
             self._refuse_losses(case)
         self.journal.intend(item.case_id, item.id)
+        self._begun = True
         brought = self.target.bring(case, phi=self._phi, spare=self._spare, known_absent=known is None and not standing)
         self._check(brought)
         plan = brought.plan
         outcome = Outcome.SENT
         if plan.adopts is not None:
             outcome = Outcome.COMPLETED if plan.calls else Outcome.UNCHANGED
-        return Result(
+        result = Result(
             item.case_id,
             outcome,
             brought.item.id,
@@ -235,6 +251,8 @@ class Run:
             calls=len(plan.calls),
             seconds=time.monotonic() - started,
         )
+        self.journal.record(result, item.id)
+        return result
 
     def _planned(self, case: Case) -> Result:
         plan = self.target.plan(case, phi=self._phi, spare=Spare.imagined() if self._spare else None)
