@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from caseferry.annotation import Mask
 from caseferry.connector import Dataset, Item, Phi, State
-from caseferry.errors import AlreadyExists, ConfigurationError, Inexpressible, NotFound, Problem
+from caseferry.deidentify import suspicious_name
+from caseferry.errors import AlreadyExists, ConfigurationError, IdentifiableData, Inexpressible, NotFound, Problem
 from caseferry.files import FileRef
 from caseferry.sidecar import case_fingerprint
 from caseferry_darwin.wire import exports, putting, reading, registering
@@ -138,6 +139,23 @@ class DarwinDataset(Dataset):
             self.place.classes.known.update(fresh.known)
 
     # -- putting ---------------------------------------------------------------------------------------------------
+
+    def sealed(self, case: Case, phi: Phi | None = None) -> Case:
+        """A case that may be sent here; see `Dataset.sealed`. Keys of objects are sent, folders and all."""
+        sealed = super().sealed(case, phi)
+        storage = self.place.storage
+        if storage is not None and (phi or self.phi) == "refuse":
+            problems = [
+                Problem(
+                    f"image {image.role!r}.files[{n}]: the key", "seems to hold a patient's number or name", "move it"
+                )
+                for image in sealed.images
+                for n, ref in enumerate(image.files)
+                if suspicious_name(storage.key(ref) or "")
+            ]
+            if problems:
+                raise IdentifiableData(case.id, problems)
+        return sealed
 
     def _look(self, case: Case) -> Standing | None:
         path = registering.item_path(case.folder)

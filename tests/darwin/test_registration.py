@@ -551,3 +551,22 @@ def test_patients_in_the_bucket_are_refused(scene: Scene, samples: Samples) -> N
         opened.put(cf.Case("ct", images=[cf.Image("ct", ref)]))
     assert "Doe" not in str(caught.value)
     assert len(scene.sandbox.ledger) == after_opening > before
+
+
+@pytest.mark.parametrize("key", ["mrn_0012345/a.png", "site/patient-name_doe/a.png", "dob 1970/x/a.png"])
+def test_keys_that_name_a_patient_are_refused(scene: Scene, key: str) -> None:
+    case = cf.Case("one", images=[cf.Image("photo", scene.stored(BUCKET, key, picture()))])
+    dataset = scene.open(storage=BUCKET)
+    before = len(scene.sandbox.ledger)
+    with pytest.raises(cf.IdentifiableData, match="the key") as caught:
+        dataset.put(case)
+    assert key.partition("/")[0] not in str(caught.value)
+    assert len(scene.sandbox.ledger) == before
+    assert dataset.put(case, phi="keep").case_id == "one"
+
+
+@pytest.mark.parametrize("key", ["a\n/b.png", "bad\x01/b.png"])
+def test_keys_that_cannot_be_written_are_refused(scene: Scene, key: str) -> None:
+    case = cf.Case("one", images=[cf.Image("photo", scene.stored(BUCKET, key, picture()))])
+    with pytest.raises(Inexpressible, match="control character"):
+        scene.open(storage=BUCKET).plan(case)

@@ -103,6 +103,7 @@ BROKEN: list[tuple[int, str, Way, dict[str, Any], Knowledge, str]] = [
     (12, "error", Way.READWRITE, image(storage_key=""), Knowledge(), "no storage_key"),
     (12, "error", Way.READWRITE, image(storage_key="/f/a.png"), Knowledge(), "drop it: 'f/a.png'"),
     (12, "error", Way.READONLY, shown(storage_thumbnail_key="/t/a.jpg"), Knowledge(), "storage_thumbnail_key that"),
+    (12, "error", Way.READWRITE, image(storage_key="f\n/a.png"), Knowledge(), "control character"),
     (12, "error", Way.READONLY, shown(storage_key=None), Knowledge(), "no storage_key"),
     (13, "error", Way.READWRITE, image(storage_key="s3://bucket/f/a.png"), Knowledge(), "the key: 'f/a.png'"),
     (13, "error", Way.READWRITE, image(storage_key="gs://bucket/f/a.png"), Knowledge(), "the key: 'f/a.png'"),
@@ -168,7 +169,7 @@ def test_a_broken_rule_breaks_no_other() -> None:
         assert {each.rule for each in check([item], way, known)} - {rule} <= BESIDE.get(rule, set()), item
 
 
-BESIDE = {5: {20}, 22: {20}}
+BESIDE = {22: {20}}
 """What an item of the table breaks besides, by being made of one of another type."""
 
 

@@ -301,6 +301,8 @@ def _one_key(slot: Slot, name: str, key: Any, known: Knowledge) -> Iterator[Find
     if not isinstance(key, str) or not key.strip():
         yield slot.finding(12, f"has no {name}", "give the object's key in the bucket")
         return
+    if any(ord(character) < 32 for character in key):
+        yield slot.finding(12, f"has a {name} with a control character", "rename the object")
     if URL_MARK in key:
         yield slot.finding(13, f"gives a URL as {name}", f"give the key: {_derived(key, known.storage)!r}")
     elif key.startswith("/"):
