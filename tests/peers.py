@@ -104,6 +104,11 @@ def _run(command: list[str]) -> None:
 
 
 GCAPI = Peer("gcapi-0.16.1", ("gcapi==0.16.1",))
+PANIMG = Peer("panimg-0.18.2", ("panimg==0.18.2",))
+"""What Grand Challenge imports images with."""
+
 DARWIN_PY = Peer("darwin-py-3.6.3", ("darwin-py[medical]==3.6.3", "setuptools<81"))
 DATAMINT_OLD = Peer("datamint-2.5.0", ("datamint==2.5.0",), TORCH_FREE)
 DATAMINT = Peer("datamint-2.16.0", ("datamint==2.16.0",), TORCH_FREE)
+DATAMINT_NEWEST = Peer("datamint-2.45.0", ("datamint==2.45.0",), TORCH_FREE)
+"""Imports what is switched off; its scripts import ``hollow`` first."""

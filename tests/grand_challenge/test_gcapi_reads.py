@@ -102,7 +102,9 @@ def test_one_slice_keeps_its_stored_values(scene: Scene) -> None:
     np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(only(found["white"]))), volume(slices=1))
 
 
-@pytest.mark.parametrize("name", ["anatomical.nii", "example4d.nii.gz", "functional.nii", "standard.nii.gz"])
+@pytest.mark.parametrize(
+    "name", ["anatomical.nii", "example4d.nii.gz", "example_nifti2.nii.gz", "functional.nii", "standard.nii.gz"]
+)
 def test_nifti(scene: Scene, name: str) -> None:
     """Geometry by nibabel: its world is right, front, head."""
     from pathlib import Path

@@ -1,13 +1,14 @@
 """The files that Grand Challenge's importer turns into the image that is meant, voxel for voxel.
 
-The importer keeps MetaImage, NIfTI and NRRD as they are. What it would change, or cannot read, is sent as a
-MetaImage made here: DICOM (it swaps the spacing of pixels that are not square, orders slices by InstanceNumber,
+The importer keeps MetaImage, NIfTI and NRRD files as ITK reads them. What it would change, or cannot read, is sent
+as a MetaImage made here: DICOM (it swaps the spacing of pixels that are not square, orders slices by InstanceNumber,
 averages uneven gaps, inverts MONOCHROME1, makes floats of rescaled values, and carries patients' names over),
-NIfTI files whose two transforms disagree, and pictures whose pixels it would not keep.
+NIfTI files that leave ITK a choice (see `_is_plain_nifti`), headers that lie apart from their voxels, and pictures
+whose pixels it would not keep.
 
 Source
 ------
-Measured on a Grand Challenge server with panimg 0.15.2.
+Measured on a Grand Challenge server with panimg 0.15.2, and with panimg 0.18.2 alone.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
+import numpy as np
+
 from caseferry.files import FileRef, made
 from caseferry.geometry import as_stored
 from caseferry.imaging.convert import metaimage_size, planes_of, write_metaimage, write_png
 from caseferry.imaging.kinds import Format, Kind
+from caseferry.imaging.metaimage import NAMES
 from caseferry.imaging.reading import format_of
 from caseferry.plan import Loss
 from caseferry.seal import aligned
@@ -26,7 +30,6 @@ from caseferry.seal import aligned
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from caseferry.annotation import Mask
@@ -36,6 +39,15 @@ LONGEST_NAME = 128
 """Characters in the name of an uploaded file."""
 
 ENDINGS = {Kind.NIFTI: (".nii", ".nii.gz"), Kind.NRRD: (".nrrd", ".nhdr"), Kind.METAIMAGE: (".mha", ".mhd")}
+
+MOST_CHANNELS = 4
+"""Values of a voxel that the importer takes."""
+
+NIFTI_1 = 348
+"""How long the header of a NIfTI-1 file says it is."""
+
+MILLIMETRES = (0, 2)
+"""Units in a NIfTI header that mean millimetres: none, and the code for them."""
 
 KEPT_PICTURES = {("uint8", 1), ("uint16", 1), ("uint8", 3), ("uint8", 4)}
 """Types and channels of PNG files that come through the importer as they are."""
@@ -51,7 +63,11 @@ def upload_name(name: str) -> str:
 
 def stored_files(image: Image) -> list[FileRef]:
     """The files that are uploaded for an image."""
-    if image.kind in {Kind.DICOM_SERIES, Kind.DICOM_MULTIFRAME} or _nifti_in_doubt(image):
+    if image.kind in {Kind.DICOM_SERIES, Kind.DICOM_MULTIFRAME}:
+        return [_metaimage(image)]
+    if image.kind is Kind.NIFTI and not _is_plain_nifti(image):
+        return [_metaimage(image)]
+    if image.kind in {Kind.METAIMAGE, Kind.NRRD} and len(image.files) > 1:
         return [_metaimage(image)]
     if image.kind is Kind.PICTURE and not _keeps_picture(image):
         return [_png(image) if _fits_png(image) else _metaimage(image)]
@@ -79,6 +95,12 @@ def import_problem(image: Image) -> str | None:
     """Why the platform's importer would refuse an image, or None."""
     if image.kind is Kind.WSI and not image.header.details.get("resolution"):
         return "has no XResolution and YResolution, without which Grand Challenge imports no TIFF"
+    if image.kind not in {Kind.VIDEO, Kind.PDF, Kind.WSI}:
+        header = image.header
+        if header.channels > MOST_CHANNELS:
+            return f"has {header.channels} channels; Grand Challenge imports up to {MOST_CHANNELS}"
+        if header.dtype not in NAMES:
+            return f"holds values of type {header.dtype}, which MetaImage cannot hold"
     return None
 
 
@@ -98,8 +120,33 @@ def conversion(image: Image) -> Loss:
     )
 
 
-def _nifti_in_doubt(image: Image) -> bool:
-    return image.kind is Kind.NIFTI and bool(image.header.details.get("two_grids"))
+def _is_plain_nifti(image: Image) -> bool:
+    """Whether ITK reads the same voxels at the same places as nibabel does, whichever transform it goes by.
+
+    It reads no NIfTI-2 and no sheared grids; makes float32 of scaled values; takes units for what they say; keeps no
+    place for flat files; goes by the voxel size alone where there is no transform; and has its own order where two
+    transforms, or a transform and the voxel sizes, disagree.
+    """
+    raw, grid = image.header.details["header"], image.geometry
+    assert grid is not None  # noqa: S101  every NIfTI image has a grid
+    stored = "uint8" if image.header.channels > 1 else raw.get_data_dtype().newbyteorder("=").name
+    forms = [
+        np.asarray(form, dtype=np.float64)
+        for form, code in ((raw.get_sform(), raw["sform_code"]), (raw.get_qform(), raw["qform_code"]))
+        if int(code)
+    ]
+    corners = np.array([[0, 0, 0, 1], *np.c_[np.diag(np.array(grid.shape) - 1), np.ones(3)]], dtype=np.float64)
+    places = [corners @ form.T for form in forms]
+    return (
+        int(raw["sizeof_hdr"]) == NIFTI_1
+        and int(raw["dim"][0]) in {3, 4}
+        and int(raw["xyzt_units"]) & 7 in MILLIMETRES
+        and stored == image.header.dtype
+        and bool(forms)
+        and all(np.allclose(each, places[0], atol=1e-4) for each in places)
+        and np.allclose(grid.direction.T @ grid.direction, np.eye(3), atol=1e-5)
+        and np.allclose(raw["pixdim"][1:4], grid.spacing_mm, rtol=1e-5)
+    )
 
 
 def _keeps_picture(image: Image) -> bool:
@@ -134,7 +181,8 @@ def _metaimage(image: Image) -> FileRef:
         write_metaimage(out, image.planes(), stored, header.dtype, channels=header.channels, extra=extra)
 
     size = metaimage_size(stored, header.dtype, header.channels, extra)
-    stem = PurePosixPath(image.files[0].name).stem if len(image.files) == 1 else _plain(image.role)
+    alone = len(image.files) == 1
+    stem = PurePosixPath(image.files[0].name).stem.removesuffix(".nii") if alone else _plain(image.role)
     return made(make, f"{stem}.mha", size=size)
 
 
@@ -148,7 +196,7 @@ def _header_lines(image: Image) -> dict[str, str]:
     lines: dict[str, str] = {}
     for key in ("WindowCenter", "WindowWidth"):
         value = first.get(key) if first is not None else None
-        if value is not None and type(value).__name__ != "MultiValue":
+        if value is not None and type(value).__name__ != "MultiValue" and np.isfinite(float(value)):
             lines[key] = repr(float(value))
     return lines
 
