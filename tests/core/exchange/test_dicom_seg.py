@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 FILES = Path(__file__).parents[2] / "data" / "segmentations"
 
+pytestmark = pytest.mark.filterwarnings(
+    # highdicom leaves a database in memory to the garbage collector, of which Python 3.13 warns
+    "ignore:Exception ignored in. <sqlite3.Connection:pytest.PytestUnraisableExceptionWarning"
+)
+
 
 @pytest.fixture(scope="module")
 def ct() -> Image:
