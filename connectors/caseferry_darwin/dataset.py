@@ -164,7 +164,9 @@ class DarwinDataset(Dataset):
                 kept = reading.kept_of(item)
                 ready = STATES.get(str(item.get("status"))) is None
                 there = {str(row["id"]) for row in self._client.annotations(str(item["id"]))} if ready else set()
-                return Standing(item, there, kept.fingerprint if kept is not None else "")
+                if kept is None:
+                    return Standing(item, there)
+                return Standing(item, there, kept.fingerprint, frozenset(kept.native.annotations))
         return None
 
     def _plan(self, case: Case, standing: Any, *, allow_spare: bool) -> tuple[Plan, list[FileRef]]:

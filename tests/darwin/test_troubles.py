@@ -170,11 +170,21 @@ def test_another_case_of_the_same_name_is_not_touched(scene: Scene, samples: Sam
         assert [item.id for item in dataset.items()] == [first.id]
 
 
+def test_annotations_that_have_no_place_after_all_are_not_lost_in_silence(
+    scene: Scene, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The platform shows a volume as it did in older versions, which can be seen only after it was registered."""
+    case = samples.case("odd", Kind.NIFTI, annotations=[cf.Box("nifti", [(1, 0), (5, 4)], frame=2, label="region")])
+    monkeypatch.setattr("caseferry_darwin.wire.putting.shown_view", lambda *_: None)
+    with scene.open() as dataset, pytest.raises(cf.Inexpressible, match="box 'region': was to be drawn"):
+        dataset.put(case)
+
+
 # -- too much, too fast --------------------------------------------------------------------------------------------
 
 
 def test_registrations_that_are_too_large_are_split(scene: Scene) -> None:
-    scene.standin.switches["json_bytes"] = 6000
+    scene.standin.switches["json_bytes"] = 2200
     scene.sandbox.settings.latency = 0.02
     with scene.open(storage=BUCKET) as dataset:
         done = put_at_once(dataset, external(scene, [f"c-{n}" for n in range(10)]))

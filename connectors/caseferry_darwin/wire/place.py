@@ -99,11 +99,13 @@ class Standing:
     item : the item as the platform lists it
     annotations : ids of the annotations that are there
     fingerprint : of the case as it was put; empty while the platform does not show it
+    promised : annotations of the case that its sidecar says stand on the platform in its own form
     """
 
     item: Mapping[str, Any]
     annotations: set[str] = field(default_factory=set)
     fingerprint: str = ""
+    promised: frozenset[str] = frozenset()
 
     @property
     def uploads(self) -> dict[str, Mapping[str, Any]]:

@@ -52,8 +52,9 @@ def plan_case(
     Raises
     ------
     Inexpressible
-        The case has no images, lies partly outside the storage, or files find no place on the platform and
-        `allow_spare` is False.
+        The case has no images, lies partly outside the storage, or breaks a rule of registration; files find no place
+        on the platform and `allow_spare` is False; or the item that is there shows an image in a way in which
+        annotations that it should hold have no place.
     """
     if not case.images:
         raise Inexpressible(case.id, [Problem("images", "is empty; Darwin holds images", "give at least one")])
@@ -61,6 +62,7 @@ def plan_case(
     views = _views(placed, place, standing)
     names = Ids(place.dataset_id, case.id)
     forms, losses = _forms(case, place, views, names)
+    _refuse_broken_promises(case, forms, losses, standing)
     tags, lost_tags = _tags(case, place)
     losses = [loss for image in case.images if (loss := conversion(image)) is not None] + losses + lost_tags
     native = Native(
@@ -174,6 +176,24 @@ def _forms(
                 forms[mask.id] = []
             forms[group[0][0].id] = parts
     return forms, losses
+
+
+def _refuse_broken_promises(
+    case: Case, forms: Mapping[str, list[Form]], losses: Sequence[Loss], standing: Standing | None
+) -> None:
+    """Stop where an annotation would be nowhere: its item says that it is drawn there, and it cannot be.
+
+    Raises
+    ------
+    Inexpressible
+        There is one.
+    """
+    promised = standing.promised if standing is not None else frozenset()
+    if broken := [a for a in case.annotations if a.id in promised and a.id not in forms]:
+        reasons = "; ".join(dict.fromkeys(loss.reason for loss in losses))
+        what = f"was to be drawn on the item that is there, and cannot be as Darwin shows the image: {reasons}"
+        remedy = "delete the item, and put the case with create=false: annotations then lie beside it"
+        raise Inexpressible(case.id, [Problem(f"{a.kind} {a.label!r}", what, remedy) for a in broken])
 
 
 def _unseen(role: str, place: Place) -> str:
