@@ -1,0 +1,236 @@
+"""What the official clients draw on a resource, caseferry reads in the right voxel of the right slice."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from highdicom.legacy import LegacyConvertedEnhancedCTImage
+from PIL import Image as Picture
+from pydicom import dcmread
+
+import caseferry as cf
+from caseferry.sandbox import Sandbox
+from caseferry_datamint.sandbox import DatamintStandIn
+from datamint_scene import Scene
+from oracles import affine_of, ramp, rotation, write_series, write_slice
+from peers import DATAMINT, DATAMINT_NEWEST, DATAMINT_OLD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+pytestmark = pytest.mark.peer
+
+CLIENTS = {
+    "APIHandler 2.5.0": (DATAMINT_OLD, "handler"),
+    "Api 2.5.0": (DATAMINT_OLD, "api"),
+    "Api 2.16.0": (DATAMINT, "api"),
+    "Api 2.45.0": (DATAMINT_NEWEST, "api"),
+}
+LINE = [(2, 1), (5, 3)]
+SPOT = (4, 2)
+SHAPE = (7, 5, 6)
+FRAME = 1
+"""The frame that is drawn on, as the platform counts."""
+
+SPACING_MM = (0.8, 0.5, 2.5)
+"""Between columns, rows and slices: an exchange shows."""
+
+VOLUMES = {
+    "up": affine_of(rotation(4, -6, 12), SPACING_MM, (-31.5, 12.25, 108)),
+    "down": affine_of(np.diag([1.0, 1, -1]) @ rotation(z=5), SPACING_MM, (-31.5, 12.25, 108)),
+    "turned": affine_of(np.diag([-1.0, -1, 1]), SPACING_MM, (10, 20, -30)),
+    "coronal": affine_of(rotation(3, 2, 1)[:, [0, 2, 1]], SPACING_MM, (-31.5, 12.25, 108)),
+}
+"""Voxel to LPS. On the platform, the frame is an axial slice counted from the feet, whichever axis is stored first."""
+
+SLICES = {"up": FRAME, "down": SHAPE[2] - 1 - FRAME, "turned": FRAME}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What one client did, and the cases that caseferry reads then."""
+
+    client: str
+    outcome: dict[str, Any]
+    cases: dict[str, cf.Case]
+
+    def of(self, name: str, label: str) -> list[Any]:
+        """The annotations of a label on a resource."""
+        for step, result in self.outcome.items():
+            if step.startswith(f"{name} "):
+                assert not isinstance(result, dict) or step in self.refused, f"{step}: {result}"
+        return [each for each in self.cases[name].annotations if each.label == label]
+
+    @property
+    def refused(self) -> set[str]:
+        """What the client itself refuses: pixels of a picture in 2.16.0."""
+        return {"picture line"} if self.client == "Api 2.16.0" else set()
+
+
+def resources(folder: Path) -> dict[str, tuple[Path, int]]:
+    """The files by name, and the frame to draw on."""
+    affine = VOLUMES["up"]
+    write_slice(folder / "slice.dcm", ramp(*SHAPE[:2]), affine, PatientIdentityRemoved="YES")
+    (folder / "series").mkdir()
+    series = [dcmread(path) for path in write_series(folder / "series", ramp(*SHAPE), affine)]
+    for number, dataset in enumerate(series):
+        dataset.update(dict.fromkeys(("PatientID", "PatientName", "StudyID", "AccessionNumber"), ""))
+        dataset.PatientBirthDate = dataset.PatientSex = dataset.StudyDate = dataset.StudyTime = ""
+        dataset.ReferringPhysicianName, dataset.InstanceNumber = "", number + 1
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    many = LegacyConvertedEnhancedCTImage(series, "1.2.9", 2, "1.2.9.1", 1)
+    place = many.PerFrameFunctionalGroupsSequence[FRAME].PlanePositionSequence[0].ImagePositionPatient
+    (SLICES["frames"],) = [n for n in range(SHAPE[2]) if np.allclose(series[n].ImagePositionPatient, place)]
+    many.save_as(folder / "frames.dcm")
+    for name, matrix in VOLUMES.items():
+        ras = np.diag([-1, -1, 1, 1]) @ matrix
+        nib.save(nib.Nifti1Image(ramp(*SHAPE), ras), folder / f"{name}.nii.gz")
+        nib.save(nib.Nifti1Image(labels(), ras), folder / f"{name}-labels.nii.gz")
+    Picture.fromarray(ramp(*SHAPE[:2], dtype=np.uint8).T.copy()).save(folder / "picture.png")
+    files = {name: (folder / f"{name}.nii.gz", FRAME) for name in VOLUMES}
+    return files | {
+        "slice": (folder / "slice.dcm", 0),
+        "frames": (folder / "frames.dcm", FRAME),
+        "picture": (folder / "picture.png", 0),
+    }
+
+
+def labels() -> np.ndarray:
+    """Two structures without any symmetry."""
+    return np.random.default_rng(7).integers(0, 3, SHAPE).astype(np.uint8)
+
+
+TYPES = {".dcm": "application/dicom", ".png": "image/png", ".gz": "application/nifti"}
+
+
+@pytest.fixture(scope="module", params=CLIENTS)
+def drawn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drawn]:
+    folder = tmp_path_factory.mktemp("draw")
+    with pytest.MonkeyPatch.context() as patch, Sandbox(platforms=("datamint",)) as sandbox:
+        for name, value in sandbox.variables.items():
+            patch.setenv(name, value)
+        standin = sandbox.standins["datamint"]
+        assert isinstance(standin, DatamintStandIn)
+        scene = Scene(sandbox, standin, folder)
+        plan: dict[str, dict[str, Any]] = {}
+        for name, (path, frame) in resources(folder).items():
+            rid = scene.upload(path.read_bytes(), path.name, TYPES[path.suffix])
+            plan[name] = {
+                "id": rid,
+                "path": str(path),
+                "frame": frame,
+                "line": LINE,
+                "spot": SPOT,
+                "size": SHAPE[::2] if name == "coronal" else SHAPE[:2],
+            }
+            if name in VOLUMES:
+                plan[name]["labels"] = str(folder / f"{name}-labels.nii.gz")
+        (folder / "plan.json").write_text(json.dumps(plan))
+        peer, kind = CLIENTS[request.param]
+        outcome = scene.peer(peer, "datamint_draw.py", str(folder / "plan.json"), kind)
+        with scene.open() as dataset:
+            by_id = {item.id: item.case() for item in dataset.items()}
+            yield Drawn(request.param, outcome, {name: by_id[place["id"]] for name, place in plan.items()})
+
+
+EVERYWHERE = [*VOLUMES, "slice", "frames", "picture"]
+
+
+def plane(name: str) -> int | None:
+    """The slice, in the image's own order, that was drawn on; None where the frame runs through all slices."""
+    return None if name == "coronal" else SLICES.get(name, 0)
+
+
+def solid(name: str, points: Sequence[tuple[int, int]] = LINE) -> list[list[int]]:
+    """Where in the image that is drawn, [column, row, slice]."""
+    return [[a, FRAME, b] if name == "coronal" else [a, b, plane(name) or 0] for a, b in points]
+
+
+def assert_drawn(name: str, found: Any, kind: type, points: Sequence[tuple[int, int]] = LINE) -> None:
+    assert isinstance(found, kind)
+    assert found.frame == plane(name)
+    positions = [list(point) + [found.frame] * (3 - len(point)) for point in found.points]
+    np.testing.assert_allclose(positions, solid(name, points), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", EVERYWHERE)
+def test_lines(drawn: Drawn, name: str) -> None:
+    found = drawn.of(name, "line") + drawn.of(name, "patient line")
+    if f"{name} line" in drawn.refused:
+        return
+    assert len(found) == 1 + (drawn.client.startswith("APIHandler") and name in {"slice", "frames"})
+    for line in found:
+        if unplaced(drawn, name, line):
+            continue
+        assert_drawn(name, line, cf.Line)
+
+
+def unplaced(drawn: Drawn, name: str, found: Any) -> bool:
+    """Pixels of a frame that is no slice of the file are kept as they came: core has no place for them."""
+    return name == "coronal" and drawn.client != "Api 2.45.0" and isinstance(found, cf.Raw)
+
+
+@pytest.mark.parametrize("name", EVERYWHERE)
+def test_boxes(drawn: Drawn, name: str) -> None:
+    if drawn.client == "Api 2.5.0":
+        return  # draws none
+    (box,) = drawn.of(name, "box")
+    if not unplaced(drawn, name, box):
+        assert_drawn(name, box, cf.Box)
+
+
+@pytest.mark.parametrize("name", EVERYWHERE)
+def test_points_and_outlines(drawn: Drawn, name: str) -> None:
+    if drawn.client != "Api 2.45.0":
+        return  # draw none
+    (point,), (outline,) = drawn.of(name, "point"), drawn.of(name, "outline")
+    assert_drawn(name, point, cf.Point, LINE[:1])
+    assert_drawn(name, outline, cf.Polyline, [LINE[0], (2, 3), LINE[1]])
+
+
+@pytest.mark.parametrize("name", EVERYWHERE)
+def test_what_is_said_of_images_and_frames(drawn: Drawn, name: str) -> None:
+    (category,) = drawn.of(name, "category")
+    assert (type(category), category.value, category.frame) == (cf.Category, "good", None)
+    if drawn.client in {"APIHandler 2.5.0", "Api 2.45.0"}:
+        (label,) = drawn.of(name, "label")
+        assert (type(label), label.frame) == (cf.Label, None)
+        frames = drawn.of(name, "frames")
+        assert len(frames) == (FRAME + 1 if name in VOLUMES or name == "frames" else 1)
+        if name == "coronal":
+            assert {type(each) for each in frames} == {cf.Raw}
+            return
+        assert {(type(each), each.value) for each in frames} == {(cf.Category, "good")}
+        backwards = (plane(name) or 0) > FRAME
+        expected = [SHAPE[2] - 2, SHAPE[2] - 1] if backwards else [0, 1][: len(frames)]
+        assert sorted(each.frame for each in frames) == expected
+    if drawn.client == "Api 2.45.0":
+        (text,), (number,), (count,) = (drawn.of(name, each) for each in ("text", "number", "count"))
+        assert (type(text), text.value, text.frame) == (cf.Text, "ünï", plane(name))
+        assert (type(number), number.value, number.unit) == (cf.Numeric, 2.5, "mm")
+        assert (type(count), count.value) == (cf.Numeric, 3)
+
+
+def masks(drawn: Drawn, name: str) -> dict[str, Any]:
+    """Where each label of a resource's masks is."""
+    found = [each for each in drawn.cases[name].annotations if isinstance(each, cf.Mask)]
+    return {label: mask.voxels() == value for mask in found for value, label in mask.labels.items()}
+
+
+@pytest.mark.parametrize("name", EVERYWHERE)
+def test_masks_of_frames(drawn: Drawn, name: str) -> None:
+    inside = np.atleast_3d(masks(drawn, name)["mask"])
+    assert np.argwhere(inside).tolist() == solid(name, [SPOT])
+
+
+@pytest.mark.parametrize("name", VOLUMES)
+def test_masks_of_volumes(drawn: Drawn, name: str) -> None:
+    found = masks(drawn, name)
+    for wanted, label in {1: "one", 2: "two"}.items():
+        np.testing.assert_array_equal(found[label], labels() == wanted)
