@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import (
@@ -24,11 +24,19 @@ from caseferry.annotation import (
     Point,
     Polygon,
     Polyline,
-    Position,
     Raw,
     Text,
 )
-from caseferry_datamint.wire.frames import Place, from_points, in_patient, place_of, plane_of, to_points, view_vectors
+from caseferry_datamint.wire.frames import (
+    Place,
+    are_pixels,
+    from_points,
+    in_patient,
+    place_of,
+    plane_of,
+    to_points,
+    view_vectors,
+)
 
 if TYPE_CHECKING:
     from caseferry.case import Image
@@ -149,6 +157,21 @@ def link_of(row: Mapping[str, Any]) -> str | None:
     return source[len(LINK) :] if isinstance(source, str) and source.startswith(LINK) else None
 
 
+def single_frames(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A row for each frame of one that speaks of a range of frames; any other as it is.
+
+    ``frame_range`` holds the first and the last frame, both included.
+    """
+    frames = row.get("frame_range")
+    if row.get("frame_index") is not None or not isinstance(frames, Sequence) or len(frames) != 2:
+        return [row]
+    first, last = int(frames[0]), int(frames[1])
+    return [
+        {**row, "frame_index": frame, "frame_range": None, "id": f"{row.get('id')}-{frame}"}
+        for frame in range(first, last + 1)
+    ]
+
+
 def core_form(row: Mapping[str, Any], role: str, image: Image, file: int, names: Names) -> Annotation:
     """An annotation in core's words from what the platform answers; one that no kind fits is kept raw.
 
@@ -158,9 +181,12 @@ def core_form(row: Mapping[str, Any], role: str, image: Image, file: int, names:
     """
     kind = str(row.get("annotation_type") or row.get("type") or "")
     common = _common_back(row, role, names)
-    frame = _frame_back(row, image, file)
     value = row.get("text_value", row.get("value"))
     try:
+        geometry = row.get("geometry")
+        if geometry is not None and kind in {"line", "point", "square", "region"}:
+            return _placed_back(kind, row, common, image, file)
+        frame = _frame_back(row, image, file)
         if kind == "label":
             return Label(**common, frame=frame)
         if kind == "category":
@@ -171,9 +197,6 @@ def core_form(row: Mapping[str, Any], role: str, image: Image, file: int, names:
             number = row.get("numeric_value", row.get("value"))
             unit = str(row.get("units") or "")
             return Numeric(**common, value=int(number) if kind == "integer" else float(number), unit=unit)
-        geometry = row.get("geometry")
-        if geometry is not None and kind in {"line", "point", "square", "region"}:
-            return _placed_back(kind, geometry, common, image, file)
     except (TypeError, ValueError, KeyError, IndexError):
         pass
     return Raw(role, id=common["id"], label=common["label"], platform="datamint", payload=json.loads(json.dumps(row)))
@@ -204,31 +227,54 @@ def _moment(text: object) -> dt.datetime | None:
 
 
 def _frame_back(row: Mapping[str, Any], image: Image, file: int) -> int | None:
+    """The plane of which a row speaks; None for the whole image.
+
+    Raises
+    ------
+    ValueError
+        It speaks of a frame that is no plane of the image.
+    """
     index = row.get("frame_index", row.get("index"))
     planes = image.geometry.planes if image.geometry is not None else 1
     if index is None:
         return plane_of(image, file, 0) if len(image.files) > 1 and planes > 1 else None
-    return plane_of(image, file, int(index))
+    plane = plane_of(image, file, int(index))
+    if plane is None and image.geometry is not None:
+        msg = f"there is no frame {index}"
+        raise ValueError(msg)
+    return plane
 
 
-def _placed_back(kind: str, geometry: Any, common: dict[str, Any], image: Image, file: int) -> Annotation:
+def _placed_back(kind: str, row: Mapping[str, Any], common: dict[str, Any], image: Image, file: int) -> Annotation:
+    geometry = row["geometry"]
     loose = geometry if isinstance(geometry, Mapping) else {"points": geometry}
-    patient = bool(loose.get("viewPlaneNormal"))
-    raw = [[float(v) for v in point] for point in loose["points"]]
+    index = row.get("frame_index", row.get("index"))
+    raw = [[float(v if v is not None else index or 0) for v in point] for point in loose["points"]]
+    if kind == "square":
+        raw = _opposite(raw)
+    patient = bool(loose.get("viewPlaneNormal")) or not are_pixels(image, raw, index)
     points, plane = from_points(image, raw, patient=patient, file=file)
     if kind == "line":
         return Line(**common, frame=plane, points=points)
     if kind == "point":
         return Point(**common, frame=plane, points=points)
     if kind == "square":
-        return Box(**common, frame=plane, points=_corners(points))
+        return Box(**common, frame=plane, points=points)
     if loose.get("closed", True):
         return Polygon(**common, frame=plane, rings=[points])
     return Polyline(**common, frame=plane, points=points)
 
 
-def _corners(points: list[Position]) -> list[Position]:
-    """Two opposite corners from two or four."""
-    axes = list(zip(*points, strict=True))
-    low, high = tuple(min(axis) for axis in axes), tuple(max(axis) for axis in axes)
-    return [low, high]
+def _opposite(corners: list[list[float]]) -> list[list[float]]:
+    """Two opposite corners of a box from two or four.
+
+    Datamint's client gives the first, then the two that lie between it and the last, which it makes by exchanging
+    the first two numbers: on a tilted plane these two are off it, and only the first and the last can be believed.
+    Corners that go round, as others write them, have the third opposite the first.
+    """
+    if len(corners) != 4:
+        return corners
+    first, second, third, last = ([*corner, 0.0][:3] for corner in corners)
+    sums = [(a + d - b - c, a + c - b - d) for a, b, c, d in zip(first, second, third, last, strict=True)]
+    across, around = (max(abs(each) for each in gaps) for gaps in zip(*sums, strict=True))
+    return [corners[0], corners[3] if across <= around else corners[2]]

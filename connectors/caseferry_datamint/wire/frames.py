@@ -63,7 +63,29 @@ def plane_of(image: Image, file: int, frame: int) -> int | None:
     if grid is None:
         return None
     wanted = Place(file, frame)
-    return next((plane for plane in range(grid.planes) if place_of(image, plane) == wanted), None)
+    if image.kind in {Kind.DICOM_SERIES, Kind.DICOM_MULTIFRAME}:
+        return next((plane for plane, place in enumerate(image.layout) if Place(*place) == wanted), None)
+    guesses = (frame, grid.planes - 1 - frame)
+    return next((plane for plane in guesses if 0 <= plane < grid.planes and place_of(image, plane) == wanted), None)
+
+
+def cut_of(image: Image, file: int, frame: int) -> tuple[int | slice, ...] | None:
+    """Where in an array [column, row, plane] a frame lies; None when there is no such frame.
+
+    A NIfTI file's frames are its axial slices along whichever axis they are stored: in one that is stored as coronal
+    slices a frame runs through all planes. What is left of the array is [column, row] of the frame.
+    """
+    plane = plane_of(image, file, frame)
+    if plane is not None:
+        return (slice(None), slice(None), plane)
+    grid = image.geometry
+    if grid is None or grid.frames > 1 or file or image.kind not in {Kind.NIFTI, Kind.METAIMAGE, Kind.NRRD}:
+        return None
+    axis = int(np.abs(grid.direction[2]).argmax())
+    if axis == 2 or not 0 <= frame < grid.shape[axis]:
+        return None
+    index = frame if grid.affine[2, axis] > 0 else grid.shape[axis] - 1 - frame
+    return tuple(index if each == axis else slice(None) for each in range(3))
 
 
 def _axial_frame(grid: Geometry, plane: int) -> Place | None:
@@ -133,10 +155,52 @@ def from_points(
     grid = image.geometry
     flat = [[*point, 0.0][:3] for point in points]
     if not patient or grid is None:
-        plane = plane_of(image, file, round(flat[0][2]))
-        return [(point[0], point[1]) for point in flat], plane if grid is None or grid.planes > 1 else 0
+        return _in_frame(image, flat, file)
     voxels = grid.to_voxel(flat)
     plane = round(float(voxels[0][2]))
     if np.abs(voxels[:, 2] - plane).max() <= ON_SLICE and 0 <= plane < grid.shape[2]:
         return [(float(v[0]), float(v[1])) for v in voxels], plane
     return [(float(v[0]), float(v[1]), float(v[2])) for v in voxels], None
+
+
+def _in_frame(image: Image, pixels: list[list[float]], file: int) -> tuple[list[Position], int | None]:
+    """Pixels (column, row, frame) of a resource in voxels of the image.
+
+    Raises
+    ------
+    ValueError
+        The image has no such frame.
+    """
+    grid = image.geometry
+    if grid is None or grid.planes == 1:
+        return [(point[0], point[1]) for point in pixels], None if grid is None else 0
+    frame = round(pixels[0][2])
+    cut = cut_of(image, file, frame)
+    if cut is None:
+        msg = f"there is no frame {frame}"
+        raise ValueError(msg)
+    axis, index = next((axis, index) for axis, index in enumerate(cut) if isinstance(index, int))
+    if axis == 2:
+        return [(point[0], point[1]) for point in pixels], index
+    solid = [[*point[:2][:axis], float(index), *point[:2][axis:]] for point in pixels]
+    return [(a, b, c) for a, b, c in solid], None
+
+
+def are_pixels(image: Image, points: list[list[float]], frame: int | None) -> bool:
+    """Whether points that come without view vectors are pixels, and not patient millimetres.
+
+    The platform does not say. Clients before 2.45 send both so; in pixels, the third number is the frame that the
+    annotation names, or 0. Points for which that holds and which fit either way are pixels when they are whole
+    numbers.
+    """
+    grid = image.geometry
+    if grid is None or not in_patient(image) or any(len(point) < 3 for point in points):
+        return True
+    named = all(point[2] == (frame or 0) for point in points)
+    fits_as_pixels = all(-0.5 <= v <= n - 0.5 for p in points for v, n in zip(p[:2], grid.shape[:2], strict=True))
+    fits_in_patient = all(
+        -0.5 <= v <= n - 0.5 for p in grid.to_voxel(points) for v, n in zip(p, grid.shape, strict=True)
+    )
+    if fits_as_pixels and fits_in_patient:
+        return named and all(v == round(v) for point in points for v in point)
+    return fits_as_pixels if fits_as_pixels != fits_in_patient else named

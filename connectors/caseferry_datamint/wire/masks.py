@@ -26,7 +26,7 @@ from caseferry.imaging.kinds import Kind
 from caseferry.imaging.pixels import load_voxels
 from caseferry.imaging.reading import read_header
 from caseferry.seal import aligned
-from caseferry_datamint.wire.frames import place_of, plane_of
+from caseferry_datamint.wire.frames import cut_of, place_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -208,10 +208,10 @@ def _composed(
             selected = [(array != 0, values[names.label_back(piece.identifier)])]
         for inside, value in selected:
             if piece.frame is not None:
-                plane = plane_of(image, piece.file, piece.frame)
-                if plane is None:
+                cut = cut_of(image, piece.file, piece.frame)
+                if cut is None:
                     raise ImageProblem(image.role, f"has no frame {piece.frame} for its segmentation")
-                whole[:, :, plane][inside[:, :, 0]] = value
+                whole[cut][inside[:, :, 0]] = value
             else:
                 whole[inside.reshape(whole.shape, order="F")] = value
     shaped = whole.reshape(*grid.shape, grid.frames, order="F")

@@ -14,7 +14,7 @@ from caseferry.geometry import as_stored
 from caseferry.imaging.kinds import Kind
 from caseferry.sidecar import KEY, Found, Kept, merge, parse
 from caseferry_datamint.wire.address import Address, is_own_tag
-from caseferry_datamint.wire.annotations import SEGMENTATION, core_form, link_of
+from caseferry_datamint.wire.annotations import SEGMENTATION, core_form, link_of, single_frames
 from caseferry_datamint.wire.masks import Piece, grouped, mask_of
 
 if TYPE_CHECKING:
@@ -190,8 +190,9 @@ def annotations_of(
         if str(row.get("annotation_type") or row.get("type")) == SEGMENTATION:
             pieces.setdefault(role, []).append(Piece(file, row, _opener(row, fetch)))
         else:
-            annotation = core_form(row, role, images[role], file, names)
-            result.append(Found(_with_id(annotation, link_of(row)), link_of(row)))
+            for each in single_frames(row):
+                annotation = core_form(each, role, images[role], file, names)
+                result.append(Found(_with_id(annotation, link_of(row)), link_of(row)))
     for role, parts in pieces.items():
         for group_pieces in grouped(parts, link_of).values():
             link = link_of(group_pieces[0].row)
