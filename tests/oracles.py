@@ -5,8 +5,10 @@ Arrays are [column, row, slice] and then frame or channel; affines take voxels t
 
 from __future__ import annotations
 
+import tracemalloc
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
@@ -14,6 +16,9 @@ import pydicom
 import SimpleITK as sitk  # noqa: N813  as its own documentation does
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
 
@@ -146,6 +151,17 @@ def write_series(folder: Path, voxels: np.ndarray, affine: np.ndarray, **attribu
 def ramp(*shape: int, dtype: Any = np.int16) -> np.ndarray:
     """Values that all differ, so that every flip and exchange of axes shows."""
     return np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+
+
+@contextmanager
+def memory_below(limit: int) -> Iterator[None]:
+    """Prove that a block allocates less than so many bytes at any time."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < limit
+    finally:
+        tracemalloc.stop()
 
 
 PYDICOM = Path(pydicom.__file__).parent / "data" / "test_files"

@@ -34,6 +34,10 @@ FLOAT32_BITS = 16
 """Stored bits up to which float32 keeps rescaled values apart; beyond, they become float64."""
 
 
+DIRECTORY = "1.2.840.10008.1.3.10"
+"""The class of a DICOMDIR, which lists the files of a disc."""
+
+
 def read_header(files: Sequence[FileRef]) -> Header:
     """Read the headers of a series or of a multi-frame file; see `caseferry.imaging.header.Reader`."""
     instances = [_instance(index, ref) for index, ref in enumerate(files)]
@@ -67,16 +71,18 @@ def _check_image(instance: Instance) -> None:
         )
     missing = [name for name in ("Rows", "Columns", "BitsAllocated") if not isinstance(dataset.get(name), int)]
     if missing:
-        kind = getattr(dataset.get("SOPClassUID"), "name", "") or "no SOP class"
+        uid = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID")
         raise ImageProblem(
             instance.name,
-            f"is DICOM without an image ({kind}): {', '.join(missing)} missing",
-            "give it as an attachment",
+            f"is DICOM without an image ({getattr(uid, 'name', '') or 'no SOP class'}): {', '.join(missing)} missing",
+            "give the files that it lists" if uid == DIRECTORY else "give it as an attachment",
         )
+    if min(dataset.Rows, dataset.Columns) < 1:
+        raise ImageProblem(instance.name, f"has no pixels: {dataset.Rows} rows of {dataset.Columns} columns")
     try:
         int(dataset.get("NumberOfFrames", 1) or 1)
     except (TypeError, ValueError):
-        raise ImageProblem(instance.name, f"has NumberOfFrames {dataset.get('NumberOfFrames')!r}") from None
+        raise ImageProblem(instance.name, "has a NumberOfFrames that is not a number", "correct it") from None
     if not getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None):
         raise ImageProblem(instance.name, "does not say its transfer syntax", "write it again with pydicom")
 

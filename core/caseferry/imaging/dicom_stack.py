@@ -36,6 +36,9 @@ ROUNDED_MM = 0.01
 SAME_DIRECTION = 1e-3
 """By how much the direction cosines of one series may differ between files."""
 
+RIGHT_ANGLE = 0.02
+"""By how much the squares and the product of two directions may differ from 1 and 0; they are written rounded."""
+
 FRAME_ATTRIBUTES = (
     "TemporalPositionIndex",
     "TemporalPositionIdentifier",
@@ -93,9 +96,9 @@ def stack(instances: list[Instance]) -> tuple[Geometry, list[int]]:
             "slices without a place make no volume: give them apart",
         )
     first = instances[0].dataset
-    orientation = _floats(instances[0], "ImageOrientationPatient", 6)
+    orientation = _orientation(instances[0])
     for instance in instances[1:]:
-        if np.abs(_floats(instance, "ImageOrientationPatient", 6) - orientation).max() > SAME_DIRECTION:
+        if np.abs(_orientation(instance) - orientation).max() > SAME_DIRECTION:
             raise ImageProblem(
                 "the series",
                 f"mixes orientations ({instances[0].name}, {instance.name})",
@@ -126,6 +129,16 @@ def _floats(instance: Instance, keyword: str, count: int) -> FloatArray:
     if len(values) != count or not np.isfinite(values).all():
         raise ImageProblem(instance.name, f"has no usable {keyword}: {count} numbers are expected")
     return values
+
+
+def _orientation(instance: Instance) -> FloatArray:
+    cosines = _floats(instance, "ImageOrientationPatient", 6)
+    row, column = cosines[:3], cosines[3:]
+    if np.abs([row @ row - 1, column @ column - 1, row @ column]).max() > RIGHT_ANGLE:
+        raise ImageProblem(
+            instance.name, "has no usable ImageOrientationPatient: two directions at right angles are expected"
+        )
+    return cosines
 
 
 def _pixel_spacing(instances: Sequence[Instance]) -> Sequence[float]:
@@ -221,7 +234,7 @@ def frame_places(instance: Instance) -> list[tuple[FloatArray, FloatArray, Seque
         found.append(
             (
                 _floats(Instance(0, instance.name, position), "ImagePositionPatient", 3),
-                _floats(Instance(0, instance.name, orientation), "ImageOrientationPatient", 6),
+                _orientation(Instance(0, instance.name, orientation)),
                 cast("Sequence[float]", [float(v) for v in measures.PixelSpacing]),
             )
         )
@@ -230,7 +243,7 @@ def frame_places(instance: Instance) -> list[tuple[FloatArray, FloatArray, Seque
 
 def _dose_places(instance: Instance) -> list[tuple[FloatArray, FloatArray, Sequence[float]]]:
     """The same for an RT dose, whose frames say only how far they lie from the first (PS3.3 C.8.8.3.2)."""
-    orientation = _floats(instance, "ImageOrientationPatient", 6)
+    orientation = _orientation(instance)
     position = _floats(instance, "ImagePositionPatient", 3)
     spacing = cast("Sequence[float]", _floats(instance, "PixelSpacing", 2).tolist())
     offsets = _floats(instance, "GridFrameOffsetVector", frame_count(instance.dataset))

@@ -78,6 +78,25 @@ def _index(ref: FileRef, stream: BinaryIO) -> bytes:
     raise ImageProblem(ref.name, "has no complete index (moov box)", "the video is cut short or damaged")
 
 
+def _check_length(ref: FileRef) -> None:
+    """Compare the lengths of the boxes of a file at hand with its own."""
+    if ref.path is None:
+        return
+    place, end = 0, ref.path.stat().st_size
+    with ref.open() as stream:
+        while place < end:
+            stream.seek(place)
+            head = stream.read(16)
+            size = int.from_bytes(head[:4], "big")
+            if size == 1:
+                size = int.from_bytes(head[8:16], "big")
+            if size < 8:
+                return  # the last box, as long as the file; or no box at all
+            place += size
+            if place > end:
+                raise ImageProblem(ref.name, "ends inside its frames", "the video is cut short: fetch it again")
+
+
 def _track(content: bytes) -> Track:
     track = Track()
     for name, box in _boxes(content):
@@ -93,7 +112,7 @@ def _media(content: bytes, track: Track) -> None:
         if name == "mdhd":
             wide = box[0] == 1
             track.timescale, track.duration = struct.unpack_from(">IQ" if wide else ">II", box, 20 if wide else 12)
-        elif name == "hdlr":
+        elif name == "hdlr" and not track.handler:  # QuickTime has another, of the data, within minf
             track.handler = box[8:12].decode("latin-1")
         elif name in {"minf", "stbl"}:
             _media(box, track)
@@ -111,6 +130,7 @@ def read_header(files: Sequence[FileRef]) -> Header:
             tracks = [_track(box) for name, box in _boxes(_index(ref, stream)) if name == "trak"]
     except (struct.error, IndexError) as error:
         raise ImageProblem(ref.name, "has a damaged index (moov box)") from error
+    _check_length(ref)
     videos = [track for track in tracks if track.handler == "vide" and track.samples and track.width and track.height]
     if not videos:
         raise ImageProblem(ref.name, "holds no video track with frames")

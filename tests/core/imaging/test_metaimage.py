@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from caseferry.imaging.convert import metaimage_size, planes_of, write_metaimage
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.kinds import Kind
 from caseferry.imaging.reading import find_images
-from oracles import affine_of, itk, ramp, rotation, to_itk
+from oracles import affine_of, itk, memory_below, ramp, rotation, to_itk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -173,12 +172,8 @@ BAD = [
 @pytest.mark.parametrize(("content", "message"), BAD)
 def test_what_cannot_be_right_is_refused_without_a_try(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "a.mha").write_bytes(content)
-    tracemalloc.start()
-    with pytest.raises(ImageProblem, match=message):
+    with memory_below(4 << 20), pytest.raises(ImageProblem, match=message):
         cf.Image("x", tmp_path / "a.mha").header  # noqa: B018  reading is the test
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 4 << 20
 
 
 @pytest.mark.parametrize("spoil", [lambda b: b[: len(b) // 2], lambda b: b[:-20] + bytes([b[-20] ^ 255]) + b[-19:]])
@@ -192,7 +187,5 @@ def test_damaged_compressed_data_shows_when_they_are_read(tmp_path: Path, spoil:
 
 def test_a_small_file_that_unpacks_to_much_gives_its_planes_one_by_one(tmp_path: Path) -> None:
     sitk.WriteImage(sitk.Image([1000, 1000, 60], sitk.sitkUInt8), str(tmp_path / "a.mha"), True)
-    tracemalloc.start()
-    assert sum(1 for _ in cf.Image("x", tmp_path / "a.mha").planes()) == 60
-    assert tracemalloc.get_traced_memory()[1] < 8 << 20
-    tracemalloc.stop()
+    with memory_below(8 << 20):
+        assert sum(1 for _ in cf.Image("x", tmp_path / "a.mha").planes()) == 60
