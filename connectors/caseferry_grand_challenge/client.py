@@ -18,6 +18,7 @@ from caseferry.errors import (
 from caseferry.http import Http, Repeater, Retry, clean_text, refusal
 from caseferry.plan import Call, Repeat, Reply
 from caseferry_grand_challenge.errors import explain
+from caseferry_grand_challenge.wire.putting import filled_sockets
 from caseferry_grand_challenge.wire.sockets import Socket
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
     from caseferry.config import Secret
 
 PLATFORM = "grand-challenge"
+SESSIONS = "cases/upload-sessions/"
 PAGE = 100
 PASSES = 5
-"""How often a listing without an order is walked before what it gave is taken as all there is."""
+"""How often a listing without an order is walked before it is given up that it will ever give all."""
 
 log = logging.getLogger("caseferry")
 
@@ -76,10 +78,12 @@ class GrandChallengeClient:
             return self.http.call(call)
         try:
             return self.request(call.method, call.target, json=call.body, repeat=call.repeat, what=call.purpose)
-        except TemporaryFailure:
-            if not call.name.startswith("complete "):
-                raise
-            return self._completed(call)
+        except TemporaryFailure as failure:
+            if call.name.startswith("complete "):
+                return self._completed(call)
+            if call.target == SESSIONS and failure.applied is not False:
+                return self._session(call, failure)
+            raise
 
     def _completed(self, call: Call) -> Reply:
         """The upload whose completion was not answered, if it was completed: a second time would be refused."""
@@ -88,6 +92,32 @@ class GrandChallengeClient:
         if body.get("status") == "Completed":
             return Reply(200, body)
         return self.request(call.method, call.target, json=call.body, repeat=Repeat.HARMLESS, what=call.purpose)
+
+    def _session(self, call: Call, failure: TemporaryFailure) -> Reply:
+        """The import whose beginning was not answered, if it was begun: a second one would replace its image later.
+
+        An import lists its uploads until it has made an image of them; then they are gone, and it lists the image.
+        """
+        uploads = set(call.body["uploads"])
+        rows = list(self._pages(SESSIONS, {}, call.purpose))
+        for row in rows:
+            if uploads & set(row.get("uploads") or ()):
+                return Reply(200, row)
+        try:
+            for address in uploads:
+                self.get(address, what=call.purpose)
+        except NotFound:
+            image = self._image_in(call)
+            for row in rows:
+                if image is not None and image in (row.get("image_set") or ()):
+                    return Reply(200, row)
+            raise failure from None
+        return self.request(call.method, call.target, json=call.body, repeat=call.repeat, what=call.purpose)
+
+    def _image_in(self, call: Call) -> str | None:
+        """The image that is in the socket that an import is for."""
+        item = self.item(call.body["archive_item"])
+        return cast("str | None", filled_sockets(item).get(call.body["interface"], {}).get("image"))
 
     def get(self, target: str, params: Mapping[str, Any] | None = None, what: str = "") -> Any:
         """Read something as JSON."""
@@ -171,17 +201,24 @@ class GrandChallengeClient:
 
         The platform lists them in no order, and one that changes may move to another page; so the listing is walked
         again until it has given as many as it says there are.
+
+        Raises
+        ------
+        TemporaryFailure
+            It never did.
         """
         seen: set[str] = set()
+        total = 0
         for _ in range(PASSES):
-            before, total = len(seen), 0
             for row, count in self._rows("archives/items/", {"archive": archive}, "list archive items"):
                 total = count
                 if row["pk"] not in seen:
                     seen.add(row["pk"])
                     yield row
-            if len(seen) >= total or len(seen) == before:
+            if len(seen) >= total:
                 return
+        detail = f"{len(seen)} of {total} items were seen in {PASSES} passes: others keep changing them"
+        raise TemporaryFailure(PLATFORM, "list archive items", detail)
 
     def item(self, pk: str) -> Mapping[str, Any]:
         """One item.

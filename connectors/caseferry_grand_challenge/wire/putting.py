@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from caseferry.plain import Json
 
 PLATFORM = "grand-challenge"
-FILES_IN_SESSION = 100
 LARGEST_VALUE = 8 << 20
 """Bytes of files in a sidecar that is sent as a value: the platform's front refuses bodies above 16 MB."""
 

@@ -268,6 +268,9 @@ def _assign_attachment(found: Assignment, attachment: Attachment, names: Names, 
         socket = sockets.get(name)
         if socket is None or name in found.taken() or socket.kind not in FILE_KINDS:
             continue
+        if not attachment.file.length():
+            reason = "Grand Challenge takes no empty files"
+            continue
         begins = FILE_KINDS[socket.kind]
         if begins is not None and not _begins(attachment, begins):
             reason = f"socket {name!r} takes {socket.kind}s, which the file is not"
