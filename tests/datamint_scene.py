@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,14 +11,15 @@ import requests
 
 import caseferry as cf
 from caseferry_datamint.dataset import DatamintDataset
+from datamint_shapes import LINE, SHAPE, SPOT, TYPES, VOLUMES
 from ledger_check import Lookup, Sent, put_and_compare
-from peers import DATAMINT, DATAMINT_OLD, Peer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from caseferry.sandbox import Sandbox
     from caseferry_datamint.sandbox import DatamintStandIn
+    from peers import Peer
 
 ID = r"[0-9a-f-]{36}"
 
@@ -28,8 +30,6 @@ LOOKUPS = (
     Lookup("GET", f"/resources/{ID}", (), "the item as it stands", around=True),
     Lookup("POST", "/annotations/search", (), "which annotations are there already", around=True),
 )
-
-PEERS = {"2.5.0": DATAMINT_OLD, "2.16.0": DATAMINT}
 
 
 @dataclass
@@ -75,6 +75,18 @@ class Scene:
         project = self.project()["id"]
         self.ask("POST", f"/projects/{project}/resources", json={"resource_ids_to_add": [rid]})
         return rid
+
+    def stage(self, files: dict[str, tuple[Path, int]]) -> dict[str, Any]:
+        """Files as resources that a person put, and the plan by which an official client draws on them."""
+        plan: dict[str, Any] = {}
+        for name, (path, frame) in files.items():
+            rid = self.upload(path.read_bytes(), path.name, TYPES[path.suffix])
+            size = SHAPE[::2] if name == "coronal" else SHAPE[:2]
+            plan[name] = {"id": rid, "path": str(path), "frame": frame, "line": LINE, "spot": SPOT, "size": size}
+            if name in VOLUMES:
+                plan[name]["labels"] = str(path.with_name(f"{name}-labels.nii.gz"))
+        (self.folder / "plan.json").write_text(json.dumps(plan))
+        return plan
 
     def project(self) -> dict[str, Any]:
         """The project of a new sandbox, as the platform answers it."""

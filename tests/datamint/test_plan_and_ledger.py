@@ -3,37 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
 import caseferry as cf
 from caseferry.imaging.kinds import Kind
+from datamint_shapes import drawings
 
 if TYPE_CHECKING:
     from caseferry.testing import Samples
     from datamint_scene import Scene
-
-
-def flat(role: str = "picture") -> list[Any]:
-    """One annotation of each kind that Datamint holds on a still picture."""
-    labels = np.zeros((11, 9, 1), np.uint8)
-    labels[2:5, 1:3] = 1
-    labels[7, 8] = 2
-    return [
-        cf.Label(role, "artefact"),
-        cf.Category(role, "quality", "good"),
-        cf.Numeric(role, "length", 2.5, unit="mm"),
-        cf.Numeric(role, "count", 3),
-        cf.Text(role, "comment", "ünïcode 日本"),
-        cf.Point(role, (2.5, 1.25), label="tip"),
-        cf.Line(role, [(1, 1), (5.5, 3.25)], label="diameter"),
-        cf.Polyline(role, [(0, 0), (3, 1), (6, 4)], label="vessel"),
-        cf.Box(role, [(1, 0), (5, 4)], label="region"),
-        cf.Polygon(role, [[(1, 1), (5, 1), (5, 3.5), (2, 4)]], label="outline"),
-        cf.Mask.of_array(role, labels, {1: "spot", 2: "dot"}, np.eye(4)),
-    ]
 
 
 @pytest.mark.parametrize("kind", list(Kind), ids=str)
@@ -64,7 +44,7 @@ def test_a_case_with_everything(scene: Scene, samples: Samples, kinds: tuple[Kin
 
 
 def test_a_picture_with_every_native_annotation(scene: Scene, samples: Samples) -> None:
-    sent = scene.put(samples.case("drawn on", Kind.PICTURE, annotations=flat(), tags=["a b", "ü"]))
+    sent = scene.put(samples.case("drawn on", Kind.PICTURE, annotations=drawings(), tags=["a b", "ü"]))
     assert not sent.plan.losses
     assert [call.name.split()[0] for call in sent.plan.calls] == [
         "upload",
@@ -78,7 +58,9 @@ def test_a_picture_with_every_native_annotation(scene: Scene, samples: Samples) 
 
 def test_frames_of_a_cine_are_annotated_one_by_one(scene: Scene, samples: Samples) -> None:
     cine = samples.image(Kind.DICOM_MULTIFRAME)
-    annotations = [replace(each, frame=2) for each in flat(cine.role) if isinstance(each, cf.Line | cf.Label | cf.Box)]
+    annotations = [
+        replace(each, frame=2) for each in drawings(cine.role) if isinstance(each, cf.Line | cf.Label | cf.Box)
+    ]
     scene.put(cf.Case("cine", images=[cine], annotations=annotations))
     rows = scene.standin.state["annotations"].values()
     assert {(row["annotation_type"], row["frame_index"]) for row in rows} == {("label", 2), ("line", 2), ("square", 2)}
@@ -87,7 +69,7 @@ def test_frames_of_a_cine_are_annotated_one_by_one(scene: Scene, samples: Sample
 def test_without_a_worklist_and_in_a_channel(scene: Scene, samples: Samples) -> None:
     scene.standin.current_server = True
     dataset = scene.open(channel="gc ü", publish="false")
-    scene.put(samples.case("a", Kind.PICTURE, annotations=flat()), dataset)
+    scene.put(samples.case("a", Kind.PICTURE, annotations=drawings()), dataset)
     (resource,) = scene.standin.state["resources"].values()
     assert (resource["upload_channel"], resource["status"]) == ("gc ü", "inbox")
 
@@ -102,7 +84,7 @@ def test_a_case_that_is_there_needs_no_call(scene: Scene, samples: Samples) -> N
 
 def test_what_is_missing_is_what_is_sent(scene: Scene, samples: Samples) -> None:
     """A mask whose file never came is completed, and an annotation that was deleted is made anew."""
-    case = samples.case("half", Kind.PICTURE, annotations=flat())
+    case = samples.case("half", Kind.PICTURE, annotations=drawings())
     scene.put(case)
     rows = scene.standin.state["annotations"]
     spot = next(row for row in rows.values() if row["identifier"] == "spot")

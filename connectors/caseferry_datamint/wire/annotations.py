@@ -3,7 +3,9 @@
 Source
 ------
 Datamint's Python SDK 2.45: the objects that ``POST /annotations/{resource}/annotations`` takes, and the entities
-that come back, whose field names differ from those that are sent.
+that come back, whose field names differ from those that are sent. Numbers, texts and boxes (of four corners) are
+written as that client reads them. Clients before it know no numbers and texts, and 2.16 reads boxes of two corners
+only: one of these makes them refuse the whole list that it is in.
 """
 
 from __future__ import annotations
