@@ -28,6 +28,9 @@ EXTERNAL_AT_ONCE = 10
 """Items in one registration. V7's own client sends up to 500 uploads; of external items the reference allows 100, and
 the client sends 10, since more overloaded the platform's queue."""
 
+LOOKUPS_AT_ONCE = 50
+"""Items that are asked for by their ids in one request: their ids stand in its address."""
+
 REGISTRATIONS_A_MINUTE = 100
 """What V7's reference allows."""
 
@@ -55,6 +58,7 @@ class DarwinClient:
         )
         self._uploads = Batcher(self._register, UPLOADS_AT_ONCE)
         self._external = Batcher(self._register, limits.batch)
+        self._lookups = Batcher(self._looked_up, LOOKUPS_AT_ONCE)
         self._pace = Pace(limits.per_minute, self.http.repeater.pause)
         self._class_lock = threading.Lock()
         self._made: dict[tuple[str, str], Mapping[str, Any]] = {}
@@ -176,16 +180,23 @@ class DarwinClient:
                 return
 
     def item(self, dataset_id: int, item_id: str) -> Mapping[str, Any]:
-        """One item.
+        """One item. Items that are asked for at the same time are asked for together.
 
         Raises
         ------
         NotFound
             There is none of that id in the dataset.
         """
-        for item in self.items(dataset_id, [("item_ids[]", item_id)]):
-            return item
-        raise NotFound(PLATFORM, f"get item {item_id}", "there is no such item in the dataset")
+        return self._lookups.ask((dataset_id, item_id))
+
+    def _looked_up(self, wanted: Sequence[tuple[int, str]]) -> Sequence[Mapping[str, Any] | Exception]:
+        found: dict[tuple[int, str], Mapping[str, Any]] = {}
+        for dataset_id in {dataset_id for dataset_id, _ in wanted}:
+            ids = dict.fromkeys(item_id for each, item_id in wanted if each == dataset_id)
+            for item in self.items(dataset_id, [("item_ids[]", item_id) for item_id in ids]):
+                found[dataset_id, str(item["id"])] = item
+        detail = "there is no such item in the dataset"
+        return [found.get(each) or NotFound(PLATFORM, f"get item {each[1]}", detail) for each in wanted]
 
     def annotations(self, item_id: str) -> list[Mapping[str, Any]]:
         """All annotations of an item."""
