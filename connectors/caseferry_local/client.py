@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
-from typing import TYPE_CHECKING, Any
+import threading
+import uuid
+from collections import defaultdict
+from typing import IO, TYPE_CHECKING, Any
 
-from caseferry.errors import AlreadyExists, IntegrityMismatch, NotFound, PlatformError
+from caseferry.errors import (
+    AlreadyExists,
+    IntegrityMismatch,
+    NotFound,
+    PermissionDenied,
+    PlatformError,
+    TemporaryFailure,
+)
 from caseferry.files import CHUNK, Digesting
 from caseferry.plan import Call, Reply
+from caseferry_local.wire import RECEIPT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 STAGING = ".caseferry-incoming"
-"""Where cases are written before they are complete. What a killed process left there is overwritten."""
+"""Where cases are written before they are complete, each attempt in a directory of its own.
+
+What a killed process left there is removed when the case has come to be written.
+"""
 
 
 class Folder:
@@ -29,6 +45,40 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._lock = threading.Lock()
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._attempts: dict[str, Path] = {}
+
+    def entries(self) -> list[Path]:
+        """What lies in the folder, apart from what is hidden, in the order of names.
+
+        Raises
+        ------
+        NotFound, PermissionDenied
+            There is no such folder, or it may not be looked into.
+        """
+        try:
+            return sorted(path for path in self.root.iterdir() if not path.name.startswith("."))
+        except FileNotFoundError as error:
+            raise NotFound("local", f"list {self.root}", "there is no such folder") from error
+        except PermissionError as error:
+            raise PermissionDenied("local", f"list {self.root}", "the folder may not be looked into") from error
+
+    @contextlib.contextmanager
+    def writing(self, directory: str) -> Iterator[None]:
+        """Be the only one of this process to write a case; what of it is not committed in the end is thrown away."""
+        with self._lock:
+            mine = self._locks[directory]
+        with mine:
+            attempt = self._attempts[directory] = self.root / STAGING / directory / uuid.uuid4().hex
+            try:
+                yield
+            finally:
+                del self._attempts[directory]
+                shutil.rmtree(attempt, ignore_errors=True)
+                for parent in (attempt.parent, attempt.parent.parent):
+                    with contextlib.suppress(OSError):  # others may be writing beside it
+                        parent.rmdir()
 
     def send(self, call: Call) -> Reply:
         """Carry out one call of a plan.
@@ -36,65 +86,82 @@ class Folder:
         Raises
         ------
         AlreadyExists
-            The case has become visible meanwhile.
+            Another case of that name has become visible meanwhile.
         IntegrityMismatch
             A file's bytes are not those that were announced.
         PlatformError
             The disk is full, or does not allow writing.
+        TemporaryFailure
+            Another process has written the case meanwhile.
         """
+        directory, _, inside = call.target.partition("/")
+        attempt = self._attempts[directory]
         try:
             if call.method == "COMMIT":
-                return self._commit(call.target)
+                return self._commit(attempt, directory)
             if call.method == "MERGE":
-                return self._merge(call.target)
-            path = self.root / STAGING / call.target
+                return self._merge(attempt, directory)
+            path = attempt / inside
             path.parent.mkdir(parents=True, exist_ok=True)
             if call.files:
                 return self._write_file(call, path)
-            path.write_text(json.dumps(call.body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            with path.open("wb") as out:
+                out.write((json.dumps(call.body, indent=1, ensure_ascii=False) + "\n").encode())
+                _settle(out)
             return Reply(201)
+        except FileNotFoundError as error:
+            what = f"write {call.target}"
+            if attempt.is_dir() or not (self.root / directory).exists():
+                raise PlatformError("local", what, f"{error.strerror} ({self.root})") from error
+            raise TemporaryFailure("local", what, "another process has written the case meanwhile") from error
+        except PermissionError as error:
+            what = f"write {call.target}"
+            raise PermissionDenied("local", what, f"the folder {self.root} may not be written to") from error
         except OSError as error:
             reason = error.strerror or str(error)
             raise PlatformError("local", f"write {call.target}", f"{reason} ({self.root})") from error
-
-    def begin(self, directory: str) -> None:
-        """Throw away what an earlier attempt left of a case."""
-        shutil.rmtree(self.root / STAGING / directory, ignore_errors=True)
 
     def _write_file(self, call: Call, path: Path) -> Reply:
         ref = call.files[0].ref
         with Digesting(ref.open()) as stream, path.open("wb") as out:
             while chunk := stream.read(CHUNK):
                 out.write(chunk)
-            out.flush()
-            os.fsync(out.fileno())
+            _settle(out)
             count, sha256 = stream.count, stream.sha256
         if (ref.sha256 or sha256) != sha256 or (count if ref.size is None else ref.size) != count:
             raise IntegrityMismatch(call.target, [f"{count} bytes were read where {ref.size} were announced"])
         return Reply(201, {"size": count, "sha256": sha256}, sent=count)
 
-    def _commit(self, directory: str) -> Reply:
-        staged, final = self.root / STAGING / directory, self.root / directory
-        if final.exists():
+    def _commit(self, attempt: Path, directory: str) -> Reply:
+        final = self.root / directory
+        if not final.exists():
+            for path in sorted((path for path in attempt.rglob("*") if path.is_dir()), reverse=True):
+                _sync(path)
+            _sync(attempt)
+            try:
+                attempt.rename(final)
+            except OSError:
+                if not final.exists():
+                    raise
+            else:
+                _sync(self.root)
+                shutil.rmtree(attempt.parent, ignore_errors=True)  # and what killed processes left of the case
+                return Reply(201)
+        if not attempt.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        if not _same_receipt(attempt, final):
             raise AlreadyExists("local", f"put {directory}", "a case of that name is there")
-        for path in (staged, staged.parent):
-            _sync(path)
-        staged.rename(final)
-        _sync(self.root)
-        with contextlib.suppress(OSError):  # another case may be under way beside it
-            staged.parent.rmdir()
-        return Reply(201)
+        return Reply(200)
 
-    def _merge(self, directory: str) -> Reply:
+    def _merge(self, attempt: Path, directory: str) -> Reply:
         """Move written files into a case that is there, its description last and at once."""
-        staged, final = self.root / STAGING / directory, self.root / directory
-        files = sorted((p for p in staged.rglob("*") if p.is_file()), key=lambda p: p.parent == staged)
+        final = self.root / directory
+        files = sorted((p for p in attempt.rglob("*") if p.is_file()), key=lambda p: p.parent == attempt)
         for path in files:
-            target = final / path.relative_to(staged)
+            target = final / path.relative_to(attempt)
             target.parent.mkdir(parents=True, exist_ok=True)
             path.replace(target)
-        _sync(final)
-        self.begin(directory)
+            _sync(target.parent)
         return Reply(200)
 
     def read_json(self, path: Path) -> Any:
@@ -113,16 +180,30 @@ class Folder:
 
     def delete(self, directory: str) -> None:
         """Remove a case: first its name, then its files."""
-        aside = self.root / STAGING / f"{directory}.deleted"
-        aside.parent.mkdir(exist_ok=True)
-        shutil.rmtree(aside, ignore_errors=True)
-        try:
-            (self.root / directory).rename(aside)
-        except FileNotFoundError as error:
-            raise NotFound("local", f"delete {directory}", f"there is no such case in {self.root}") from error
-        shutil.rmtree(aside)
-        with contextlib.suppress(OSError):
-            aside.parent.rmdir()
+        what = f"delete {directory}"
+        with self.writing(directory):
+            aside = self._attempts[directory]
+            try:
+                aside.parent.mkdir(parents=True, exist_ok=True)
+                (self.root / directory).rename(aside)
+            except FileNotFoundError as error:
+                raise NotFound("local", what, f"there is no such case in {self.root}") from error
+            except PermissionError as error:
+                raise PermissionDenied("local", what, f"the folder {self.root} may not be written to") from error
+
+
+def _same_receipt(attempt: Path, final: Path) -> bool:
+    """Whether two directories hold the same case."""
+    try:
+        return (attempt / RECEIPT).read_bytes() == (final / RECEIPT).read_bytes()
+    except OSError:
+        return False
+
+
+def _settle(out: IO[bytes]) -> None:
+    """Have a file's content written to the disk."""
+    out.flush()
+    os.fsync(out.fileno())
 
 
 def _sync(directory: Path) -> None:

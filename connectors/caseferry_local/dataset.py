@@ -10,7 +10,7 @@ from caseferry.errors import AlreadyExists, ConfigurationError, NotFound, Unsupp
 from caseferry.plan import Call, Plan, Reply
 from caseferry.sidecar import case_fingerprint
 from caseferry_local import wire
-from caseferry_local.client import STAGING, Folder
+from caseferry_local.client import Folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,23 +45,23 @@ class LocalDataset(Dataset):
         return self._items()
 
     def _items(self) -> Iterator[Item]:
-        if not self.root.is_dir():
-            raise NotFound("local", f"list {self.root}", "there is no such folder")
-        entries = sorted(p for p in self.root.iterdir() if not p.name.startswith(".") and p.name != STAGING)
-        for path in entries:
-            if path.is_dir():
-                item = self._item(path)
-                if item is not None:
-                    yield item
-        for loose in wire.loose_files((p for p in entries if p.is_file()), self.root):
-            yield Item(self, loose.name, loose.name, native=loose)
+        paths = self._folder.entries()
+        taken = set()
+        for path in paths:
+            if path.is_dir() and (item := self._item(path)) is not None:
+                taken.add(item.id)
+                yield item
+        if any(path.is_file() for path in paths):
+            for loose in wire.loose_files(self.root, taken):
+                yield Item(self, loose.name, loose.name, native=loose)
 
     def get(self, item_id: str) -> Item:
         """One case, by the name of its directory or its own; see `Dataset.get`."""
         for name in (item_id, wire.safe_name(item_id)):
-            path = self.root / name
-            if path.parent == self.root and path.is_dir() and (item := self._item(path)) is not None:
-                return item
+            if name == wire.safe_name(name) and (self.root / name).is_dir():
+                item = self._item(self.root / name)
+                if item is not None:
+                    return item
         for item in self._items() if self.root.is_dir() else ():
             if item_id in {item.id, item.case_id}:
                 return item
@@ -108,9 +108,10 @@ class LocalDataset(Dataset):
 
     def execute(self, plan: Plan) -> Execution:
         """Write the files of a plan; see `Dataset.execute`."""
-        if plan.calls:
-            self._folder.begin(plan.adopts or wire.safe_name(plan.case_id))
-        return super().execute(plan)
+        if not plan.calls:
+            return super().execute(plan)
+        with self._folder.writing(plan.adopts or wire.safe_name(plan.case_id)):
+            return super().execute(plan)
 
     def _send(self, call: Call) -> Reply:
         return self._folder.send(call)

@@ -29,7 +29,7 @@ from caseferry.plan import Call, Given, Part, Plan
 from caseferry.sidecar import case_fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from caseferry.files import FileRef
 
@@ -205,16 +205,21 @@ def loose_in(directory: Path) -> Loose:
     return Loose(directory.name, pictures, beside)
 
 
-def loose_files(paths: Iterable[Path], root: Path) -> list[Loose]:
-    """Single files beside each other as cases: one for each image, each DICOM series as one."""
-    wanted = set(paths)
-    images, _ = find_images(root)
-    found = []
-    for files in images:
-        if any(ref.path in wanted for ref in files):
-            name = re.sub(r"(\.nii)?\.[A-Za-z0-9]+$", "", files[0].name) or files[0].name
-            found.append(Loose(name, [files], []))
-    return found
+def loose_files(root: Path, taken: Collection[str]) -> list[Loose]:
+    """Single files beside each other as cases: one for each image, each DICOM series as one.
+
+    Parameters
+    ----------
+    taken : names of cases that lie beside them; an image whose name without its ending is among them, or is that of
+        another image, is called by its whole name
+    """
+    images, _ = find_images(root, deep=False)
+    stems = [re.sub(r"(\.nii)?\.[A-Za-z0-9]+$", "", files[0].name) or files[0].name for files in images]
+    counts = Counter(stems)
+    return [
+        Loose(files[0].name if counts[stem] > 1 or stem in taken else stem, [files], [])
+        for files, stem in zip(images, stems, strict=True)
+    ]
 
 
 def loose_case(loose: Loose) -> Case:

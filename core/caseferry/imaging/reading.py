@@ -124,11 +124,15 @@ def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.gene
         yield from reader_of(header.kind).planes(files, header)
 
 
-def find_images(folder: Path) -> tuple[list[list[FileRef]], list[FileRef]]:
+def find_images(folder: Path, *, deep: bool = True) -> tuple[list[list[FileRef]], list[FileRef]]:
     """The images that lie in a folder, and the files that are none.
 
     DICOM files are grouped by SeriesInstanceUID, whatever they are called; a ``.mhd`` or ``.nhdr`` takes its data
-    file along. Folders within are searched too; hidden files are passed over, and links are not followed out.
+    file along. Hidden files and folders are passed over, and links are not followed out.
+
+    Parameters
+    ----------
+    deep : whether folders within are searched too
 
     Returns
     -------
@@ -137,8 +141,9 @@ def find_images(folder: Path) -> tuple[list[list[FileRef]], list[FileRef]]:
     series: defaultdict[str, list[FileRef]] = defaultdict(list)
     others: list[FileRef] = []
     inside = folder.resolve()
-    for path in sorted(folder.rglob("*")):
-        if path.name.startswith(".") or not path.is_file() or not path.resolve().is_relative_to(inside):
+    for path in sorted(folder.rglob("*") if deep else folder.iterdir()):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if hidden or not path.is_file() or not path.resolve().is_relative_to(inside):
             continue
         ref = FileRef.of(path)
         try:
