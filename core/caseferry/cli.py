@@ -10,6 +10,7 @@ import argparse
 import os
 import signal
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 INTERRUPTED = 130
+
+GRACE = 1.5
+"""Seconds after Ctrl-C that what is under way has to come to its end. The journal allows to end at any moment."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,12 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return NOTHING_SENT
     try:
-        with _interruptible():
+        with _Interruptible(given.grace, whole_process=arguments is None):
             code: int = given.run(given)
             sys.stdout.flush()
             return code
     except KeyboardInterrupt:
-        say("interrupted; the same command goes on from here")
+        say("interrupted" + (f"; {given.again}" if given.again else ""))
         return INTERRUPTED
     except TransferIncomplete as error:
         say(str(error))
@@ -53,13 +57,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read has seen enough
         return DONE
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        say(f"error: {error.strerror or error}{where}")
+        return NOTHING_SENT
 
 
-class _interruptible:  # noqa: N801  reads as a word where it is used
-    """Makes SIGTERM end a command as Ctrl-C does, and a second signal end it at once: the journal allows that."""
+class _Interruptible:
+    """Makes SIGTERM end a command as Ctrl-C does, a second signal end it at once, and a stuck line hold up neither.
+
+    Parameters
+    ----------
+    grace : seconds that the command has to come to its end after a signal; None for as long as it takes
+    whole_process : whether the process ends when the command does
+    """
+
+    def __init__(self, grace: float | None, *, whole_process: bool) -> None:
+        self._grace = grace
+        self._whole_process = whole_process
+        self._before: dict[int, Any] = {}
+        self._timer: threading.Timer | None = None
 
     def __enter__(self) -> None:
-        self._before: dict[int, Any] = {}
         with suppress(ValueError):  # not in the main thread: whoever runs us there has handlers of its own
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._first)
@@ -67,14 +86,27 @@ class _interruptible:  # noqa: N801  reads as a word where it is used
     def _first(self, number: int, frame: object) -> NoReturn:
         for each in self._before:
             signal.signal(each, self._second)
+        if self._grace is not None:
+            self._timer = threading.Timer(self._grace, _leave)
+            self._timer.daemon = True
+            self._timer.start()
         raise KeyboardInterrupt
 
     def _second(self, number: int, frame: object) -> NoReturn:
-        os._exit(INTERRUPTED)
+        _leave()
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._timer is not None and not self._whole_process:
+            self._timer.cancel()
+
+
+def _leave() -> NoReturn:
+    """End the process at once, whatever is under way."""
+    shown = b"\x1b[?25h\n" if os.isatty(2) else b""  # a bar has hidden the cursor
+    os.write(2, shown + b"caseferry: interrupted at once; the same command goes on from here\n")
+    os._exit(INTERRUPTED)
 
 
 # -- arguments -----------------------------------------------------------------------------------------------------
@@ -89,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Datasets have URLs: local:PATH, grand-challenge:ARCHIVE, datamint:PROJECT, darwin:TEAM/DATASET.",
     )
     parser.add_argument("--version", action="version", version=f"caseferry {version('caseferry')}")
-    parser.set_defaults(run=None)
+    parser.set_defaults(run=None, grace=GRACE, again="")
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     as_json = argparse.ArgumentParser(add_help=False)
@@ -138,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     transfer = command(
         "transfer", commands.transfer, "bring every case to the target, once", choosing, sending, opening, as_json
     )
+    transfer.set_defaults(again="the same command goes on from here")
     transfer.add_argument("--journal", metavar="FILE", help="makes the transfer resumable (SQLite); made when missing")
     transfer.add_argument("--workers", type=int, default=8, metavar="N", help="cases under way at once (default 8)")
     transfer.add_argument("--dry-run", action="store_true", help="plan every case and send nothing")
@@ -152,6 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--workers", type=int, default=8, metavar="N", help="cases under way at once (default 8)")
 
     sandbox = command("sandbox", commands.sandbox, "serve stand-ins of the platforms on this machine until interrupted")
+    sandbox.set_defaults(grace=None)
     sandbox.add_argument("--port", type=int, default=0, help="the first of the ports to serve on; 0 takes free ones")
     sandbox.add_argument("--seed-data", metavar="DIR", help="put the cases of a folder on every platform first")
     sandbox.add_argument("--latency", type=float, default=0, metavar="MS", help="milliseconds added to each answer")

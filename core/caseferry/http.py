@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -144,7 +144,18 @@ class Repeater:
         wait = self._not_before - time.monotonic()
         if wait > 0:
             self.pause(wait)
-        elif self.cancelled.is_set():
+        else:
+            self.check()
+
+    def check(self) -> None:
+        """Go on unless the user has asked to stop.
+
+        Raises
+        ------
+        Cancelled
+            The user has.
+        """
+        if self.cancelled.is_set():
             raise Cancelled("stopped on request")
 
     def pause(self, seconds: float) -> None:
@@ -168,7 +179,7 @@ class Http:
     base : the address that relative targets are appended to
     headers : sent to the platform and never to another host
     secrets : words that are struck out of every message
-    verify : a file of trusted certificates; None for the usual ones
+    verify : a file of trusted certificates; None for the usual ones; False to trust whatever answers
     connections : how many are kept open at most
     explain : what an error body says
     """
@@ -180,7 +191,7 @@ class Http:
         *,
         headers: Mapping[str, str],
         secrets: Sequence[str] = (),
-        verify: str | None = None,
+        verify: str | Literal[False] | None = None,
         connections: int = 32,
         timeout: tuple[float, float] = (15.0, 120.0),
         retry: Retry = Retry(),
@@ -199,7 +210,8 @@ class Http:
         adapter = HTTPAdapter(pool_connections=8, pool_maxsize=connections, pool_block=False, max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
-        self._verify = verify or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+        usual = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+        self._verify = False if verify is False else verify or usual
         self._proxies = {origin: get_environ_proxies(origin) for origin in (self._origin(self.base),)}
 
     def stop_with(self, cancelled: threading.Event) -> None:
@@ -284,7 +296,7 @@ class Http:
 
             return self.repeater.run(attempt, Repeat.HARMLESS)
 
-        return Download(fetch)
+        return Download(fetch, check=self.repeater.check)
 
     # -- one attempt -----------------------------------------------------------------------------------------------
 

@@ -179,11 +179,15 @@ class Download(io.RawIOBase):
     fetch : asks for the file from an offset and gives the answer with an unread body: status 206 when the server
         began there, 200 when it began at the start. Raises what the platform's errors are.
     attempts : how often in a row it is opened again without a single byte having come
+    check : is called before each read; raises when nothing more shall be read
     """
 
-    def __init__(self, fetch: Callable[[int], Answer], attempts: int = 5) -> None:
+    def __init__(
+        self, fetch: Callable[[int], Answer], attempts: int = 5, check: Callable[[], None] = lambda: None
+    ) -> None:
         self._fetch = fetch
         self._attempts = attempts
+        self._check = check
         self._position = 0
         self._answer: Answer | None = None
         self._total: int | None = None
@@ -218,6 +222,7 @@ class Download(io.RawIOBase):
         failures = 0
         while True:
             error: Exception | None = None
+            self._check()
             try:
                 answer = self._answer or self._open()
                 chunk = cast("bytes", answer.raw.read(size))

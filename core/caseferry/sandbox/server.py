@@ -162,10 +162,14 @@ class Sandbox:
         await self._loop.shutdown_default_executor()
 
     async def _drop_connections(self) -> None:
-        """End every connection at once. Over TLS a client would else be waited for to agree."""
+        """End every connection at once, and whatever is being answered. Over TLS a client would else have to agree."""
         for transport in list(getattr(self._loop, "_transports", {}).values()):
             transport.abort()
         await asyncio.sleep(0)
+        answering = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in answering:
+            task.cancel()
+        await asyncio.gather(*answering, return_exceptions=True)
 
     def _listen(self) -> socket.socket:
         listener = socket.create_server((LOOPBACK, self._port), backlog=1024)

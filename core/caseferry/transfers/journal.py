@@ -106,22 +106,22 @@ class Journal:
             raise ConfigurationError(msg)
         if self.path is not None and not read_only:
             self._held = _hold(self.path)
-        self._database = sqlite3.connect(
-            self._place(read_only), uri=True, check_same_thread=False, isolation_level=None
-        )
         try:
+            place = self._place(read_only)
+            self._database = sqlite3.connect(place, uri=True, check_same_thread=False, isolation_level=None)
             self._check_owner()
             if not read_only:
                 self._database.execute("PRAGMA journal_mode=WAL")
                 self._database.execute("PRAGMA synchronous=FULL")
                 self._database.executescript(SCHEMA)
             self._check_version()
-        except (sqlite3.Error, ConfigurationError) as error:
-            self.close()
-            if isinstance(error, ConfigurationError):
-                raise
+        except sqlite3.Error as error:
+            self._release()
             msg = f"{str(self.path)!r} cannot be used as a journal: {error}"
             raise ConfigurationError(msg) from error
+        except ConfigurationError:
+            self.close()
+            raise
 
     def _place(self, read_only: bool) -> str:
         if self.path is None:
