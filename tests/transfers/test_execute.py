@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -112,7 +113,7 @@ def test_pauses_grow_to_the_longest() -> None:
     times: list[float] = []
     line = Line(lambda _call: times.append(time.monotonic()))
     Execution(plan(poll("import", 7)), line, patience=Patience(first=0.01, longest=0.05)).run()
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in itertools.pairwise(times)]
     assert all(gap >= wanted * 0.9 for gap, wanted in zip(gaps, (0.01, 0.016, 0.0256, 0.041, 0.05, 0.05), strict=True))
 
 
