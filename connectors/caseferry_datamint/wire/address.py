@@ -25,6 +25,17 @@ def is_own_tag(tag: str) -> bool:
     return tag.startswith(TAG)
 
 
+def reason_against_tag(tag: str) -> str | None:
+    """Why the platform cannot hold a person's tag as it is; None when it can."""
+    if "," in tag:
+        return "Datamint splits tags at commas"
+    if tag != tag.strip():
+        return "Datamint strips the blanks around tags"
+    if is_own_tag(tag):
+        return "tags that begin so find cases here"
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Which file of which case a resource is.

@@ -15,7 +15,7 @@ from caseferry.imaging.convert import write_nifti, write_png
 from caseferry.imaging.kinds import MEDIA_TYPES, Format, Kind
 from caseferry.plan import Call, Given, Loss, Part, Plan, Repeat, Reply
 from caseferry.sidecar import KEY, Native, build
-from caseferry_datamint.wire.address import Address, case_tag
+from caseferry_datamint.wire.address import Address, case_tag, reason_against_tag
 from caseferry_datamint.wire.annotations import LINK, SEGMENTATION, native_form
 from caseferry_datamint.wire.frames import Place
 from caseferry_datamint.wire.masks import NIFTI, PNG, as_volume, frames_of, volume_file, why_not
@@ -166,7 +166,7 @@ def media_type(image: Image, ref: FileRef) -> str:
 
 def _uploads(case: Case, project: Project, names: Names, standing: Standing, sidecar: Mapping[str, Any]) -> list[Call]:
     """One call for each file that is not there yet; the first carries the sidecar."""
-    tags = [tag for tag in case.tags if "," not in tag] + [case_tag(case.id)]
+    tags = [tag for tag in case.tags if reason_against_tag(tag) is None] + [case_tag(case.id)]
     calls = []
     for number, image in enumerate(case.images):
         for index, ref in enumerate(stored_files(image)):
@@ -284,7 +284,9 @@ def _beside(case: Case, overflow: Sequence[FileRef]) -> list[Loss]:
             )
         )
     lost += [
-        Loss(f"tag {tag!r}", "Datamint splits tags at commas", "sidecar", where) for tag in case.tags if "," in tag
+        Loss(f"tag {tag!r}", reason, "sidecar", where)
+        for tag in case.tags
+        if (reason := reason_against_tag(tag)) is not None
     ]
     if case.folder:
         lost.append(Loss("folder", "Datamint has no folders", "sidecar", where))

@@ -13,7 +13,7 @@ from caseferry.files import FileRef, check_name
 from caseferry.geometry import as_stored
 from caseferry.imaging.kinds import Kind
 from caseferry.sidecar import KEY, Found, Kept, merge, parse
-from caseferry_datamint.wire.address import Address, is_own_tag
+from caseferry_datamint.wire.address import Address, is_own_tag, reason_against_tag
 from caseferry_datamint.wire.annotations import SEGMENTATION, core_form, link_of, single_frames
 from caseferry_datamint.wire.masks import Piece, grouped, mask_of
 
@@ -170,7 +170,7 @@ def case_of(
 def _tags(found: Group, kept: Sequence[str]) -> list[str]:
     """The tags that people see, and those that the platform could not hold."""
     there = [tag for tag in found.lead.get("tags") or [] if not is_own_tag(tag)]
-    return [*dict.fromkeys([*there, *(tag for tag in kept if "," in tag)])]
+    return [*dict.fromkeys([*there, *(tag for tag in kept if reason_against_tag(tag) is not None)])]
 
 
 def annotations_of(
