@@ -173,7 +173,7 @@ class FileRef:
         try:
             return Path(self.location).open("rb")
         except IsADirectoryError as error:
-            msg = f"{self.location!r} is a folder: give the files that are in it"
+            msg = f"the file {self.location!r} cannot be opened: it is a folder; give the files that are in it"
             raise FileProblem(msg) from error
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             msg = f"the file {self.location!r} cannot be opened: {getattr(error, 'strerror', error)}"

@@ -129,7 +129,7 @@ def test_pixels_that_no_decoder_reads_name_the_file_and_the_compression(name: st
 
 def test_folders_links_and_what_is_not_there(tmp_path: Path) -> None:
     for path, message in (
-        (tmp_path, "is a folder: give the files that are in it"),
+        (tmp_path, "it is a folder; give the files that are in it"),
         (tmp_path / "nothing.dcm", "No such file"),
     ):
         with pytest.raises(FileProblem, match=message):
