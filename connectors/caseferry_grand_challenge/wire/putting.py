@@ -1,4 +1,4 @@
-"""A case as the calls that bring it to a Grand Challenge archive.
+"""A case as the calls that bring it to a Grand Challenge archive or reader study.
 
 The item is created only when every file is there, because nobody can delete it; then come its values with the
 sidecar among them, and last the images, which the platform converts. A crash between leaves an item that is found by
@@ -19,6 +19,7 @@ from caseferry.plan import Call, Given, Loss, Plan, Repeat, Reply
 from caseferry.sidecar import Native, build
 from caseferry_grand_challenge.wire.annotations import socket_value
 from caseferry_grand_challenge.wire.images import conversion, import_problem, mask_file, stored_files
+from caseferry_grand_challenge.wire.places import NOUNS, Place
 from caseferry_grand_challenge.wire.sockets import Assignment, Sockets, assign
 from caseferry_grand_challenge.wire.uploads import upload_calls
 
@@ -32,21 +33,8 @@ LARGEST_VALUE = 8 << 20
 """Bytes of files in a sidecar that is sent as a value: the platform's front refuses bodies above 16 MB."""
 
 SESSION_DONE, SESSION_FAILED = "Succeeded", "Failed"
-
-
-@dataclass(frozen=True)
-class Archive:
-    """What of an archive the calls need.
-
-    Attributes
-    ----------
-    pk : its identifier
-    address : the API's address of it, as bodies name it
-    """
-
-    slug: str
-    pk: str
-    address: str
+LOOKS_FOR_OWN = 12
+"""How often an item is looked at for the image that an import has made, before another one in its socket will do."""
 
 
 @dataclass
@@ -76,7 +64,7 @@ class _Parts:
 
 def plan_case(
     case: Case,
-    archive: Archive,
+    place: Place,
     names: Names,
     sockets: Sockets,
     dataset: str,
@@ -85,7 +73,7 @@ def plan_case(
     limit: int,
     allow_spare: bool,
 ) -> tuple[Plan, list[FileRef]]:
-    """The calls that bring a sealed case, or what is missing of it, to an archive.
+    """The calls that bring a sealed case, or what is missing of it, to an archive or a reader study.
 
     Raises
     ------
@@ -109,8 +97,8 @@ def plan_case(
     calls = list(parts.uploads)
     adopts = standing.pk if standing is not None else None
     if standing is None:
-        calls.append(_creation(case, archive, tuple(c.name for c in calls if c.name.startswith("complete "))))
-    calls += _filling(parts, adopts)
+        calls.append(_creation(case, place, tuple(c.name for c in calls if c.name.startswith("complete "))))
+    calls += _filling(parts, place, adopts)
     plan = Plan(
         dataset=dataset,
         case_id=case.id,
@@ -275,60 +263,76 @@ def _add_image(parts: _Parts, case_id: str, slug: str, sockets: Sockets, refs: S
     parts.images[slug] = [f"upload {key}" for key in keys]
 
 
-def _creation(case: Case, archive: Archive, after: tuple[str, ...]) -> Call:
+def _creation(case: Case, place: Place, after: tuple[str, ...]) -> Call:
     return Call(
         name="create item",
         method="POST",
-        target="archives/items/",
-        body={"archive": archive.address, "title": case.id},
+        target=place.items,
+        body=place.creation(case.id),
         gives=("item",),
         read=lambda reply: {"item": reply.body["pk"]},
         after=after,
         repeat=Repeat.DETECTABLE,
         purpose="create the item",
-        irreversible="an archive item, which no user can delete",
+        irreversible=f"an item of the {NOUNS[place.kind]}, which no user can delete",
     )
 
 
-def _filling(parts: _Parts, item: str | None) -> list[Call]:
+def _filling(parts: _Parts, place: Place, adopts: str | None) -> list[Call]:
     """The calls that give the item its values and images, and wait until they are there."""
-    place = item if item is not None else "{item}"
-    taken: Any = item if item is not None else Given("item")
+    item = place.item(adopts if adopts is not None else "{item}")
+    taken: Any = adopts if adopts is not None else Given("item")
     calls: list[Call] = []
     if parts.values:
-        calls.append(value_call(place, list(parts.values.values())))
+        calls.append(value_call(item, list(parts.values.values())))
     filled = tuple(call.name for call in calls)
-    sessions = []
     for slug, uploads in parts.images.items():
-        sessions.append(
-            Call(
-                name=f"import {slug}",
-                method="POST",
-                target="cases/upload-sessions/",
-                body={"uploads": [Given(name) for name in uploads], "archive_item": taken, "interface": slug},
-                gives=(f"session {slug}",),
-                read=_read_session(slug),
-                after=filled,
-                repeat=Repeat.DETECTABLE,
-                purpose=f"import the image of socket {slug!r}",
-            )
-        )
-    calls += sessions
+        calls.append(import_call(slug, uploads, place.importing(taken), filled))
     if calls:
         wanted = set(parts.values) | set(parts.images)
-        calls.append(_ready_call(place, wanted, list(parts.images), tuple(call.name for call in calls)))
+        calls.append(ready_call(item, wanted, list(parts.images), tuple(call.name for call in calls)))
     return calls
 
 
-def value_call(place: str, entries: Sequence[Mapping[str, Any]]) -> Call:
-    """The call that sets values of an item; the sockets that it does not name stay as they are."""
+def value_call(item: str, entries: Sequence[Mapping[str, Any]], irreversible: str = "") -> Call:
+    """The call that sets values of an item; the sockets that it does not name stay as they are.
+
+    Parameters
+    ----------
+    item : where the item is
+    """
     return Call(
         name="set values",
         method="PATCH",
-        target=f"archives/items/{place}/",
+        target=item,
         body={"values": list(entries)},
         repeat=Repeat.DETECTABLE,
         purpose="set the item's values",
+        irreversible=irreversible,
+    )
+
+
+def import_call(
+    slug: str, uploads: Sequence[str], target: Mapping[str, Any], after: tuple[str, ...], irreversible: str = ""
+) -> Call:
+    """The call that makes an image of uploads and puts it into a socket.
+
+    Parameters
+    ----------
+    uploads : names of what gives their addresses
+    target : the part of the body that says for which item it is
+    """
+    return Call(
+        name=f"import {slug}",
+        method="POST",
+        target="cases/upload-sessions/",
+        body={"uploads": [Given(name) for name in uploads], **target, "interface": slug},
+        gives=(f"session {slug}",),
+        read=_read_session(slug),
+        after=after,
+        repeat=Repeat.DETECTABLE,
+        purpose=f"import the image of socket {slug!r}",
+        irreversible=irreversible,
     )
 
 
@@ -336,22 +340,33 @@ def _read_session(slug: str) -> Any:
     return lambda reply: {f"session {slug}": reply.body["pk"]}
 
 
-def _ready_call(place: str, wanted: set[str], images: Sequence[str], after: tuple[str, ...]) -> Call:
+def ready_call(item: str, wanted: set[str], images: Sequence[str], after: tuple[str, ...]) -> Call:
     """The call that waits until every socket holds its value.
 
     A failed import never shows on the item, so the sessions are looked at beside it; one that has succeeded may
-    still turn to failed when the image is refused by its socket.
+    still turn to failed when the image is refused by its socket. A socket may be filled by an import that an
+    interrupted attempt has begun; this one's image replaces it a moment later, and the other is gone for everybody,
+    so each socket is ready when it holds the image of its own import. Only where the other import came to its end
+    last, its image stays.
     """
+    made: dict[str, set[str]] = {}
+    looks = dict.fromkeys(images, 0)
 
     def until(reply: Reply) -> bool:
-        return wanted <= set(filled_sockets(reply.body))
+        filled = filled_sockets(reply.body)
+        if not wanted <= set(filled) or not set(made) >= set(images):
+            return False
+        strange = [slug for slug in images if made[slug] and str(filled[slug].get("image")) not in made[slug]]
+        for slug in strange:
+            looks[slug] += 1
+        return all(looks[slug] >= LOOKS_FOR_OWN for slug in strange)
 
     watch = tuple(
         Call(
             name=f"look at {slug}",
             method="GET",
             target=f"cases/upload-sessions/{{session {slug}}}/",
-            until=_refuse_failed(slug),
+            until=_look_at(slug, made),
             purpose="look at the import",
         )
         for slug in images
@@ -359,7 +374,7 @@ def _ready_call(place: str, wanted: set[str], images: Sequence[str], after: tupl
     return Call(
         name="ready",
         method="GET",
-        target=f"archives/items/{place}/",
+        target=item,
         until=until,
         watch=watch,
         after=after,
@@ -367,12 +382,17 @@ def _ready_call(place: str, wanted: set[str], images: Sequence[str], after: tupl
     )
 
 
-def _refuse_failed(slug: str) -> Any:
+def _look_at(slug: str, made: dict[str, set[str]]) -> Any:
+    """Whether an import has succeeded, and note its images; raise when it has failed."""
+
     def until(reply: Reply) -> bool:
-        if reply.body.get("status") in {SESSION_FAILED, "Cancelled"}:
+        status = reply.body.get("status")
+        if status in {SESSION_FAILED, "Cancelled"}:
             reason = str(reply.body.get("error_message") or "no reason given")
             raise ProcessingFailed(PLATFORM, f"import the image of socket {slug!r}", reason, state=SESSION_FAILED)
-        return True
+        if status == SESSION_DONE:
+            made[slug] = {str(address) for address in reply.body.get("image_set") or ()}
+        return slug in made
 
     return until
 
