@@ -111,7 +111,8 @@ class Call:
     after : names of calls that must be done before, beyond those whose results it takes
     repeat : whether it may be made again without looking
     until : for a call that is made again and again: whether this reply is the last
-    watch : calls that are made before each repetition, whose own `until` raises when there is nothing to wait for
+    watch : calls that are made before each repetition; their own `until` says whether it is worth making, and raises
+        when there is nothing to wait for
     purpose : why it is made, for people
     irreversible : what it does that nobody can undo, for people; empty when that is nothing
     """

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from caseferry.plan import Call, Plan, Reply
 
+PATIENCE_GROWS = 1.3
+"""By what the time between two looks grows: what is done is seen at most about a third of its own time later."""
+
 RENEWALS = 3
 """How often a signed URL that has expired is asked for anew, for one call."""
 
@@ -174,8 +177,8 @@ class Execution:
     def _once(self, call: Call) -> bool:
         for watched in call.watch:
             seen = self._send(watched.filled(self.bindings))
-            if watched.until is not None:
-                watched.until(seen)
+            if watched.until is not None and not watched.until(seen):
+                return False
         reply = self._send(call.filled(self.bindings))
         with self._lock:
             self.bytes += reply.sent
@@ -214,4 +217,4 @@ class _Step:
         if now - self._began > patience.total:
             raise TemporaryFailure("caseferry", self.call.purpose, f"not done after {patience.total:.0f} s")
         self.due = now + self._pause
-        self._pause = min(patience.longest, self._pause * 1.6)
+        self._pause = min(patience.longest, self._pause * PATIENCE_GROWS)
