@@ -27,8 +27,15 @@ if TYPE_CHECKING:
 
 LOOKUPS = (
     Lookup("GET", r"/api/v1/archives/items/", ("archive",), "whether the case is there already"),
+    Lookup("GET", r"/api/v1/reader-studies/display-sets/", ("reader_study",), "likewise, in a reader study"),
     Lookup("GET", r"/api/v1/components/interfaces/", ("slug",), "which sockets there are"),
-    Lookup("GET", r"/api/v1/archives/items/[0-9a-f-]{36}/", (), "the item as it stands", around=True),
+    Lookup(
+        "GET",
+        r"/api/v1/(archives/items|reader-studies/display-sets)/[0-9a-f-]{36}/",
+        (),
+        "the item as it stands",
+        around=True,
+    ),
 )
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)

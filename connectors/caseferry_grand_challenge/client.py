@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import re
 import warnings
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -18,6 +20,7 @@ from caseferry.errors import (
 from caseferry.http import Http, Repeater, Retry, clean_text, refusal
 from caseferry.plan import Call, Repeat, Reply
 from caseferry_grand_challenge.errors import explain
+from caseferry_grand_challenge.wire.places import ITEMS, LISTS, NOUNS, TARGETS, Kind, Place
 from caseferry_grand_challenge.wire.putting import filled_sockets
 from caseferry_grand_challenge.wire.sockets import Socket
 
@@ -32,6 +35,8 @@ SESSIONS = "cases/upload-sessions/"
 PAGE = 100
 PASSES = 5
 """How often a listing without an order is walked before it is given up that it will ever give all."""
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 log = logging.getLogger("caseferry")
 
@@ -116,7 +121,8 @@ class GrandChallengeClient:
 
     def _image_in(self, call: Call) -> str | None:
         """The image that is in the socket that an import is for."""
-        item = self.item(call.body["archive_item"])
+        kind = next(kind for kind, name in TARGETS.items() if name in call.body)
+        item = self.get(f"{ITEMS[kind]}{call.body[TARGETS[kind]]}/", what=call.purpose)
         return cast("str | None", filled_sockets(item).get(call.body["interface"], {}).get("image"))
 
     def get(self, target: str, params: Mapping[str, Any] | None = None, what: str = "") -> Any:
@@ -172,22 +178,38 @@ class GrandChallengeClient:
 
     # -- what there is ---------------------------------------------------------------------------------------------
 
-    def archives(self) -> Iterator[Mapping[str, Any]]:
-        """All archives that the token may view."""
-        return self._pages("archives/", {}, "list archives")
+    def places(self, kind: Kind, **filters: str) -> Iterator[Place]:
+        """All archives, or reader studies, that the token may view."""
+        rows = self._pages(LISTS[kind], filters, f"list {LISTS[kind].strip('/')}")
+        return (Place.read(kind, row) for row in rows)
 
-    def archive(self, slug: str) -> Mapping[str, Any]:
-        """An archive by its slug.
+    def place(self, kind: Kind, name: str) -> Place:
+        """An archive or a reader study by its slug, its identifier or its title.
 
         Raises
         ------
         NotFound
             There is none, or the token may not view it.
+        ConfigurationError
+            There are several of that title.
         """
-        for row in self._pages("archives/", {"slug": slug}, "open an archive"):
-            if slug_of(row) == slug:
-                return row
-        raise NotFound(PLATFORM, f"open archive {slug!r}", "there is no such archive, or the token may not view it")
+        what = f"open {NOUNS[kind]} {name!r}"
+        for place in self.places(kind, slug=name):
+            if place.slug == name:  # a server that does not know the filter gives all
+                return place
+        if _UUID.fullmatch(name):
+            with contextlib.suppress(NotFound):
+                return Place.read(kind, self.get(f"{LISTS[kind]}{name}/", what=what))
+        titled = [place for place in self.places(kind) if place.title == name]
+        if len(titled) > 1:
+            slugs = ", ".join(place.slug for place in titled)
+            msg = (
+                f"{len(titled)} of Grand Challenge's {LISTS[kind].strip('/')} are called {name!r}; open one of {slugs}"
+            )
+            raise ConfigurationError(msg)
+        if titled:
+            return titled[0]
+        raise NotFound(PLATFORM, what, f"there is no such {NOUNS[kind]}, or the token may not view it")
 
     def socket(self, slug: str) -> Socket | None:
         """A socket by its slug, or None; asked once."""
@@ -196,8 +218,8 @@ class GrandChallengeClient:
             self._sockets[slug] = next((Socket.read(row) for row in rows if row.get("slug") == slug), None)
         return self._sockets[slug]
 
-    def items(self, archive: str) -> Iterator[Mapping[str, Any]]:
-        """All items of an archive.
+    def items(self, place: Place, **filters: str) -> Iterator[Mapping[str, Any]]:
+        """All items of an archive or a reader study.
 
         The platform lists them in no order, and one that changes may move to another page; so the listing is walked
         again until it has given as many as it says there are.
@@ -210,7 +232,7 @@ class GrandChallengeClient:
         seen: set[str] = set()
         total = 0
         for _ in range(PASSES):
-            for row, count in self._rows("archives/items/", {"archive": archive}, "list archive items"):
+            for row, count in self._rows(place.items, {**place.filter, **filters}, "list items"):
                 total = count
                 if row["pk"] not in seen:
                     seen.add(row["pk"])
@@ -218,9 +240,9 @@ class GrandChallengeClient:
             if len(seen) >= total:
                 return
         detail = f"{len(seen)} of {total} items were seen in {PASSES} passes: others keep changing them"
-        raise TemporaryFailure(PLATFORM, "list archive items", detail)
+        raise TemporaryFailure(PLATFORM, "list items", detail)
 
-    def item(self, pk: str) -> Mapping[str, Any]:
+    def item(self, place: Place, pk: str) -> Mapping[str, Any]:
         """One item.
 
         Raises
@@ -228,7 +250,7 @@ class GrandChallengeClient:
         NotFound
             There is none, or the token may not view it.
         """
-        return cast("Mapping[str, Any]", self.get(f"archives/items/{pk}/", what=f"get item {pk}"))
+        return cast("Mapping[str, Any]", self.get(place.item(pk), what=f"get item {pk}"))
 
     def image(self, address: str) -> Mapping[str, Any]:
         """What the platform tells of an image."""
@@ -259,11 +281,6 @@ class GrandChallengeClient:
             offset += len(page["results"])
             if not page["results"] or offset >= int(page["count"]):
                 return
-
-
-def slug_of(archive: Mapping[str, Any]) -> str:
-    """The slug of an archive: the last part of its address, as the API does not name it."""
-    return str(archive["url"]).rstrip("/").rpartition("/")[2]
 
 
 def _open(url: str, token: str, ca: str | None) -> Any:

@@ -1,4 +1,4 @@
-"""Opens Grand Challenge archives."""
+"""Opens Grand Challenge archives and reader studies."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
 from caseferry.annotation import KINDS
-from caseferry.capability import Capabilities, Limits, Support
+from caseferry.capability import Capabilities, Support
 from caseferry.config import Settings
 from caseferry.connector import Connector
 from caseferry.errors import ConfigurationError
 from caseferry.imaging.kinds import Kind
-from caseferry_grand_challenge.client import GrandChallengeClient, slug_of
+from caseferry_grand_challenge.client import GrandChallengeClient
 from caseferry_grand_challenge.dataset import GrandChallengeDataset
-from caseferry_grand_challenge.wire.putting import Archive
-from caseferry_grand_challenge.wire.uploads import PART
+from caseferry_grand_challenge.wire.places import LISTS, split_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +24,9 @@ NATIVE = ("label", "category", "numeric", "text", "point", "line", "polyline", "
 
 
 class GrandChallengeConnector(Connector):
-    """Grand Challenge archives: ``grand-challenge:ARCHIVE_SLUG``.
+    """Grand Challenge archives and reader studies.
+
+    ``grand-challenge:ARCHIVE`` and ``grand-challenge:reader-studies/STUDY``, by slug, title or identifier.
 
     Options: ``sidecar`` (the socket of kind Anything that holds what has no socket of its own), ``socket`` (the
     socket of the only, or first, image), ``url``, ``token``. The base of the API and the token come from
@@ -33,7 +34,7 @@ class GrandChallengeConnector(Connector):
     """
 
     scheme: ClassVar[str] = "grand-challenge"
-    summary: ClassVar[str] = "Grand Challenge archives: images, values and files in sockets"
+    summary: ClassVar[str] = "Grand Challenge archives and reader studies: images, values and files in sockets"
     settings: ClassVar[tuple[str, ...]] = ("sidecar", "socket", "url", "token")
 
     def _client(self) -> GrandChallengeClient:
@@ -47,30 +48,23 @@ class GrandChallengeConnector(Connector):
         return GrandChallengeClient(url, token, settings.certificates(), connections=64)
 
     def open(self, name: str) -> GrandChallengeDataset:
-        """Open an archive by its slug; see `Connector.open`."""
+        """Open an archive by its slug, title or identifier, or a reader study likewise; see `Connector.open`."""
         client = self._client()
         try:
-            row = client.archive(name)
+            place = client.place(*split_name(name))
         except BaseException:
             client.close()
             raise
-        archive = Archive(slug_of(row), str(row["pk"]), str(row["api_url"]))
         names = self.names.with_options(sidecar=self.options.get("sidecar"), socket=self.options.get("socket"))
-        return GrandChallengeDataset(
-            f"grand-challenge:{archive.slug}",
-            client,
-            archive,
-            names=names,
-            phi=self.phi,
-            limits=Limits(in_flight=16, sidecar_bytes=64 << 20, part_bytes=PART),
-        )
+        return GrandChallengeDataset(client, place, names=names, phi=self.phi)
 
     def datasets(self) -> Iterator[str]:
-        """The URLs of all archives that the token may view; see `Connector.datasets`."""
+        """The URLs of all archives and reader studies that the token may view; see `Connector.datasets`."""
         client = self._client()
         with closing(client):
-            for row in client.archives():
-                yield f"grand-challenge:{slug_of(row)}"
+            for kind in LISTS:
+                for place in client.places(kind):
+                    yield f"grand-challenge:{place.name}"
 
     @classmethod
     def describe(cls) -> Capabilities:

@@ -1,4 +1,4 @@
-"""A Grand Challenge archive."""
+"""A Grand Challenge archive or reader study."""
 
 from __future__ import annotations
 
@@ -6,48 +6,44 @@ import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from caseferry.annotation import Mask
+from caseferry.capability import Limits
 from caseferry.connector import Dataset, Item, Phi, State
 from caseferry.errors import AlreadyExists, ConfigurationError, Inexpressible, NotFound, Problem
 from caseferry.plan import Call, Plan, Reply
 from caseferry.sidecar import Kept, case_fingerprint, parse
 from caseferry_grand_challenge.wire import annotating, putting, reading
 from caseferry_grand_challenge.wire.sockets import Sockets, sidecar_candidates, wanted_slugs
+from caseferry_grand_challenge.wire.uploads import PART
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from caseferry.annotation import Annotation
-    from caseferry.capability import Limits
     from caseferry.case import Case
     from caseferry.files import FileRef
     from caseferry.mapping import Names
     from caseferry_grand_challenge.client import GrandChallengeClient
+    from caseferry_grand_challenge.wire.places import Place
+
+OWN_FILTERS = ("title", "socket")
+STUDY_FILTERS = ("user", "unanswered_by_user")
 
 
 class GrandChallengeDataset(Dataset):
-    """The items of an archive, each a case whose parts lie in sockets."""
+    """The items of an archive, or the display sets of a reader study, each a case whose parts lie in sockets."""
 
     platform: ClassVar[str] = "grand-challenge"
     instead: ClassVar[dict[str, str]] = {
         "delete": "only Grand Challenge's support can: write to support@grand-challenge.org"
     }
 
-    def __init__(
-        self,
-        url: str,
-        client: GrandChallengeClient,
-        archive: putting.Archive,
-        *,
-        names: Names,
-        phi: Phi,
-        limits: Limits,
-    ) -> None:
-        super().__init__(url, names=names, phi=phi)
+    def __init__(self, client: GrandChallengeClient, place: Place, *, names: Names, phi: Phi) -> None:
+        super().__init__(f"grand-challenge:{place.name}", names=names, phi=phi)
         from caseferry_grand_challenge.connector import GrandChallengeConnector
 
         self.capabilities = GrandChallengeConnector.describe()
-        self.limits = limits
-        self.archive = archive
+        self.limits = Limits(in_flight=16, sidecar_bytes=64 << 20, part_bytes=PART)
+        self.place = place
         self._client = client
         client.stop_with(self.cancelled)
         self._titles: dict[str, str] = {}
@@ -56,27 +52,40 @@ class GrandChallengeDataset(Dataset):
     # -- listing ---------------------------------------------------------------------------------------------------
 
     def items(self, **filters: Any) -> Iterator[Item]:
-        """All items, in no order; see `Dataset.items`. The platform has no filters for them."""
-        if filters:
-            msg = f"grand-challenge has no filters for archive items, and {', '.join(filters)} is asked for"
+        """All items, in no order; see `Dataset.items`.
+
+        Parameters
+        ----------
+        filters : ``title``, the whole of it; ``socket``, one that holds something; and for the display sets of a
+            reader study ``user`` and ``unanswered_by_user``, which the platform itself understands
+        """
+        known = OWN_FILTERS if self.place.kind == "archive" else OWN_FILTERS + STUDY_FILTERS
+        unknown = sorted(set(filters) - set(known))
+        if unknown:
+            msg = f"{self.url} has no filters {', '.join(unknown)}; known are {', '.join(known)}"
             raise ConfigurationError(msg)
-        return (self._item(row) for row in self._client.items(self.archive.pk))
+        asked = {name: str(value) for name, value in filters.items() if name in STUDY_FILTERS}
+        title, socket = filters.get("title"), filters.get("socket")
+        return (
+            self._item(row)
+            for row in self._client.items(self.place, **asked)
+            if (title is None or row.get("title") == title)
+            and (socket is None or socket in putting.filled_sockets(row))
+        )
 
     def _item(self, row: Mapping[str, Any]) -> Item:
         pk, title = str(row["pk"]), str(row.get("title") or "")
         with self._titles_lock:
             self._titles[title or pk] = pk
-        address = self.archive.address.split("/api/")[0]
-        url = f"{address}/archives/{self.archive.slug}/items/{pk}/edit/"
         kept = self._kept(row, fetch=False)
         state = State.READY
         if kept is not None and not set(kept.native.images.values()) <= set(putting.filled_sockets(row)):
             state = State.PROCESSING
-        return Item(self, pk, title or pk, url=url, state=state, native=row)
+        return Item(self, pk, title or pk, url=self.place.page(pk), state=state, native=row)
 
     def get(self, item_id: str) -> Item:
         """One item by its pk; see `Dataset.get`."""
-        return self._item(self._client.item(item_id))
+        return self._item(self._client.item(self.place, item_id))
 
     def find(self, case_id: str) -> Item | None:
         """The item whose title is the name of the case; see `Dataset.find`."""
@@ -94,7 +103,7 @@ class GrandChallengeDataset(Dataset):
         try:
             return self._case(item.native)
         except NotFound:  # a file or an image was replaced since the item was listed
-            return self._case(self._client.item(item.id))
+            return self._case(self._client.item(self.place, item.id))
 
     def _case(self, row: Mapping[str, Any]) -> Case:
         images: dict[str, Mapping[str, Any]] = {}
@@ -139,7 +148,7 @@ class GrandChallengeDataset(Dataset):
                 raise AlreadyExists(self.platform, f"put {case.id!r}", detail)
         return putting.plan_case(
             case,
-            self.archive,
+            self.place,
             self.names,
             sockets,
             self.url,
@@ -149,7 +158,8 @@ class GrandChallengeDataset(Dataset):
         )
 
     def _sockets(self, case: Case) -> Sockets:
-        return {slug: self._client.socket(slug) for slug in wanted_slugs(case, self.names)}
+        slugs = list(wanted_slugs(case, self.names))
+        return dict(zip(slugs, self._workers().map(self._client.socket, slugs), strict=True))
 
     def _send(self, call: Call) -> Reply:
         return self._client.send(call)
@@ -169,7 +179,14 @@ class GrandChallengeDataset(Dataset):
             what = "has no sidecar, so that annotations could not be told from what others put there"
             raise Inexpressible(case.id, [Problem(f"item {item.id}", what, "put the case with caseferry first")])
         calls = annotating.plan_annotations(
-            case, new, kept, self.names, self._sockets(case), sidecar=sidecar, item=item.id, before=values
+            case,
+            new,
+            kept,
+            self.names,
+            self._sockets(case),
+            sidecar=sidecar,
+            item=self.place.item(item.id),
+            before=values,
         )
         return Plan(dataset=self.url, case_id=case.id, calls=calls, adopts=item.id)
 

@@ -153,7 +153,7 @@ class TestRefusedBeforehand:
 
     def test_an_item_of_somebody_elses(self, archive: GrandChallengeDataset, case: cf.Case, scene: Scene) -> None:
         client = archive._client
-        body = {"archive": archive.archive.address, "title": "one"}
+        body = {"archive": archive.place.address, "title": "one"}
         pk = client.request("POST", "archives/items/", json=body, what="another's item").body["pk"]
         values = {"values": [{"interface": "lung-volume", "value": 7}]}
         client.request("PATCH", f"archives/items/{pk}/", json=values, what="another's value")
@@ -297,7 +297,7 @@ class TestLists:
         monkeypatch.setattr("caseferry_grand_challenge.client.PAGE", 4)
         client = archive._client
         for number in range(9):
-            body = {"archive": archive.archive.address, "title": f"case {number}"}
+            body = {"archive": archive.place.address, "title": f"case {number}"}
             client.request("POST", "archives/items/", json=body, what="an item")
         assert sorted(ids(archive)) == sorted(f"case {number}" for number in range(9))
 
@@ -308,7 +308,7 @@ class TestLists:
         monkeypatch.setattr("caseferry_grand_challenge.client.PAGE", 3)
         client, pks = archive._client, []
         for number in range(8):
-            body = {"archive": archive.archive.address, "title": f"case {number}"}
+            body = {"archive": archive.place.address, "title": f"case {number}"}
             pks.append(client.request("POST", "archives/items/", json=body, what="an item").body["pk"])
         seen = []
         for count, item in enumerate(archive.items()):

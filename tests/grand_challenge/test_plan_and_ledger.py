@@ -27,7 +27,7 @@ def test_a_case_with_everything(scene: Scene, samples: Samples) -> None:
     case = samples.full_case("all", (Kind.DICOM_SERIES, Kind.NIFTI, Kind.PICTURE))
     images = dict(zip([image.role for image in case.images], ["ct-image", "mr-image", "xray-image"], strict=True))
     sent = scene.put(case, scene.open(mapping={"grand-challenge": {"images": images}}))
-    assert sent.plan.irreversible == ("an archive item, which no user can delete",)
+    assert sent.plan.irreversible == ("an item of the archive, which no user can delete",)
     posts = [call.target for call in sent.plan.calls if call.method == "POST" and "items" in call.target]
     assert posts == ["archives/items/"]
 
@@ -60,7 +60,7 @@ def test_completing_an_item(scene: Scene, samples: Samples) -> None:
     dataset = scene.open(socket="ct-image")
     case = samples.case("half", Kind.NIFTI, values={"lung-volume": 1.5})
     dataset._client.request(
-        "POST", "archives/items/", json={"archive": dataset.archive.address, "title": "half"}, what="a crash"
+        "POST", "archives/items/", json={"archive": dataset.place.address, "title": "half"}, what="a crash"
     )
     sent = scene.put(case, dataset)
     assert sent.plan.adopts == sent.item.id
@@ -73,6 +73,16 @@ def test_putting_again_asks_nothing_but_lookups(scene: Scene, samples: Samples) 
     first = scene.put(case, dataset)
     second = scene.put(case, dataset)
     assert (second.item.id, second.plan.calls) == (first.item.id, ())
+
+
+def test_a_display_set(scene: Scene, samples: Samples) -> None:
+    """A reader study is filled by the same calls to other addresses."""
+    case = samples.full_case("shown", (Kind.DICOM_SERIES,))
+    sent = scene.put(case, scene.open("reader-studies/sandbox-study", socket="ct-image"))
+    assert sent.plan.irreversible == ("an item of the reader study, which no user can delete",)
+    again = scene.put(case, scene.open("reader-studies/sandbox-study", socket="ct-image"))
+    assert (again.item.id, again.plan.calls) == (sent.item.id, ())
+    assert sent.item.case().tags == case.tags
 
 
 def test_a_mask_goes_to_its_socket(scene: Scene) -> None:

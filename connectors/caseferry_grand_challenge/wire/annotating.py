@@ -39,6 +39,7 @@ def plan_annotations(
     case : sealed, as it stands on the platform and with the new annotations
     kept : the sidecar as it is
     sidecar : the socket that holds it
+    item : where the item is
     before : the values that are there, by slug
     """
     assignment = assign(case, names, sockets)
@@ -79,7 +80,7 @@ def _replaced_call(item: str, slugs: set[str], before: Mapping[str, Any], after:
     return Call(
         name="ready",
         method="GET",
-        target=f"archives/items/{item}/",
+        target=item,
         until=until,
         after=after,
         purpose="wait until the new files are there",
