@@ -287,7 +287,12 @@ class Http:
             def attempt() -> requests.Response:
                 place = target
                 for _ in range(5):
-                    answer = self._open("GET", place, what=what, extra=extra)
+                    try:
+                        answer = self._open("GET", place, what=what, extra=extra)
+                    except ExpiredURL as error:
+                        if place == target:
+                            raise
+                        raise self._failure(what, str(error.detail), None) from None  # the target names a new one
                     if answer.status_code not in {301, 302, 303, 307, 308}:
                         return answer
                     place = self._next_place(answer, what)

@@ -1,0 +1,193 @@
+"""Bad days: whatever the line and the platform do, each case ends at the target once and equal, or failed by name."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import caseferry as cf
+from caseferry.http import Retry
+from caseferry.sandbox import Sandbox
+from caseferry.transfers.outcome import Outcome
+from transfer_scene import fresh_dataset, put_all, small_cases, unlike
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PAIRS = (("grand-challenge", "datamint"), ("datamint", "darwin"), ("darwin", "grand-challenge"))
+"""Each platform once as the source and once as the target."""
+
+CASES = 4
+"""One of each kind that `small_cases` makes."""
+
+FAULTS = {
+    "429 with Retry-After": "* * 429=0.05 p0.15",
+    "429 without Retry-After": "* * 429 p0.15",
+    "500": "* * 500 p0.1",
+    "502 after the commit": "* * 502-after p0.1",
+    "503": "* * 503=0.05 p0.15",
+    "cut before the request": "* * reset-before p0.1",
+    "cut after the commit": "* * reset-after p0.1",
+    "half an answer": "* * truncate p0.1",
+    "a slow line": "GET * trickle=200000 p0.1",
+    "everything": "* * 429=0 p0.03; * * 503 p0.03; * * reset-after p0.03; * * truncate p0.03; * * reset-before p0.03",
+}
+
+EXPIRED = {
+    ("local", "grand-challenge"): "PUT /grand-challenge-uploads/* expired x2",
+    ("local", "darwin"): "PUT /uploads/* expired x2",
+    ("grand-challenge", "local"): "GET /grand-challenge-protected/* expired x2",
+}
+"""Addresses in the object stores; Datamint and Darwin's downloads have none."""
+
+LATER = {"grand-challenge": "POST * fail-later x1", "darwin": "POST */confirm fail-later x1"}
+"""What a platform accepts and fails to process afterwards. Datamint processes nothing."""
+
+
+@pytest.fixture(autouse=True)
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses between attempts are milliseconds; their number is what users get."""
+    monkeypatch.setattr(Retry, "delay", lambda self, failures: 0.002 * failures)
+
+
+@pytest.fixture(scope="module")
+def stand() -> Iterator[Sandbox]:
+    """Stand-ins that keep what each test puts there, in datasets of its own."""
+    with Sandbox() as running, pytest.MonkeyPatch.context() as patched:
+        for name, value in running.variables.items():
+            patched.setenv(name, value)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> list[cf.Case]:
+    return small_cases(tmp_path_factory.mktemp("samples"), CASES)
+
+
+@pytest.fixture(scope="module")
+def sources(stand: Sandbox, cases: list[cf.Case], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A dataset with the cases on each platform."""
+    folder = tmp_path_factory.mktemp("sources")
+    urls = {name: fresh_dataset(stand, name, "source", folder) for name in ("local", *stand.standins)}
+    for url in urls.values():
+        put_all(url, cases)
+    return urls
+
+
+@pytest.fixture
+def target(stand: Sandbox, tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Makes an empty dataset; afterwards no fault is on."""
+    yield lambda platform: fresh_dataset(stand, platform, f"target-{next(FRESH)}", tmp_path)
+    stand.faults.clear()
+
+
+FRESH = itertools.count(1)
+
+
+def transferred(source: str, target: str, stand: Sandbox, faults: str, **options: Any) -> cf.Report:
+    """Transfer while the faults are on, which must strike."""
+    with cf.connect(source) as here, cf.connect(target) as there:
+        stand.faults.add(faults)
+        begun = len(stand.ledger)
+        report = cf.transfer(here, there, **options)
+        stand.faults.clear()
+        struck = [entry for entry in list(stand.ledger)[begun:] if entry.fault]
+        assert struck, "the fault has never struck"
+    return report
+
+
+@pytest.mark.parametrize(("source", "platform"), PAIRS)
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_case_arrives_once_and_equal(
+    name: str,
+    source: str,
+    platform: str,
+    stand: Sandbox,
+    sources: dict[str, str],
+    target: Callable[[str], str],
+    cases: list[cf.Case],
+) -> None:
+    url = target(platform)
+    report = transferred(sources[source], url, stand, FAULTS[name])
+    assert report.ok, str(report)
+    assert unlike(cases, url) == []
+
+
+@pytest.mark.parametrize(("source", "platform"), EXPIRED)
+def test_a_signed_address_that_expires_is_asked_for_anew(
+    source: str,
+    platform: str,
+    stand: Sandbox,
+    sources: dict[str, str],
+    target: Callable[[str], str],
+    cases: list[cf.Case],
+) -> None:
+    url = target(platform)
+    report = transferred(sources[source], url, stand, EXPIRED[source, platform])
+    assert report.ok, str(report)
+    assert unlike(cases, url) == []
+
+
+@pytest.mark.parametrize("platform", LATER)
+def test_what_fails_afterwards_fails_by_name_and_stops_no_other(
+    platform: str, stand: Sandbox, sources: dict[str, str], target: Callable[[str], str]
+) -> None:
+    stand.faults.add(LATER[platform])
+    report = cf.transfer(sources["local"], target(platform), workers=2)
+    (failed,) = report.problems
+    assert failed.outcome is Outcome.FAILED
+    assert failed.case_id in failed.reason or "import" in failed.reason
+    assert report.arrived == CASES - 1
+    assert report.total == CASES
+
+
+@pytest.mark.parametrize("platform", ["datamint", "darwin"])
+def test_bytes_that_come_back_changed_are_noticed(
+    platform: str, stand: Sandbox, sources: dict[str, str], target: Callable[[str], str]
+) -> None:
+    """Both keep files as they are, so that a digest tells."""
+    url = target(platform)
+    assert cf.transfer(sources["local"], url).ok
+    with cf.connect(sources["local"]) as here, cf.connect(url) as there:
+        begun = len(stand.ledger)
+        assert cf.verify(here, there, workers=1).ok
+        read = [entry.path for entry in list(stand.ledger)[begun:] if re.search(r"/(file|uploads/[^/]+)$", entry.path)]
+        stand.faults.add(f"GET {read[0]} corrupt")
+        (failed,) = cf.verify(here, there).problems
+        assert failed.outcome is Outcome.FAILED
+        stand.faults.clear()
+        assert cf.verify(here, there).ok
+
+
+# -- a full disk ---------------------------------------------------------------------------------------------------
+
+
+def full(*_: Any, **__: Any) -> Any:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_fails_the_case_by_name_and_leaves_no_half_of_it(
+    tmp_path: Path, cases: list[cf.Case], sources: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, journal = f"local:{tmp_path / 'home'}", tmp_path / "j.db"
+    with monkeypatch.context() as disk:
+        sync, written = os.fsync, []
+        disk.setattr(os, "fsync", lambda handle: (written.append(handle), sync(handle)))
+        put_all(f"local:{tmp_path / 'measured'}", cases)
+        room = iter([sync] * (len(written) // 2))
+        disk.setattr(os, "fsync", lambda handle: next(room, full)(handle))
+        report = cf.transfer(sources["local"], url, journal=journal, workers=1)
+    assert 0 < report.arrived < CASES, str(report)
+    assert report.problems
+    assert all("No space left on device" in each.reason for each in report.problems)
+    with cf.connect(url) as home:
+        assert len(list(home.items())) == report.arrived
+    assert cf.transfer(sources["local"], url, journal=journal).ok
+    assert unlike(cases, url) == []
+    assert not [path for path in (tmp_path / "home").iterdir() if path.name.startswith(".")]
