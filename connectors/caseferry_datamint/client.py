@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 from caseferry.errors import NotFound, UnexpectedResponse
 from caseferry.http import Http
+from caseferry.plan import Repeat
 from caseferry_datamint.errors import explain, refuse_error_in_answer
+from caseferry_datamint.wire.filters import any_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from caseferry.config import Secret
     from caseferry.plan import Call, Reply
 
@@ -21,6 +25,9 @@ PAGE = 500
 SEARCHED_AT_ONCE = 100
 """Resources whose annotations one request asks for."""
 
+Row = Mapping[str, Any]
+"""What the platform says of one thing."""
+
 
 class DatamintClient:
     """Datamint's REST interface.
@@ -29,19 +36,25 @@ class DatamintClient:
     ----------
     url : of the server
     key : the API key
-    ca : a file of trusted certificates, for a private server
+    verify : a file of trusted certificates, for a private server; None for the usual ones; False for whatever comes
     """
 
-    def __init__(self, url: str, key: Secret, ca: str | None, connections: int) -> None:
+    def __init__(self, url: str, key: Secret, verify: str | Literal[False] | None, connections: int = 64) -> None:
+        self.url = url
+        self._made_of = (url, key, verify, connections)
         self.http = Http(
             PLATFORM,
             url,
-            headers={"apikey": str(key), "Accept": "application/json"},
+            headers={"apikey": str(key), "Accept": "*/*"},
             secrets=(str(key),),
-            verify=ca,
+            verify=verify,
             connections=connections,
             explain=explain,
         )
+
+    def another(self) -> DatamintClient:
+        """One for the same server and key, with connections of its own."""
+        return DatamintClient(*self._made_of)
 
     def send(self, call: Call) -> Reply:
         """Make one call of a plan."""
@@ -49,17 +62,47 @@ class DatamintClient:
         refuse_error_in_answer(reply, call.purpose)
         return reply
 
+    def change(self, method: str, target: str, body: Any = None, *, what: str, repeat: Repeat = Repeat.HARMLESS) -> Any:
+        """Ask for a change; what is answered."""
+        reply = self.http.request(method, target, json=body, what=what, repeat=repeat)
+        refuse_error_in_answer(reply, what)
+        return reply.body
+
     def download(self, target: str) -> BinaryIO:
         """A file as a stream, its bytes as they are stored."""
         return cast("BinaryIO", self.http.download(target))
 
+    def row(self, target: str, what: str) -> Row:
+        """What is said of one thing.
+
+        Raises
+        ------
+        NotFound
+            There is none.
+        """
+        body = self.http.get(target, what=what)
+        if not isinstance(body, Mapping):
+            raise UnexpectedResponse(PLATFORM, what, "the answer is no object")
+        return body
+
+    def rows(self, target: str, query: Mapping[str, str] | None = None, *, key: str = "data") -> Iterator[Row]:
+        """All rows of a listing, a page at a time.
+
+        Parameters
+        ----------
+        key : under which the rows lie, where they lie deeper than under ``data``
+        """
+        asked = tuple((query or {}).items())
+        what = f"list {target}"
+
+        def page(offset: int) -> Any:
+            return self.http.get(target, (*asked, ("offset", str(offset)), ("limit", str(PAGE))), what=what)
+
+        return _paged(page, key, what)
+
     # -- projects --------------------------------------------------------------------------------------------------
 
-    def projects(self) -> list[Mapping[str, Any]]:
-        """All projects that the key can see."""
-        return list(self._pages("projects", (), ("data", "items")))
-
-    def project(self, name: str) -> Mapping[str, Any]:
+    def project(self, name: str) -> Row:
         """A project by its name or its id.
 
         Raises
@@ -67,45 +110,43 @@ class DatamintClient:
         NotFound
             There is none.
         """
-        known = self.projects()
+        known = list(self.rows("projects"))
         for project in known:
             if name in {project.get("name"), project.get("id")}:
                 return project
         names = ", ".join(sorted(str(project.get("name")) for project in known)[:10]) or "none"
         raise NotFound(PLATFORM, f"open project {name!r}", f"there is no such project; the key sees {names}")
 
-    def worklists(self, project_id: str) -> list[Mapping[str, Any]]:
+    def worklists(self, project_id: str) -> list[Row]:
         """The worklists of a project."""
         try:
-            body = self.http.get(f"projects/{project_id}/worklists", what="list the project's worklists")
+            return list(self.rows(f"projects/{project_id}/worklists"))
         except NotFound:
             return []
-        return [row for row in body if isinstance(row, Mapping)] if isinstance(body, list) else []
 
     # -- resources -------------------------------------------------------------------------------------------------
 
-    def resources(self, filters: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
-        """Resources in the order of their creation, a page at a time."""
-        query = {"order_field": "created_at", "order_by_asc": "true", **filters}
-        return self._pages("resources", tuple(query.items()), ("data", "resources"))
+    def resources(self, filters: Mapping[str, str]) -> Iterator[Row]:
+        """Resources in the order of their creation unless another is asked for."""
+        return self.rows("resources", {"order_field": "created_at", "order_by_asc": "true", **filters}, key="resources")
 
-    def tagged(self, tag: str) -> list[Mapping[str, Any]]:
+    def tagged(self, tag: str) -> list[Row]:
         """Resources that carry a tag."""
-        wanted = json.dumps({"items": [tag], "filterType": "union"})
-        return [row for row in self.resources({"tags": wanted}) if tag in (row.get("tags") or [])]
+        return [row for row in self.resources({"tags": any_of(tag)}) if tag in (row.get("tags") or [])]
 
-    def resource(self, resource_id: str) -> Mapping[str, Any]:
+    def resource(self, resource_id: str) -> Row:
         """One resource.
 
         Raises
         ------
         NotFound
-            There is none.
+            There is none, or it is deleted: some servers still answer those.
         """
-        body = self.http.get(f"resources/{resource_id}", what=f"get resource {resource_id}")
-        if not isinstance(body, Mapping):
-            raise UnexpectedResponse(PLATFORM, f"get resource {resource_id}", "the answer is no resource")
-        return body
+        what = f"get resource {resource_id}"
+        row = self.row(f"resources/{resource_id}", what)
+        if row.get("deleted") or row.get("deleted_at"):
+            raise NotFound(PLATFORM, what, "it is deleted")
+        return row
 
     def delete_resources(self, ids: Sequence[str]) -> None:
         """Delete resources."""
@@ -115,49 +156,53 @@ class DatamintClient:
 
     # -- annotations -----------------------------------------------------------------------------------------------
 
-    def annotations(self, resource_ids: Sequence[str]) -> list[Mapping[str, Any]]:
+    def annotations(self, resource_ids: Sequence[str]) -> list[Row]:
         """All annotations of some resources."""
-        found: list[Mapping[str, Any]] = []
+        found: list[Row] = []
         for start in range(0, len(resource_ids), SEARCHED_AT_ONCE):
-            wanted = list(resource_ids[start : start + SEARCHED_AT_ONCE])
-            offset = 0
-            while True:
-                search = {"resource_ids": wanted, "offset": str(offset), "limit": str(PAGE)}
-                reply = self.http.request("POST", "annotations/search", json=search, what="list annotations")
-                rows, total = _rows(reply.body, ("data", "annotations"), "list annotations")
-                found += rows
-                offset += len(rows)
-                if not rows or (total is not None and offset >= total):
-                    break
-        unique = {str(row.get("id")): row for row in found}
-        return list(unique.values())
+            found += self.search({"resource_ids": list(resource_ids[start : start + SEARCHED_AT_ONCE])})
+        return found
 
-    def _pages(
-        self, target: str, query: tuple[tuple[str, str], ...], keys: tuple[str, ...]
-    ) -> Iterator[Mapping[str, Any]]:
-        """All rows of a listing. Ends at an empty page, or when as many came as there are: pages may be cut short."""
-        offset = 0
-        seen: set[str] = set()
-        while True:
-            paging = (("offset", str(offset)), ("limit", str(PAGE)))
-            body = self.http.get(target, (*query, *paging), what=f"list {target}")
-            rows, total = _rows(body, keys, f"list {target}")
-            fresh = [row for row in rows if str(row.get("id")) not in seen]
-            seen |= {str(row.get("id")) for row in rows}
-            yield from fresh
-            offset += len(rows)
-            if not fresh or (total is not None and offset >= total):
-                return
+    def search(self, wanted: Mapping[str, Any]) -> Iterator[Row]:
+        """Annotations that match, a page at a time."""
+        what = "list annotations"
+
+        def page(offset: int) -> Any:
+            search = {**wanted, "offset": str(offset), "limit": str(PAGE)}
+            return self.http.request("POST", "annotations/search", json=search, what=what).body
+
+        return _paged(page, "annotations", what)
 
 
-def _rows(body: Any, keys: tuple[str, ...], what: str) -> tuple[list[Mapping[str, Any]], int | None]:
+def _paged(page: Callable[[int], Any], key: str, what: str) -> Iterator[Row]:
+    """All rows of a listing. Ends at an empty page, or when as many came as there are: pages may be cut short."""
+    offset = 0
+    seen: set[str] = set()
+    while True:
+        rows, total = _rows(page(offset), (key, "data", "items"), what)
+        fresh = [row for row in rows if _name(row) not in seen]
+        seen |= {_name(row) for row in rows}
+        yield from fresh
+        offset += len(rows)
+        if not fresh or (total is not None and offset >= total):
+            return
+
+
+def _name(row: Row) -> str:
+    """By what a row is known: users and channels have no id."""
+    names = (row.get(field) for field in ("id", "worklist_id", "email"))
+    return next((str(name) for name in names if name), "") or json.dumps(row, sort_keys=True, default=str)
+
+
+def _rows(body: Any, keys: tuple[str, ...], what: str) -> tuple[list[Row], int | None]:
     """The rows of an answer in any of the platform's envelopes, and their total number when it says one."""
     total = body.get("totalCount") if isinstance(body, Mapping) else None
     rows = body
     if isinstance(rows, Mapping):
-        rows = next((rows[key] for key in (*keys, "data", "items") if key in rows), None)
+        rows = next((rows[key] for key in keys if key in rows), None)
     if isinstance(rows, list) and len(rows) == 1 and isinstance(rows[0], Mapping):
-        rows = next((rows[0][key] for key in keys if isinstance(rows[0].get(key), list)), rows)
+        within = rows[0].get(keys[0])
+        rows = within if isinstance(within, list) else rows
     if not isinstance(rows, list):
         raise UnexpectedResponse(PLATFORM, what, "the answer holds no list")
     count = int(str(total)) if str(total).isdigit() else None

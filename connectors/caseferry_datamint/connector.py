@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 from caseferry.annotation import KINDS
@@ -16,10 +16,13 @@ from caseferry_datamint.dataset import DatamintDataset
 from caseferry_datamint.wire.putting import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 PRODUCTION = "https://api.datamint.io"
+CHOICES = {"publish": ("true", "false"), "authors": ("keep", "import")}
+"""Options that take one of some words; the first is the usual one."""
+
 NATIVE = ("label", "category", "numeric", "text", "point", "line", "polyline", "box", "polygon", "mask")
 
 
@@ -27,53 +30,56 @@ class DatamintConnector(Connector):
     """Datamint projects: ``datamint:PROJECT?channel=NAME``.
 
     Options: ``channel`` (in which resources are put), ``publish`` (``true``, the default, or ``false``),
-    ``worklist`` (the id of the worklist through which annotations count), ``url`` and ``api_key``. Host and key come
-    from ``DATAMINT_API_URL`` and ``DATAMINT_API_KEY`` when they are not given, or from the official client's
-    ``datamintapi.yaml``.
+    ``worklist`` (the id of the worklist through which annotations count), ``authors`` (``keep``, the default: those of
+    annotations stay beside the case; ``import``: annotations are put in their names, which needs an administrator's
+    key and users of these addresses), ``url`` and ``api_key``. Host and key come from ``DATAMINT_API_URL`` and
+    ``DATAMINT_API_KEY`` when they are not given, or from the official client's ``datamintapi.yaml``.
     """
 
     scheme: ClassVar[str] = "datamint"
     summary: ClassVar[str] = "Datamint projects: resources, annotations, segmentations"
-    settings: ClassVar[tuple[str, ...]] = ("channel", "publish", "worklist", "url", "api_key")
-
-    def _client(self) -> tuple[DatamintClient, str]:
-        settings = Settings(self.scheme, self.options, _own_file())
-        url = settings.get("url", "DATAMINT_API_URL", PRODUCTION) or PRODUCTION
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.netloc:
-            msg = f"the address of Datamint is {url!r}, expected https://HOST (DATAMINT_API_URL)"
-            raise ConfigurationError(msg)
-        key = settings.secret("api_key", "DATAMINT_API_KEY")
-        return DatamintClient(url, key, settings.certificates(), connections=64), url
+    settings: ClassVar[tuple[str, ...]] = ("channel", "publish", "worklist", "authors", "url", "api_key")
 
     def open(self, name: str) -> DatamintDataset:
         """Open a project by its name or id; see `Connector.open`."""
-        publish = str(self.options.get("publish", "true")).lower()
-        if publish not in {"true", "false"}:
-            msg = f"publish is {publish!r}, expected true or false"
-            raise ConfigurationError(msg)
-        client, url = self._client()
+        return self.opened(name, sign_in(self.options))
+
+    def opened(self, name: str, client: DatamintClient) -> DatamintDataset:
+        """Open a project with a client that is there already, and that the dataset will close."""
+        publish, authors = self._choice("publish"), self._choice("authors")
         found = client.project(name)
         worklist = self.options.get("worklist") or found.get("worklist_id")
         if not worklist:
             worklist = next((row.get("worklist_id") or row.get("id") for row in client.worklists(found["id"])), None)
         project = Project(
-            str(found["id"]), str(found["name"]), worklist, self.options.get("channel"), publish=publish == "true"
+            str(found["id"]),
+            str(found["name"]),
+            worklist,
+            self.options.get("channel"),
+            publish=publish == "true",
+            import_authors=authors == "import",
         )
         return DatamintDataset(
             f"datamint:{quote(project.name, safe=' ')}",
             client,
             project,
-            _web(url),
+            _web(client.url),
             names=self.names,
             phi=self.phi,
             limits=Limits(in_flight=32, sidecar_bytes=1 << 20),
         )
 
+    def _choice(self, option: str) -> str:
+        words = CHOICES[option]
+        word = str(self.options.get(option, words[0])).lower()
+        if word not in words:
+            msg = f"{option} is {word!r}, expected {' or '.join(words)}"
+            raise ConfigurationError(msg)
+        return word
+
     def datasets(self) -> Iterator[str]:
         """The URLs of all projects; see `Connector.datasets`."""
-        client, _ = self._client()
-        for project in client.projects():
+        for project in sign_in(self.options).rows("projects"):
             yield f"datamint:{quote(str(project.get('name')), safe=' ')}"
 
     @classmethod
@@ -86,6 +92,25 @@ class DatamintConnector(Connector):
             annotations={kind: "native" if kind in NATIVE else "sidecar" for kind in KINDS},
             tags="native",
         )
+
+
+def sign_in(options: Mapping[str, Any]) -> DatamintClient:
+    """A client for the server and the key that are given, or that are found where users keep them.
+
+    Raises
+    ------
+    ConfigurationError
+        The address is none.
+    MissingCredentials
+        There is no key.
+    """
+    settings = Settings(DatamintConnector.scheme, options, _own_file())
+    url = settings.get("url", "DATAMINT_API_URL", PRODUCTION) or PRODUCTION
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        msg = f"the address of Datamint is {url!r}, expected https://HOST (DATAMINT_API_URL)"
+        raise ConfigurationError(msg)
+    return DatamintClient(url, settings.secret("api_key", "DATAMINT_API_KEY"), settings.certificates())
 
 
 def _web(url: str) -> str:

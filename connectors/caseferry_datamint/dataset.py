@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from caseferry.connector import Dataset, Item, Phi
-from caseferry.errors import AlreadyExists, ConfigurationError, Inexpressible, NotFound, Problem
+from caseferry.errors import AlreadyExists, Inexpressible, NotFound, Problem
 from caseferry.plan import Call, Plan, Reply
 from caseferry.sidecar import case_fingerprint
 from caseferry_datamint.wire import putting, reading
 from caseferry_datamint.wire.address import case_tag
 from caseferry_datamint.wire.annotations import link_of
+from caseferry_datamint.wire.entities import Resource
+from caseferry_datamint.wire.filters import any_of, resource_query
+from caseferry_datamint.wire.rows import chosen_rows, rows_by_annotation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from caseferry.annotation import Annotation
     from caseferry.capability import Limits
     from caseferry.case import Case
     from caseferry.files import FileRef
     from caseferry.mapping import Names
+    from caseferry_datamint.account import Datamint
     from caseferry_datamint.client import DatamintClient
-
-FILTERS = {
-    "status": "status",
-    "from_date": "from",
-    "to_date": "to",
-    "modality": "modality",
-    "mimetype": "mimetype",
-    "filename": "filename",
-    "channel": "channel_name",
-}
-"""Filters of `items`, and what the platform calls them."""
 
 
 class DatamintDataset(Dataset):
@@ -67,31 +59,39 @@ class DatamintDataset(Dataset):
     # -- listing ---------------------------------------------------------------------------------------------------
 
     def items(self, **filters: Any) -> Iterator[Item]:
-        """All cases in the order of their creation; see `Dataset.items`.
+        """All cases, in the order of their creation unless another is asked for; see `Dataset.items`.
+
+        A case of several resources is there when one of them matches.
 
         Parameters
         ----------
-        filters : ``status``, ``from_date``, ``to_date``, ``modality``, ``mimetype``, ``filename``, ``channel`` as
-            Datamint knows them, and ``tags``, a list of which one is enough
+        filters : ``status`` (``inbox``, ``published``, ``archived``, ``new``); ``from_date`` (counts) and ``to_date``
+            (does not) of their creation; ``modality``, ``mimetype``, ``filename``, ``channel``; ``tags``, of which one
+            is enough; ``order`` (``created_at``, ``filename``, ``modality``, ``created_by``, ``published_by``,
+            ``published_on``) and ``ascending``
         """
-        unknown = sorted(set(filters) - set(FILTERS) - {"tags"})
-        if unknown:
-            known = ", ".join([*FILTERS, "tags"])
-            msg = f"datamint has no filter {', '.join(unknown)}; known are {known}"
-            raise ConfigurationError(msg)
-        query = {FILTERS[name]: str(value) for name, value in filters.items() if name != "tags"}
-        if "tags" in filters:
-            query["tags"] = json.dumps({"items": list(filters["tags"]), "filterType": "union"})
-        query["project"] = json.dumps({"items": [self.project.name], "filterType": "union"})
-        return self._items(query)
+        query = resource_query(filters) | {"project": any_of(self.project.name)}
+        narrow = bool(set(filters) - {"order", "ascending"})
+        return self._items(query, narrow=narrow)
 
-    def _items(self, query: Mapping[str, str]) -> Iterator[Item]:
+    def _items(self, query: Mapping[str, str], *, narrow: bool) -> Iterator[Item]:
+        """The items of all resources that match.
+
+        Parameters
+        ----------
+        narrow : whether some resources of a case may match and its first one not
+        """
+        told: set[str] = set()
         for resource in self._client.resources(query):
             address = reading.address_of(resource)
             if address is None or address.project != self.project.id:
                 yield self._item(reading.Group(str(resource["id"]), (resource,)))
-            elif address.lead:
-                yield self._item(reading.Group(address.case_id, (resource,)))
+            elif address.lead or narrow:
+                if address.case_id in told:
+                    continue
+                told.add(address.case_id)
+                found = None if address.lead else self._group(address.case_id)
+                yield self._item(found or reading.Group(address.case_id, (resource,)))
 
     def _item(self, found: reading.Group) -> Item:
         rid = str(found.lead["id"])
@@ -158,8 +158,8 @@ class DatamintDataset(Dataset):
 
     def _in_project(self, found: reading.Group) -> set[str]:
         """Ids of resources that are in the project."""
-        tag = json.dumps({"items": [case_tag(found.case_id)], "filterType": "union"})
-        project = json.dumps({"items": [self.project.name], "filterType": "union"})
+        tag = any_of(case_tag(found.case_id))
+        project = any_of(self.project.name)
         return {str(row["id"]) for row in self._client.resources({"tags": tag, "project": project})}
 
     def _plan(self, case: Case, standing: Any, *, allow_spare: bool) -> tuple[Plan, list[FileRef]]:
@@ -205,6 +205,44 @@ class DatamintDataset(Dataset):
     def _delete(self, item: Item) -> None:
         found = self._whole(item)
         self._client.delete_resources([str(resource["id"]) for resource in found.resources])
+
+    # -- what Datamint has beside the verbs -------------------------------------------------------------------------
+
+    @property
+    def account(self) -> Datamint:
+        """The account by which it was opened: projects, worklists, channels, people, single resources."""
+        from caseferry_datamint.account import Datamint
+
+        return Datamint(client=self._client)
+
+    def resources(self, item: Item) -> list[Resource]:
+        """The resources of an item: its files in the order of images and files; their ids are what `account` takes."""
+        return [Resource.read(resource) for resource in self._whole(item).resources]
+
+    def approve_annotations(self, item: Item, annotations: Iterable[Annotation]) -> None:
+        """Approve annotations of an item's case.
+
+        Raises
+        ------
+        ConfigurationError
+            One is not held by Datamint itself but beside the case; nothing was asked.
+        """
+        self.account.approve_annotations(self._rows(item, annotations, "approved"))
+
+    def delete_annotations(self, item: Item, annotations: Iterable[Annotation]) -> None:
+        """Delete annotations of an item's case.
+
+        Raises
+        ------
+        ConfigurationError
+            One is not held by Datamint itself but beside the case; nothing was deleted.
+        """
+        self.account.delete_annotations(self._rows(item, annotations, "deleted"))
+
+    def _rows(self, item: Item, annotations: Iterable[Annotation], verb: str) -> list[str]:
+        found = self._whole(item)
+        rows = self._client.annotations([str(resource["id"]) for resource in found.resources])
+        return chosen_rows(rows_by_annotation(found, rows), (each.id for each in annotations), verb)
 
     def close(self) -> None:
         """Give connections back; see `Dataset.close`."""

@@ -40,6 +40,7 @@ class Project:
     worklist : the worklist through which annotations count in the project; None when it has none
     channel : the channel in which resources are put
     publish : whether resources are published at once
+    import_authors : whether annotations are put in the names of their authors
     """
 
     id: str
@@ -47,6 +48,7 @@ class Project:
     worklist: str | None = None
     channel: str | None = None
     publish: bool = True
+    import_authors: bool = False
 
 
 @dataclass
@@ -308,10 +310,12 @@ class There:
     ids: Mapping[tuple[str, int], Any]
     standing: Standing
 
-    def form(self, form: dict[str, Any]) -> dict[str, Any]:
-        """An annotation's form with the worklist through which it counts in the project."""
-        worklist = self.project.worklist
-        return {**form, "annotation_worklist_id": worklist} if worklist else form
+    def form(self, form: dict[str, Any], annotation: Annotation) -> dict[str, Any]:
+        """An annotation's form with the worklist through which it counts in the project, and with its author."""
+        more = {"annotation_worklist_id": self.project.worklist} if self.project.worklist else {}
+        if self.project.import_authors and annotation.author:
+            more["import_author"] = annotation.author
+        return {**form, **more}
 
 
 def annotation_calls(case: Case, annotations: Sequence[Annotation], there: There) -> list[Call]:
@@ -330,7 +334,7 @@ def annotation_calls(case: Case, annotations: Sequence[Annotation], there: There
         elif not known:
             form = native_form(annotation, image, there.names)
             assert not isinstance(form, str)  # noqa: S101  reason_against has asked
-            forms.setdefault((image.role, form[0]), []).append(there.form(form[1]))
+            forms.setdefault((image.role, form[0]), []).append(there.form(form[1], annotation))
     for (role, file), objects in forms.items():
         calls.append(
             Call(
@@ -409,7 +413,8 @@ def _outline_call(mask: Mask, image: Image, there: There, place: Place, labels: 
                 "frame_index": place.frame,
                 "imported_from": LINK + mask.id,
                 "source": "imported",
-            }
+            },
+            mask,
         )
         for label in labels
     ]

@@ -1,0 +1,97 @@
+"""Which of the platform's annotations an annotation of a case is made of.
+
+A label, a line or a number is one. A mask is one for each label, or for each label in each frame; and annotations of
+single frames may be one on the platform, when somebody made it for a range of frames.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from caseferry.errors import ConfigurationError
+from caseferry_datamint.wire.address import Address
+from caseferry_datamint.wire.annotations import SEGMENTATION, link_of, single_frames
+from caseferry_datamint.wire.entities import Marking, moment
+from caseferry_datamint.wire.masks import Piece, grouped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from caseferry_datamint.wire.reading import Group
+
+
+def rows_by_annotation(found: Group, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Ids of annotations in a case to the ids of the platform's annotations that they are made of."""
+    made_of: defaultdict[str, list[str]] = defaultdict(list)
+    pieces: defaultdict[str, list[Piece]] = defaultdict(list)
+    roles = {str(resource["id"]): _role(resource) for resource in found.resources}
+    for row in rows:
+        if row.get("deleted"):
+            continue
+        if str(row.get("annotation_type") or row.get("type")) == SEGMENTATION:
+            pieces[roles.get(str(row.get("resource_id")), "")].append(Piece(0, row, _closed))
+        else:
+            for each in single_frames(row):
+                made_of[link_of(row) or str(each["id"])].append(str(row["id"]))
+    for parts in pieces.values():
+        for together in grouped(parts, link_of).values():
+            first = together[0].row
+            made_of[link_of(first) or str(first["id"])] += [str(piece.row["id"]) for piece in together]
+    return dict(made_of)
+
+
+def _role(resource: Mapping[str, Any]) -> str:
+    address = Address.parse(resource.get("source_filepath"))
+    return address.role if address is not None else ""
+
+
+def _closed() -> Any:
+    raise AssertionError  # nobody opens a file to find out what it belongs to
+
+
+def chosen_rows(made_of: Mapping[str, Sequence[str]], wanted: Iterable[str], verb: str) -> list[str]:
+    """Ids of the platform's annotations that some annotations are made of.
+
+    Raises
+    ------
+    ConfigurationError
+        One is not on the platform by itself, or shares what it is made of with another that is not wanted.
+    """
+    names = list(dict.fromkeys(wanted))
+    for name in names:
+        if name not in made_of:
+            msg = (
+                f"annotation {name!r} is not among those that Datamint holds by itself, and cannot be {verb} there; "
+                "one that is kept beside the case changes with the case: delete the item and put it anew"
+            )
+            raise ConfigurationError(msg)
+    rows = dict.fromkeys(row for name in names for row in made_of[name])
+    others = sorted(name for name, parts in made_of.items() if name not in names and not rows.keys().isdisjoint(parts))
+    if others:
+        msg = f"{', '.join(others)} would be {verb} too: Datamint holds one annotation for a range of frames; name all"
+        raise ConfigurationError(msg)
+    return list(rows)
+
+
+def marking(row: Mapping[str, Any]) -> Marking:
+    """An annotation as the platform has it."""
+    index = row.get("frame_index", row.get("index"))
+    value = row.get("numeric_value")
+    if value is None:
+        value = row.get("text_value", row.get("value"))
+    status = str(row.get("status") or "")
+    return Marking(
+        str(row["id"]),
+        str(row.get("resource_id") or ""),
+        str(row.get("annotation_type") or row.get("type") or ""),
+        str(row.get("identifier") or row.get("name") or ""),
+        value,
+        None if index is None else int(index),
+        "approved" if status == "published" else status,
+        row.get("annotation_worklist_id"),
+        row.get("created_by") or row.get("added_by"),
+        moment(row.get("created_at")),
+        link_of(row),
+        row,
+    )
