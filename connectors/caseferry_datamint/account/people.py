@@ -1,0 +1,50 @@
+"""The people of an account."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from caseferry_datamint.account.part import Part
+from caseferry_datamint.wire.entities import User
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class People(Part):
+    """Users."""
+
+    def users(self) -> list[User]:
+        """All users."""
+        return [User.read(row) for row in self._client.rows("users")]
+
+    def create_user(
+        self,
+        email: str,
+        password: str | None = None,
+        *,
+        first_name: str | None = None,
+        last_name: str | None = None,
+        roles: Sequence[str] = (),
+    ) -> User:
+        """Make a user; needs an administrator's key.
+
+        Raises
+        ------
+        AlreadyExists
+            There is a user of that address.
+        PermissionDenied
+            The key is no administrator's.
+        """
+        body = {
+            "email": email,
+            "password": password,
+            "firstname": first_name,
+            "lastname": last_name,
+            "roles": list(roles),
+        }
+
+        def there() -> Mapping[str, Any] | None:
+            return next((each.native for each in self.users() if each.email == email), None)
+
+        return User.read(self._created("users", body, "create a user", there))

@@ -1,0 +1,182 @@
+"""The resources of an account: single files, in projects or in none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from caseferry.errors import ConfigurationError, NotFound, PlatformError
+from caseferry_datamint.account.part import Part, several
+from caseferry_datamint.client import PLATFORM
+from caseferry_datamint.errors import ALREADY_PUBLISHED
+from caseferry_datamint.wire.address import is_own_tag
+from caseferry_datamint.wire.entities import Channel, Resource
+from caseferry_datamint.wire.filters import any_of, resource_query
+from caseferry_datamint.wire.loading import loaded
+from caseferry_datamint.wire.putting import RESOURCES_AT_ONCE
+from caseferry_datamint.wire.reading import file_of
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from PIL.Image import Image as Picture
+
+    from caseferry.files import FileRef
+    from caseferry_datamint.wire.entities import Order, Status
+
+
+class Resources(Part):
+    """Resources. Whole cases are moved by the verbs of a dataset."""
+
+    def resources(
+        self,
+        *,
+        project: str | None = None,
+        status: Status | None = None,
+        from_date: dt.date | None = None,
+        to_date: dt.date | None = None,
+        modality: str | None = None,
+        mimetype: str | None = None,
+        filename: str | None = None,
+        channel: str | None = None,
+        tags: Sequence[str] | None = None,
+        order: Order | None = None,
+        ascending: bool = True,
+    ) -> Iterator[Resource]:
+        """Resources of all projects and of none that match every filter, a page at a time.
+
+        Parameters
+        ----------
+        project : its name
+        from_date, to_date : of their creation; the first day counts, the last does not
+        tags : one of them is enough
+        order : by what, ``created_at`` when it is not said
+        """
+        filters = {
+            "status": status,
+            "from_date": from_date,
+            "to_date": to_date,
+            "modality": modality,
+            "mimetype": mimetype,
+            "filename": filename,
+            "channel": channel,
+            "tags": tags,
+            "order": order,
+            "ascending": ascending,
+        }
+        query = resource_query(filters)
+        if project is not None:
+            query["project"] = any_of(project)
+        return map(Resource.read, self._client.resources(query))
+
+    def resource(self, resource_id: str) -> Resource:
+        """One resource.
+
+        Raises
+        ------
+        NotFound
+            There is none.
+        """
+        return Resource.read(self._client.resource(resource_id))
+
+    def file(self, resource_id: str) -> FileRef:
+        """A resource's file, its bytes as they were put; ``file(id).open()`` streams them."""
+        return file_of(self._client.resource(resource_id), self._client.download)
+
+    def load(self, resource_id: str) -> Any:
+        """A resource's file as an object of the library that people read its format with.
+
+        Returns
+        -------
+        A pydicom ``FileDataset``, a nibabel ``Nifti1Image`` or ``Nifti2Image``, or a Pillow ``Image``.
+
+        Raises
+        ------
+        UnsupportedOperation
+            It is of another kind, a video for example: read it with `file`.
+        """
+        return loaded(self.file(resource_id))
+
+    def frame(self, resource_id: str, index: int) -> Picture:
+        """One frame as the platform shows it, without fetching the whole file.
+
+        Parameters
+        ----------
+        index : 0-based, in the platform's own order; a picture has the frame 0
+
+        Raises
+        ------
+        NotFound
+            There is no such frame.
+        """
+        import io
+
+        from PIL import Image
+
+        resource = self.resource(resource_id)
+        if not resource.mimetype.startswith("image/"):
+            target = f"resources/{resource.id}/frames/{index}"
+        elif index == 0:
+            target = f"resources/{resource.id}/file"
+        else:
+            raise NotFound(PLATFORM, f"get frame {index} of {resource_id}", "a picture has the frame 0 alone")
+        with self._client.download(target) as stream:
+            return Image.open(io.BytesIO(stream.read()))
+
+    def publish(self, resources: str | Iterable[str], project: str | None = None) -> None:
+        """Take resources out of the inbox; those that are published already stay so.
+
+        Parameters
+        ----------
+        resources : their ids
+        project : the name or id of a project to which they are added too
+
+        Raises
+        ------
+        NotFound
+            There is no such resource, or no such project; then nothing was published.
+        """
+        ids = several(resources)
+        found = self.project(project) if project is not None else None
+        for rid in ids:
+            try:
+                self._client.change("POST", f"resources/{rid}/publish", what=f"publish resource {rid}")
+            except PlatformError as error:
+                if ALREADY_PUBLISHED not in error.detail:
+                    raise
+        if found is None:
+            return
+        for start in range(0, len(ids), RESOURCES_AT_ONCE):
+            body = {"resource_ids_to_add": ids[start : start + RESOURCES_AT_ONCE], "all_files_selected": False}
+            what = f"add resources to project {found.name!r}"
+            self._client.change("POST", f"projects/{found.id}/resources", body, what=what)
+
+    def set_tags(self, resources: str | Iterable[str], tags: Sequence[str]) -> None:
+        """Replace the tags that people gave; the tag by which a case is found stays.
+
+        Raises
+        ------
+        ConfigurationError
+            A tag holds a comma, at which the platform parts tags, or begins as those of caseferry do.
+        """
+        bad = [tag for tag in tags if "," in tag or is_own_tag(tag) or not tag.strip()]
+        if bad:
+            msg = f"datamint cannot hold the tags {bad}: a tag is some text without a comma, and begins no case's name"
+            raise ConfigurationError(msg)
+        for rid in several(resources):
+            own = [tag for tag in self._client.resource(rid).get("tags") or () if is_own_tag(str(tag))]
+            self._client.change("PUT", f"resources/{rid}/tags", {"tags": [*tags, *own]}, what=f"tag resource {rid}")
+
+    def delete_resources(self, resources: str | Iterable[str]) -> None:
+        """Delete resources by their ids. A whole case is deleted with `DatamintDataset.delete`.
+
+        Raises
+        ------
+        NotFound
+            There is no such resource.
+        """
+        self._client.delete_resources(several(resources))
+
+    def channels(self) -> list[Channel]:
+        """The channels in which there are resources."""
+        return [Channel.read(row) for row in self._client.rows("resources/channels")]
