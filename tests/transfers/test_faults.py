@@ -53,7 +53,7 @@ LATER = {"grand-challenge": "POST * fail-later x1", "darwin": "POST */confirm fa
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses between attempts are milliseconds; their number is what users get."""
-    monkeypatch.setattr(Retry, "delay", lambda self, failures: 0.002 * failures)
+    monkeypatch.setattr(Retry, "delay", lambda _retry, failures: 0.002 * failures)
 
 
 @pytest.fixture(scope="module")
@@ -102,34 +102,32 @@ def transferred(source: str, target: str, stand: Sandbox, faults: str, **options
     return report
 
 
-@pytest.mark.parametrize(("source", "platform"), PAIRS)
+@pytest.mark.parametrize("pair", PAIRS, ids=" to ".join)
 @pytest.mark.parametrize("name", FAULTS)
 def test_every_case_arrives_once_and_equal(
     name: str,
-    source: str,
-    platform: str,
+    pair: tuple[str, str],
     stand: Sandbox,
     sources: dict[str, str],
     target: Callable[[str], str],
     cases: list[cf.Case],
 ) -> None:
-    url = target(platform)
-    report = transferred(sources[source], url, stand, FAULTS[name])
+    url = target(pair[1])
+    report = transferred(sources[pair[0]], url, stand, FAULTS[name])
     assert report.ok, str(report)
     assert unlike(cases, url) == []
 
 
-@pytest.mark.parametrize(("source", "platform"), EXPIRED)
+@pytest.mark.parametrize("pair", EXPIRED, ids=" to ".join)
 def test_a_signed_address_that_expires_is_asked_for_anew(
-    source: str,
-    platform: str,
+    pair: tuple[str, str],
     stand: Sandbox,
     sources: dict[str, str],
     target: Callable[[str], str],
     cases: list[cf.Case],
 ) -> None:
-    url = target(platform)
-    report = transferred(sources[source], url, stand, EXPIRED[source, platform])
+    url = target(pair[1])
+    report = transferred(sources[pair[0]], url, stand, EXPIRED[pair])
     assert report.ok, str(report)
     assert unlike(cases, url) == []
 
@@ -181,7 +179,11 @@ def test_a_full_disk_fails_the_case_by_name_and_leaves_no_half_of_it(
         disk.setattr(os, "fsync", lambda handle: (written.append(handle), sync(handle)))
         put_all(f"local:{tmp_path / 'measured'}", cases)
         room = iter([sync] * (len(written) // 2))
-        disk.setattr(os, "fsync", lambda handle: next(room, full)(handle))
+
+        def filling(handle: int) -> None:
+            next(room, full)(handle)
+
+        disk.setattr(os, "fsync", filling)
         report = cf.transfer(sources["local"], url, journal=journal, workers=1)
     assert 0 < report.arrived < CASES, str(report)
     assert report.problems
