@@ -25,7 +25,7 @@ from caseferry.errors import (
 from caseferry.http import Cancelled
 from caseferry.mapping import Names, read_mapping
 from caseferry.seal import refuse_identifying, seal
-from caseferry.transfers.execute import Execution, Patience
+from caseferry.transfers.execute import Execution, NotDone, Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -236,8 +236,8 @@ class Dataset(ABC):
             plan = self._planned(sealed, standing, spare)
             try:
                 done = self.execute(plan)
-            except TemporaryFailure:
-                if settling == SETTLING - 1:
+            except TemporaryFailure as error:
+                if settling == SETTLING - 1 or isinstance(error, NotDone):
                     raise
             except AlreadyExists:
                 if settling or not known_absent:
@@ -281,22 +281,27 @@ class Dataset(ABC):
         self.resume()
         self._delete(item)
 
-    def wait(self, item: Item) -> Item:
+    def wait(self, item: Item, *, most: float | None = None) -> Item:
         """Wait until the platform is done with an item.
+
+        Parameters
+        ----------
+        most : seconds that it is waited for; None for the dataset's patience
 
         Raises
         ------
         ProcessingFailed
             The platform could not process it.
         TemporaryFailure
-            It is not done within the dataset's patience.
+            It is not done within that time.
         Cancelled
             The user asked to stop.
         """
         self._require("wait")
         import time
 
-        end, pause = time.monotonic() + self.patience.total, self.patience.first
+        end = time.monotonic() + (self.patience.total if most is None else most)
+        pause = self.patience.first
         while item.state not in {State.READY, State.FAILED}:
             if time.monotonic() > end:
                 raise TemporaryFailure(self.platform, f"wait for {item.id}", f"still {item.state}")

@@ -151,10 +151,12 @@ def test_results_come_back_whole_and_in_order(path: Path) -> None:
 
 def test_results_of_any_number_stream(path: Path) -> None:
     with Journal(path) as journal:
+        journal._database.execute("BEGIN")
         journal._database.executemany(
             "INSERT INTO cases (case_id, source_item, state, outcome, updated) VALUES (?, '', 'done', 'sent', 0)",
             [(f"{number:06}",) for number in range(3 * 500 + 1)],
         )
+        journal._database.execute("COMMIT")
         results = journal.results()
         assert next(results).case_id == "000000"
         assert [result.case_id for result in results] == [f"{number:06}" for number in range(1, 1501)]

@@ -28,6 +28,10 @@ NOTICES = 0.2
 """Seconds after which a wish to stop is noticed at the latest while nothing is under way."""
 
 
+class NotDone(TemporaryFailure):
+    """A platform's work took longer than the dataset's patience. Beginning again would not make it faster."""
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long to wait for a platform's asynchronous work.
@@ -210,11 +214,11 @@ class _Step:
 
         Raises
         ------
-        TemporaryFailure
+        NotDone
             It has been waited for long enough.
         """
         now = time.monotonic()
         if now - self._began > patience.total:
-            raise TemporaryFailure("caseferry", self.call.purpose, f"not done after {patience.total:.0f} s")
+            raise NotDone("caseferry", self.call.purpose, f"not done after {patience.total:.0f} s")
         self.due = now + self._pause
         self._pause = min(patience.longest, self._pause * PATIENCE_GROWS)

@@ -13,6 +13,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self, TypeAlias
@@ -100,6 +101,7 @@ class Journal:
         self.path = Path(path) if path is not None else None
         self._lock = threading.Lock()
         self._held: IO[str] | None = None
+        self._closed = False
         self._writing: Batcher[Statement, bool] = Batcher(self._commit, STATEMENTS)
         if self.path is not None and read_only and not self.path.is_file():
             msg = f"there is no journal {str(self.path)!r}"
@@ -109,6 +111,7 @@ class Journal:
         try:
             place = self._place(read_only)
             self._database = sqlite3.connect(place, uri=True, check_same_thread=False, isolation_level=None)
+            weakref.finalize(self, self._database.close)
             self._check_owner()
             if not read_only:
                 self._database.execute("PRAGMA journal_mode=WAL")
@@ -137,9 +140,11 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Close the file and let others use it."""
-        with self._lock:
-            self._database.close()
+        """Close the file and let others use it. What was written can still be read."""
+        if self.path is not None:
+            with self._lock:
+                self._database.close()
+            self._closed = True
         self._release()
 
     def _release(self) -> None:
@@ -260,6 +265,10 @@ class Journal:
 
     def results(self) -> Iterator[Result]:
         """What became of every case, in the order of their names; those that were interrupted count as failed."""
+        if self._closed:
+            with Journal(self.path, read_only=True) as again:
+                yield from again.results()
+            return
         columns = "case_id, state, outcome, target_item, url, reason, losses, bytes, calls, seconds"
         last = ""
         while True:

@@ -144,7 +144,7 @@ class Report:
         return sum(self.counts.values())
 
     def results(self) -> Iterator[Result]:
-        """Every case's result, from the journal."""
+        """Every case's result in the order of their names; of a comparison only those that are not well."""
         return self.journal.results() if self.journal is not None else iter(self.problems)
 
     def to_json(self) -> dict[str, Json]:

@@ -28,7 +28,7 @@ from caseferry.transfers.journal import DONE, Journal
 from caseferry.transfers.march import check_workers, march, resumed
 from caseferry.transfers.outcome import Outcome, Report, Result
 from caseferry.transfers.progress import Progress, Silent
-from caseferry.transfers.verify import check
+from caseferry.transfers.verify import check, whole_case
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,7 +113,8 @@ class Run:
         self.source = source
         self.target = target
         self.journal = journal
-        self.report = Report(source.url, target.url, journal)
+        self._results = Journal() if dry_run else journal
+        self.report = Report(source.url, target.url, self._results)
         self._verify = verify
         self._phi = phi
         self._strict = strict
@@ -172,6 +173,7 @@ class Run:
     def _selected(self, select: Callable[[Item], bool] | None) -> Iterator[Item]:
         for item in self.source.items():
             if select is None or select(item):
+                self._claimed.setdefault(item.case_id, item.id)  # here, where the order is the source's
                 yield item
 
     def _safely(self, item: Item) -> Result | None:
@@ -196,10 +198,10 @@ class Run:
 
     def _written(self, result: Result, item: Item) -> Result | None:
         """What became of a case that did not arrive, written down; None when that fails, which stops the run."""
-        if self._dry_run or self._claimed.get(item.case_id) != item.id:
+        if self._claimed.get(item.case_id) != item.id:
             return result
         try:
-            self.journal.record(result, item.id)
+            self._results.record(result, item.id)
         except CaseferryError as error:
             self._stop_all(error)
             return None
@@ -216,8 +218,7 @@ class Run:
 
     def _claim(self, item: Item) -> None:
         """Refuse a second item of the same name: both would arrive as one case."""
-        with self._lock:
-            first = self._claimed.setdefault(item.case_id, item.id)
+        first = self._claimed[item.case_id]
         if first != item.id:
             what = f"is also the name of item {first} of {self.source.url}, which comes first"
             raise InvalidCase(item.case_id, [Problem(f"item {item.id}", what, "rename one of the two")])
@@ -228,9 +229,9 @@ class Run:
         standing = self._standing is None or item.case_id in self._standing
         if known is not None and known.state == DONE and standing:
             return Result(item.case_id, Outcome.UNCHANGED, known.target_item, known.url)
-        case = item.case()
+        case = whole_case(item)
         if self._dry_run:
-            return self._planned(case)
+            return self._planned(case, item)
         if self._strict:
             self._refuse_losses(case)
         self.journal.intend(item.case_id, item.id)
@@ -254,10 +255,12 @@ class Run:
         self.journal.record(result, item.id)
         return result
 
-    def _planned(self, case: Case) -> Result:
+    def _planned(self, case: Case, item: Item) -> Result:
         plan = self.target.plan(case, phi=self._phi, spare=Spare.imagined() if self._spare else None)
         outcome = Outcome.UNCHANGED if plan.adopts and not plan.calls else Outcome.PLANNED
-        return Result(case.id, outcome, losses=plan.losses, bytes=plan.bytes, calls=len(plan.calls))
+        result = Result(case.id, outcome, losses=plan.losses, bytes=plan.bytes, calls=len(plan.calls))
+        self._results.record(result, item.id)
+        return result
 
     def _refuse_losses(self, case: Case) -> None:
         plan = self.target.plan(case, phi=self._phi)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from caseferry.compare import differences
 from caseferry.connector import Dataset, State
-from caseferry.errors import CaseferryError, IntegrityMismatch
+from caseferry.errors import CaseferryError, IntegrityMismatch, ProcessingFailed
 from caseferry.registry import opened_here
 from caseferry.transfers.march import check_workers, march, resumed
 from caseferry.transfers.outcome import Outcome, Report, Result
@@ -24,6 +24,29 @@ if TYPE_CHECKING:
     from caseferry.transfers.progress import Progress
 
 log = logging.getLogger("caseferry")
+
+
+PROCESSING = 60.0
+"""Seconds that an item of the source is waited for which its platform still processes."""
+
+
+def whole_case(item: Item) -> Case:
+    """The case of an item of a source, which must be complete there: what is not there yet would count as nothing.
+
+    Raises
+    ------
+    ProcessingFailed
+        It was not uploaded to its end, or the platform could not process it.
+    TemporaryFailure
+        The platform is still not done with it.
+    """
+    dataset = item.dataset
+    if item.state is State.UPLOADING:
+        detail = "it was not uploaded to its end; complete it or delete it there, then run the same again"
+        raise ProcessingFailed(dataset.platform, f"read {item.case_id!r}", detail, state=str(item.state))
+    if item.state is not State.READY and "wait" in dataset.capabilities.verbs:
+        item = dataset.wait(item, most=PROCESSING)
+    return item.case()
 
 
 def check(case: Case, item: Item) -> None:
@@ -117,7 +140,7 @@ def _verified(item: Item, twin_id: str | None, there: Dataset) -> Result:
         twin = there.get(twin_id)
         if twin.state is not State.READY:
             twin = there.wait(twin)
-        check(item.case(), twin)
+        check(whole_case(item), twin)
     except CaseferryError as error:
         if error.action == "stop":
             raise

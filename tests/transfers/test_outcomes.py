@@ -1,0 +1,301 @@
+"""What becomes of each case: a failing one stops no other, a refused one sends nothing, no patient leaves unasked."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pydicom
+import pytest
+
+import caseferry as cf
+from caseferry.connector import Item, State
+from caseferry.testing import Samples
+from caseferry.transfers.outcome import Outcome
+from caseferry.transfers.run import transfer
+from caseferry.transfers.verify import verify
+from darwin_scene import picture
+from transfer_scene import Memory, fresh_dataset, small_cases, spoken, unlike
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from caseferry.sandbox import Sandbox
+
+NAMES = [f"case-{number}" for number in range(8)]
+REMOTE = ("grand-challenge", "datamint", "darwin")
+
+
+def full(*names: str) -> Memory:
+    return Memory("memory:source", {name: spoken(name) for name in names})
+
+
+def failing(*bad: str, error: BaseException) -> Callable[[str], None]:
+    def act(name: str) -> None:
+        if name in bad:
+            raise error
+
+    return act
+
+
+@pytest.fixture
+def online(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    for name, value in sandbox.variables.items():
+        monkeypatch.setenv(name, value)
+    return sandbox
+
+
+# -- one case and the others ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["read", "sent", "read back"])
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_failing_case_stops_no_other(where: str, workers: int) -> None:
+    source, target = full(*NAMES), Memory("memory:target")
+    act = failing("case-2", "case-5", error=cf.PermissionDenied("memory", where, "not this one"))
+    if where == "read":
+        source.before_read = act
+    elif where == "sent":
+        target.before_send = act
+    else:
+        target.before_read = act
+    report = transfer(source, target, workers=workers)
+    assert report.counts == {Outcome.SENT: 6, Outcome.FAILED: 2}
+    assert {each.case_id: each.reason for each in report.problems} == dict.fromkeys(
+        ("case-2", "case-5"), f"memory: {where}: not this one"
+    )
+    assert not report.ok
+    with pytest.raises(cf.TransferIncomplete, match="failed case-2"):
+        report.require_ok()
+
+
+def test_a_fault_of_ours_is_a_failed_case_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    source, target = full(*NAMES), Memory("memory:target")
+    target.before_send = failing("case-3", error=ZeroDivisionError("of nothing"))
+    with caplog.at_level(logging.ERROR, "caseferry"):
+        report = transfer(source, target)
+    assert report.counts == {Outcome.SENT: 7, Outcome.FAILED: 1}
+    assert report.problems[0].reason == "unexpected ZeroDivisionError: of nothing"
+    assert "case-3" in caplog.text
+
+
+def test_what_reads_back_differently_is_not_done() -> None:
+    class Forgetful(Memory):
+        def read(self, item: Item) -> cf.Case:
+            return replace(super().read(item), values={"number": 1000}, tags=())
+
+    report = transfer(full("a"), Forgetful("memory:target"))
+    assert report.counts == {Outcome.FAILED: 1}
+    assert report.problems[0].reason == "case 'a' reads back differently: values.number differs"
+    assert transfer(full("a"), Forgetful("memory:target"), verify=False).ok
+
+
+class Rows(Memory):
+    """A source that lists what it is told to list."""
+
+    rows: tuple[Item, ...] = ()
+
+    def items(self, **filters: Any) -> Iterator[Item]:
+        return iter(self.rows)
+
+    def get(self, item_id: str) -> Item:
+        return next(row for row in self.rows if row.id == item_id)
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+def test_of_two_items_of_one_name_the_first_is_sent(workers: int) -> None:
+    source, target = Rows("memory:source", {"1": spoken("same"), "2": spoken("same"), "3": spoken("other")}), Memory()
+    source.rows = (Item(source, "1", "same"), Item(source, "2", "same"), Item(source, "3", "other"))
+    report = transfer(source, target, workers=workers)
+    assert report.counts == {Outcome.SENT: 2, Outcome.REFUSED: 1}
+    assert "item 2: is also the name of item 1 of memory:source, which comes first" in report.problems[0].reason
+    assert sorted(target.held) == ["other", "same"]
+
+
+def test_what_is_not_complete_at_the_source_is_not_taken_for_all_there_is() -> None:
+    class Slow(Rows):
+        def get(self, item_id: str) -> Item:
+            return replace(super().get(item_id), state=State.READY if item_id == "1" else State.FAILED, reason="broken")
+
+    source, target = Slow("memory:source", {name: spoken(name) for name in "123"}), Memory("memory:target")
+    source.rows = tuple(
+        Item(source, name, name, state=state)
+        for name, state in (("1", State.PROCESSING), ("2", State.UPLOADING), ("3", State.PROCESSING))
+    )
+    report = transfer(source, target)
+    assert sorted(target.held) == ["1"]
+    reasons = {each.case_id: each.reason for each in report.problems}
+    assert "not uploaded to its end" in reasons["2"]
+    assert "broken" in reasons["3"]
+
+
+def test_another_case_of_the_same_name_at_the_target_is_left_alone() -> None:
+    other = replace(spoken("a"), values={"number": 99})
+    source, target = full("a", "b"), Memory("memory:target", {"a": other})
+    report = transfer(source, target)
+    assert report.counts == {Outcome.FAILED: 1, Outcome.SENT: 1}
+    assert "another case of that name" in report.problems[0].reason
+    assert target.held["a"] is other
+
+
+# -- what stops everything -----------------------------------------------------------------------------------------
+
+
+def test_a_refused_token_stops_the_run_after_the_first_case() -> None:
+    source, target = full(*[f"{number:04}" for number in range(500)]), Memory("memory:target")
+    target.before_send = failing(*source.held, error=cf.AuthenticationFailed("memory", "put", "the token is expired"))
+    with pytest.raises(cf.AuthenticationFailed, match="the token is expired"):
+        transfer(source, target, workers=2)
+    assert not target.held
+
+
+def test_a_token_that_expires_on_the_way_says_how_far_it_came() -> None:
+    source, target = full(*NAMES), Memory("memory:target")
+    target.before_send = failing("case-5", error=cf.AuthenticationFailed("memory", "put", "the token is expired"))
+    with pytest.raises(cf.TransferIncomplete, match="stopped: memory: put: the token is expired") as caught:
+        transfer(source, target, workers=1)
+    assert caught.value.report.counts == {Outcome.SENT: 5}
+
+
+@pytest.mark.parametrize("platform", REMOTE)
+def test_credentials_that_are_refused_send_nothing(
+    platform: str, online: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = fresh_dataset(online, platform, "fresh", tmp_path)
+    key = {"grand-challenge": "GRAND_CHALLENGE_AUTHORIZATION", "datamint": "DATAMINT_API_KEY"}
+    wrong = "0123456.0123456789abcdef0123456789abcdef"
+    monkeypatch.setenv(key.get(platform, "DARWIN_API_KEY"), wrong)
+    with pytest.raises(cf.CaseferryError) as caught:
+        transfer(full("a"), url)
+    assert caught.value.action == "stop"
+    assert wrong not in str(caught.value)
+    assert all(entry.method == "GET" for entry in online.ledger)
+
+
+# -- what is refused -----------------------------------------------------------------------------------------------
+
+
+def name_somebody(case: cf.Case) -> cf.Case:
+    for ref in case.images[0].files:
+        dataset = pydicom.dcmread(ref.location)
+        dataset.PatientName, dataset.PatientIdentityRemoved = "Quirinius^Anna", "NO"
+        dataset.save_as(ref.location)
+    return case
+
+
+@pytest.mark.parametrize("platform", REMOTE)
+def test_a_case_that_names_a_patient_goes_nowhere(platform: str, online: Sandbox, tmp_path: Path) -> None:
+    named = name_somebody(Samples(tmp_path / "named").case("named", cf.Kind.DICOM_SERIES))
+    quiet = small_cases(tmp_path / "samples", 2)
+    with cf.connect(f"local:{tmp_path / 'start'}") as start:
+        for case in (named, *quiet):
+            start.put(case)
+        url = fresh_dataset(online, platform, "fresh", tmp_path)
+        report = transfer(start, url, journal=tmp_path / "journal.db")
+        assert report.counts == {Outcome.SENT: 2, Outcome.REFUSED: 1}
+        assert "PatientName" in report.problems[0].reason
+        assert "Quirinius" not in report.problems[0].reason
+        asked = [str(entry) + str(entry.body) for entry in online.ledger]
+        assert not any("Quirinius" in each or "named" in each for each in asked)
+        assert not unlike(quiet, url)
+        report = transfer(start, url, journal=tmp_path / "journal.db", phi="keep")
+        assert report.counts == {Outcome.SENT: 1, Outcome.UNCHANGED: 2}
+
+
+def test_removing_is_not_promised(tmp_path: Path) -> None:
+    with pytest.raises(cf.ConfigurationError, match="not offered yet"):
+        transfer(full("a"), Memory(), phi="remove")
+
+
+@pytest.mark.parametrize("platform", REMOTE)
+def test_strict_refuses_what_has_no_place_of_its_own(platform: str, online: Sandbox, tmp_path: Path) -> None:
+    raw = cf.Raw("picture", platform="elsewhere", payload={"kept": 1})
+    plain = Samples(tmp_path / "plain").case("plain", cf.Kind.METAIMAGE)
+    odd = Samples(tmp_path / "odd").case("odd", cf.Kind.METAIMAGE, annotations=[replace(raw, image="metaimage")])
+    with cf.connect(f"local:{tmp_path / 'start'}") as start:
+        for case in (plain, odd):
+            start.put(case)
+        url = fresh_dataset(online, platform, "fresh", tmp_path)
+        report = transfer(start, url, strict=True)
+    reasons = {each.case_id: each.reason for each in report.problems}
+    assert "raw" in reasons["odd"]
+    assert "leave strict out" in reasons["odd"]
+    with cf.connect(url) as there:
+        assert there.find("odd") is None
+
+
+# -- nothing is sent -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("platform", REMOTE)
+def test_a_dry_run_sends_nothing(platform: str, online: Sandbox, tmp_path: Path) -> None:
+    cases = small_cases(tmp_path / "samples", 4)
+    with cf.connect(f"local:{tmp_path / 'start'}") as start:
+        for case in cases:
+            start.put(case)
+        url = fresh_dataset(online, platform, "fresh", tmp_path)
+        report = transfer(start, url, journal=tmp_path / "journal.db", dry_run=True)
+        assert report.counts == {Outcome.PLANNED: 4}
+        assert report.calls > 0
+        assert all(entry.method == "GET" for entry in online.ledger)
+        assert [(each.case_id, each.outcome) for each in report.results()] == [(c.id, Outcome.PLANNED) for c in cases]
+        real = transfer(start, url, journal=tmp_path / "journal.db")
+        assert real.ok
+        assert 0 < real.calls <= report.calls  # what one case makes, a class of annotations, another need not make
+        assert [(each.case_id, each.outcome) for each in real.results()] == [(case.id, Outcome.SENT) for case in cases]
+        again = transfer(start, url, journal=tmp_path / "journal.db", dry_run=True)
+        assert again.counts == {Outcome.UNCHANGED: 4}
+
+
+def test_a_dry_run_reaches_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    report = transfer(full("a"), f"local:{tmp_path / 'target'}", dry_run=True)
+    assert report.counts == {Outcome.PLANNED: 1}
+    assert not (tmp_path / "target").exists()
+
+
+# -- comparing -----------------------------------------------------------------------------------------------------
+
+
+def test_verify_names_what_is_missing_and_what_differs() -> None:
+    target = full(*NAMES)
+    del target.held["case-1"]
+    target.held["case-2"] = replace(target.held["case-2"], tags=["new"])
+    report = verify(full(*NAMES), target, workers=3)
+    assert report.counts == {Outcome.EQUAL: 6, Outcome.FAILED: 2}
+    assert sorted(each.reason for each in report.problems) == [
+        "case 'case-2' reads back differently: tags differ by ['new']",
+        "it is not in memory:source",
+    ]
+
+
+@pytest.mark.parametrize("platform", REMOTE)
+def test_bytes_that_changed_at_the_target_are_noticed(platform: str, online: Sandbox, tmp_path: Path) -> None:
+    """Whatever the sidecar says: the digest that it holds is of what was sent."""
+    (tmp_path / "noise.png").write_bytes(picture(64, 64))
+    url = fresh_dataset(online, platform, "fresh", tmp_path)
+    with cf.connect(f"local:{tmp_path / 'start'}") as start:
+        start.put(cf.Case("a", images=[cf.Image("picture", tmp_path / "noise.png")]))
+        assert transfer(start, url).ok
+        assert verify(start, url).ok
+        for path in ("*/file*", "*/uploads/*", "*protected*"):
+            online.faults.add(f"{platform}:GET {path} corrupt")
+        assert verify(start, url).counts == {Outcome.FAILED: 1}
+        online.faults.clear()
+        online.faults.add("* * 401")
+        with pytest.raises(cf.CaseferryError):
+            verify(start, url)
+
+
+def test_a_changed_file_in_a_folder_is_noticed(tmp_path: Path) -> None:
+    case = Samples(tmp_path / "samples").case("a", cf.Kind.PICTURE)
+    for name in ("one", "two"):
+        with cf.connect(f"local:{tmp_path / name}") as folder:
+            folder.put(case)
+    file = next((tmp_path / "two").rglob("*.png"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    report = verify(f"local:{tmp_path / 'one'}", f"local:{tmp_path / 'two'}")
+    assert report.counts == {Outcome.FAILED: 1}
