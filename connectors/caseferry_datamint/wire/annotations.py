@@ -192,7 +192,7 @@ def core_form(row: Mapping[str, Any], role: str, image: Image, file: int, names:
         if kind == "label":
             return Label(**common, frame=frame)
         if kind == "category":
-            return Category(**common, frame=frame, value=str(value))
+            return Category(**common, frame=frame, value=str(value if value is not None else ""))
         if kind == "text":
             return Text(**common, frame=frame, value=str(value or ""))
         if kind in {"integer", "float"}:
@@ -252,10 +252,10 @@ def _placed_back(kind: str, row: Mapping[str, Any], common: dict[str, Any], imag
     loose = geometry if isinstance(geometry, Mapping) else {"points": geometry}
     index = row.get("frame_index", row.get("index"))
     raw = [[float(v if v is not None else index or 0) for v in point] for point in loose["points"]]
-    if kind == "square":
-        raw = _opposite(raw)
     patient = bool(loose.get("viewPlaneNormal")) or not are_pixels(image, raw, index)
-    points, plane = from_points(image, raw, patient=patient, file=file)
+    solid = [[*point, float(index or 0)][:3] for point in raw]
+    points, plane = from_points(image, _opposite(solid) if kind == "square" else solid, patient=patient, file=file)
+    common = {**common, "attributes": _said_beside(row.get("text_value", row.get("value")))}
     if kind == "line":
         return Line(**common, frame=plane, points=points)
     if kind == "point":
@@ -267,6 +267,15 @@ def _placed_back(kind: str, row: Mapping[str, Any], common: dict[str, Any], imag
     return Polyline(**common, frame=plane, points=points)
 
 
+def _said_beside(value: object) -> dict[str, Any]:
+    """What a shape says beside its place: JSON text of an object, as the platform's client writes it."""
+    try:
+        said = json.loads(str(value)) if value else {}
+    except ValueError:
+        said = value
+    return said if isinstance(said, dict) else {"value": said}
+
+
 def _opposite(corners: list[list[float]]) -> list[list[float]]:
     """Two opposite corners of a box from two or four.
 
@@ -276,7 +285,7 @@ def _opposite(corners: list[list[float]]) -> list[list[float]]:
     """
     if len(corners) != 4:
         return corners
-    first, second, third, last = ([*corner, 0.0][:3] for corner in corners)
+    first, second, third, last = corners
     sums = [(a + d - b - c, a + c - b - d) for a, b, c, d in zip(first, second, third, last, strict=True)]
     across, around = (max(abs(each) for each in gaps) for gaps in zip(*sums, strict=True))
     return [corners[0], corners[3] if across <= around else corners[2]]

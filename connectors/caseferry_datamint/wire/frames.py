@@ -149,14 +149,14 @@ def from_points(
 
     Parameters
     ----------
-    patient : whether the points are in patient millimetres
+    points : three numbers each
+    patient : whether they are patient millimetres, and not column, row and frame
     file : the resource that the annotation belongs to, among those of the image
     """
     grid = image.geometry
-    flat = [[*point, 0.0][:3] for point in points]
     if not patient or grid is None:
-        return _in_frame(image, flat, file)
-    voxels = grid.to_voxel(flat)
+        return _in_frame(image, points, file)
+    voxels = grid.to_voxel(points)
     plane = round(float(voxels[0][2]))
     if np.abs(voxels[:, 2] - plane).max() <= ON_SLICE and 0 <= plane < grid.shape[2]:
         return [(float(v[0]), float(v[1])) for v in voxels], plane

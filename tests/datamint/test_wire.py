@@ -1,0 +1,282 @@
+"""What goes out in Datamint's words comes back as it was, and what others write is understood."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+import caseferry as cf
+from caseferry.geometry import Geometry
+from caseferry.imaging.kinds import Kind
+from caseferry.mapping import Names
+from caseferry_datamint.sandbox.annotation_shapes import four_corners
+from caseferry_datamint.wire.annotations import core_form, native_form, single_frames
+from caseferry_datamint.wire.frames import cut_of, place_of, plane_of
+from oracles import affine_of, rotation
+
+NAMES = Names()
+PERMUTED = st.permutations([0, 1, 2])
+ANGLES = st.floats(-20, 20)
+
+
+def image(kind: Kind, shape: tuple[int, int, int], affine: np.ndarray, **more: Any) -> cf.Image:
+    """An image of which everything is declared, so that no file is looked into."""
+    grid = Geometry(shape, affine, more.get("frames", 1), more.get("space", "patient"))
+    files = [cf.FileRef(f"/none/{n}") for n in range(more.get("files", 1))]
+    return cf.Image("it", files, kind=kind, geometry=grid, layout=more.get("layout"))
+
+
+@st.composite
+def volumes(draw: Any) -> cf.Image:
+    """NIfTI files stored in any order and direction of axes, and slightly turned."""
+    turn = rotation(draw(ANGLES), draw(ANGLES), draw(ANGLES))[:, draw(PERMUTED)]
+    turn = turn * draw(st.tuples(*[st.sampled_from([-1, 1])] * 3))
+    spacing = draw(st.tuples(*[st.floats(0.2, 6)] * 3))
+    origin = draw(st.tuples(*[st.floats(-500, 500)] * 3))
+    shape = draw(st.tuples(*[st.integers(2, 40)] * 3))
+    return image(Kind.NIFTI, shape, affine_of(turn, spacing, origin))
+
+
+@st.composite
+def stacks(draw: Any) -> cf.Image:
+    """DICOM of many files, or of many frames, in any order."""
+    shape = draw(st.tuples(*[st.integers(2, 30)] * 3))
+    order = draw(st.permutations(range(shape[2])))
+    many = draw(st.booleans())
+    layout = [(n, 0) if many else (0, n) for n in order]
+    kind = Kind.DICOM_SERIES if many else Kind.DICOM_MULTIFRAME
+    turn = rotation(draw(ANGLES), draw(ANGLES), draw(ANGLES))
+    affine = affine_of(turn, draw(st.tuples(*[st.floats(0.2, 6)] * 3)), draw(st.tuples(*[st.floats(-500, 500)] * 3)))
+    return image(kind, shape, affine, files=shape[2] if many else 1, layout=layout)
+
+
+@st.composite
+def flats(draw: Any) -> cf.Image:
+    """Pictures and cines, which lie in no patient."""
+    frames = draw(st.integers(1, 9))
+    shape = (*draw(st.tuples(*[st.integers(2, 40)] * 2)), 1)
+    if frames == 1:
+        return image(Kind.PICTURE, shape, np.eye(4), space="pixel")
+    return image(
+        Kind.DICOM_MULTIFRAME, shape, np.eye(4), space="pixel", frames=frames, layout=[(0, n) for n in range(frames)]
+    )
+
+
+@st.composite
+def drawn(draw: Any, where: cf.Image) -> Any:
+    """A placed annotation on one plane of an image."""
+    grid = where.geometry
+    assert grid is not None
+    spot = st.tuples(*[st.floats(-0.5, n - 0.5) for n in grid.shape[:2]])
+    frame = draw(st.integers(0, grid.planes - 1))
+    kind = draw(st.sampled_from([cf.Line, cf.Point, cf.Box, cf.Polyline, cf.Polygon]))
+    count = {cf.Line: 2, cf.Point: 1, cf.Box: 2}.get(kind) or draw(st.integers(3, 6))
+    points = draw(st.lists(spot, min_size=count, max_size=count, unique=True))
+    common = {"label": draw(st.sampled_from(["a", "ünï"])), "frame": frame, "id": "own"}
+    return kind("it", [points] if kind is cf.Polygon else points, **common)
+
+
+def answered(form: dict[str, Any]) -> dict[str, Any]:
+    """A created annotation as the platform answers it."""
+    row = {"id": "row", "resource_id": "r", "frame_index": None, "status": "new", **form}
+    value = row.pop("value", None)
+    number = isinstance(value, int | float)
+    return row | {
+        "annotation_type": row.pop("type"),
+        "text_value": None if number else value,
+        "numeric_value": value if number else None,
+    }
+
+
+def there_and_back(annotation: Any, where: cf.Image) -> Any:
+    form = native_form(annotation, where, NAMES)
+    assert not isinstance(form, str), form
+    file, sent = form
+    return core_form(answered(sent), "it", where, file, NAMES)
+
+
+@given(st.data())
+def test_positions(data: st.DataObject) -> None:
+    where = data.draw(st.one_of(volumes(), stacks(), flats()))
+    annotation = data.draw(drawn(where))
+    back = there_and_back(annotation, where)
+    assert type(back) is type(annotation)
+    expected, found = (
+        np.array(each.rings[0] if isinstance(each, cf.Polygon) else each.points) for each in (annotation, back)
+    )
+    grid = where.geometry
+    assert grid is not None
+    assert back.frame == annotation.frame
+    tolerance = 1e-9 * np.abs(grid.affine).max() / min(grid.spacing_mm) + 1e-9
+    np.testing.assert_allclose(found, expected, atol=tolerance)
+
+
+@given(st.one_of(volumes(), stacks(), flats()), st.data())
+def test_every_place_is_of_one_plane(where: cf.Image, data: st.DataObject) -> None:
+    grid = where.geometry
+    assert grid is not None
+    plane = data.draw(st.integers(0, grid.planes - 1))
+    place = place_of(where, plane)
+    assume(place is not None)
+    assert place is not None
+    assert plane_of(where, place.file, place.frame) == plane
+    assert cut_of(where, place.file, place.frame) == (slice(None), slice(None), plane)
+    assert plane_of(where, place.file, grid.planes) is None
+
+
+@given(volumes())
+def test_frames_of_a_volume_go_from_the_feet_to_the_head(where: cf.Image) -> None:
+    grid = where.geometry
+    assert grid is not None
+    axis = int(np.abs(grid.direction[2]).argmax())
+    heights = []
+    for frame in range(grid.shape[axis]):
+        cut = cut_of(where, 0, frame)
+        assert cut is not None
+        (index,) = [each for each in cut if isinstance(each, int)]
+        assert not isinstance(cut[axis], slice)
+        heights.append(index * grid.affine[2, axis])
+    assert heights == sorted(heights)
+    assert cut_of(where, 0, grid.shape[axis]) is None
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        cf.Label("it", "a", frame=1),
+        cf.Label("it", "a"),
+        cf.Category("it", "a", "b"),
+        cf.Category("it", "a", "b", frame=2),
+        cf.Text("it", "a", "", frame=0),
+        cf.Numeric("it", "a", 3),
+        cf.Numeric("it", "a", 3.0),
+        cf.Numeric("it", "a", -2.5, unit="mm"),
+    ],
+    ids=repr,
+)
+def test_what_is_said(annotation: Any) -> None:
+    where = image(Kind.NIFTI, (4, 5, 6), affine_of(np.diag([1.0, 1, -1]), (1, 2, 3), (0, 0, 0)))
+    back = there_and_back(annotation, where)
+    assert replace(back, id="", status=None) == annotation
+    assert type(getattr(back, "value", None)) is type(getattr(annotation, "value", None))
+
+
+# -- what others write ---------------------------------------------------------------------------------------------
+
+CT = image(
+    Kind.DICOM_MULTIFRAME,
+    (20, 30, 4),
+    affine_of(np.eye(3), (0.5, 0.8, 3), (-100, -50, 7)),
+    layout=[(0, n) for n in range(4)],
+)
+AT_ZERO = image(Kind.DICOM_SERIES, (200, 300, 1), affine_of(np.eye(3), (0.5, 0.8, 3), (-10, -20, 0)), layout=[(0, 0)])
+
+
+def row(kind: str, geometry: Any, **more: Any) -> dict[str, Any]:
+    return {"id": "1", "identifier": "a", "annotation_type": kind, "scope": "frame", "geometry": geometry, **more}
+
+
+def read(written: dict[str, Any], where: cf.Image = CT) -> Any:
+    return core_form(written, "it", where, 0, NAMES)
+
+
+@pytest.mark.parametrize(
+    "corners",
+    [
+        [[2, 3, 1], [7, 9, 1]],
+        [[7, 9, 1], [2, 3, 1]],
+        four_corners([2, 3, 1], [7, 9, 1]),
+        four_corners([7, 3, 1], [2, 9, 1]),
+        [[2, 3, 1], [7, 3, 1], [7, 9, 1], [2, 9, 1]],
+        [[2, 3], [7, 3], [7, 9], [2, 9]],
+    ],
+)
+@pytest.mark.parametrize("as_list", [False, True])
+def test_boxes_of_two_and_four_corners(corners: list[list[float]], *, as_list: bool) -> None:
+    found = read(row("square", corners if as_list else {"points": corners}, frame_index=1))
+    assert isinstance(found, cf.Box)
+    assert found.points == ((2, 3), (7, 9))
+    assert found.frame == 1
+
+
+def test_the_middle_corners_of_a_box_on_a_tilted_plane_are_not_believed() -> None:
+    """The client exchanges coordinates of the patient, so these corners lie off the plane."""
+    tilted = image(Kind.NIFTI, (20, 30, 10), affine_of(rotation(10, 15, 20), (0.5, 0.8, 3), (1, 2, 3)))
+    assert tilted.geometry is not None
+    first, last = tilted.geometry.to_patient(np.array([[2.0, 3, 4], [7, 9, 4]])).tolist()
+    geometry = {"points": four_corners(first, last), "viewPlaneNormal": [0, 0, 1], "viewUp": [0, 1, 0]}
+    found = read(row("square", geometry), tilted)
+    assert (type(found), found.frame) == (cf.Box, 4)
+    np.testing.assert_allclose(found.points, [(2, 3), (7, 9)], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("points", "frame", "where", "expected", "plane"),
+    [
+        ([[2, 3, 1], [7, 9, 1]], 1, CT, [(2, 3), (7, 9)], 1),
+        ([[2, 3, None], [7, 9, None]], None, CT, [(2, 3), (7, 9)], 0),
+        ([[2, 3, 0], [7, 9, 0]], None, CT, [(2, 3), (7, 9)], 0),
+        ([[2, 3], [7, 9]], 2, CT, [(2, 3), (7, 9)], 2),
+        ([[-99, -47.6, 10], [-96.5, -42.8, 10]], 1, CT, [(2, 3), (7, 9)], 1),
+        ([[-99, -47.6, 7], [-96.5, -42.8, 7]], None, CT, [(2, 3), (7, 9)], 0),
+        ([[2, 3, 0], [7, 9, 0]], 0, AT_ZERO, [(2, 3), (7, 9)], 0),
+        ([[2.5, 3.2, 0], [7, 9.6, 0]], 0, AT_ZERO, [(25, 29), (34, 37)], 0),
+        ([[-5, -4, 0], [0, 4, 0]], 0, AT_ZERO, [(10, 20), (20, 30)], 0),
+    ],
+    ids=["frame", "no frame", "no frame, zero", "flat", "patient", "patient, frame 0", "whole", "broken", "outside"],
+)
+def test_points_without_view_vectors_are_pixels_or_millimetres(
+    points: Any, frame: Any, where: cf.Image, expected: Any, plane: int
+) -> None:
+    found = read(row("line", {"points": points}, frame_index=frame), where)
+    assert isinstance(found, cf.Line)
+    np.testing.assert_allclose(found.points, expected, atol=1e-9)
+    assert found.frame == plane
+
+
+def test_ranges_of_frames_are_read_frame_by_frame() -> None:
+    rows = single_frames(row("category", None, frame_range=[1, 3], text_value="x"))
+    found = [read(each) for each in rows]
+    assert [(type(each), each.frame, each.id) for each in found] == [(cf.Category, n, f"1-{n}") for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        row("category", None, text_value=None),
+        row("category", None, text_value="x", frame_index=9),
+        row("line", {"points": [[1, 2, 9], [3, 4, 9]]}, frame_index=9),
+        row("line", {"points": [[1, 2, 0]]}),
+        row("line", {"points": "nonsense"}),
+        row("line", {}),
+        row("float", None, numeric_value=None),
+        row("spline", {"points": [[1, 2, 0], [3, 4, 0]]}),
+        row("of tomorrow", None),
+        row("label", None, identifier=""),
+        row("label", None, identifier=None),
+    ],
+    ids=str,
+)
+def test_what_nobody_understands_is_kept_whole(written: dict[str, Any]) -> None:
+    found = read(written)
+    assert isinstance(found, cf.Raw)
+    assert (found.platform, found.payload) == ("datamint", written)
+
+
+def test_what_a_shape_says_beside_its_place_is_kept() -> None:
+    found = read(row("point", {"points": [[1, 2, 0]]}, text_value='{"grade": 2, "note": "ü"}'))
+    assert isinstance(found, cf.Point)
+    assert found.attributes == {"grade": 2, "note": "ü"}
+    plain = read(row("line", {"points": [[1, 2, 0], [3, 4, 0]]}, text_value="no JSON"))
+    assert plain.attributes == {"value": "no JSON"}
+
+
+def test_the_short_form_of_archives_is_read() -> None:
+    short = {"id": "1", "name": "a", "type": "category", "added_by": "x@y.z", "index": 2, "value": "good"}
+    found = read(short)
+    assert (type(found), found.label, found.value, found.frame, found.author) == (cf.Category, "a", "good", 2, "x@y.z")
