@@ -31,6 +31,9 @@ the client sends 10, since more overloaded the platform's queue."""
 LOOKUPS_AT_ONCE = 50
 """Items that are asked for by their ids in one request: their ids stand in its address."""
 
+LINGER = 0.05
+"""Seconds that a request about several items waits for more of them: about as long as an answer takes."""
+
 REGISTRATIONS_A_MINUTE = 100
 """What V7's reference allows."""
 
@@ -56,10 +59,10 @@ class DarwinClient:
             connections=3 * limits.in_flight,
             explain=explain,
         )
-        self._uploads = Batcher(self._register, UPLOADS_AT_ONCE)
-        self._external = Batcher(self._register, limits.batch)
-        self._lookups = Batcher(self._looked_up, LOOKUPS_AT_ONCE)
-        self._pace = Pace(limits.per_minute, self.http.repeater.pause)
+        leave = Pace(limits.per_minute, self.http.repeater.pause).wait
+        self._uploads = Batcher(self._register, UPLOADS_AT_ONCE, leave=leave, linger=LINGER)
+        self._external = Batcher(self._register, limits.batch, leave=leave, linger=LINGER)
+        self._lookups = Batcher(self._looked_up, LOOKUPS_AT_ONCE, linger=LINGER)
         self._class_lock = threading.Lock()
         self._made: dict[tuple[str, str], Mapping[str, Any]] = {}
 
@@ -90,7 +93,6 @@ class DarwinClient:
 
     def _register(self, calls: Sequence[Call]) -> Sequence[Reply | Exception]:
         """One registration of several items; each gets the part of the answer that is about it."""
-        self._pace.wait()
         if len(calls) == 1:
             return [self.http.call(calls[0])]
         first = calls[0]

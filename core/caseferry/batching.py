@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from caseferry.errors import (
@@ -43,11 +44,23 @@ class Batcher(Generic[T, R]):
     ----------
     send : makes one request of several parts, and gives each part's answer: a value, or the error to raise
     most : parts in one request
+    leave : waits until the next request may go; what is asked meanwhile goes with it
+    linger : seconds that a request waits for company when several were asked together just before
     """
 
-    def __init__(self, send: Callable[[Sequence[T]], Sequence[R | Exception]], most: int) -> None:
+    def __init__(
+        self,
+        send: Callable[[Sequence[T]], Sequence[R | Exception]],
+        most: int,
+        *,
+        leave: Callable[[], None] = lambda: None,
+        linger: float = 0.0,
+    ) -> None:
         self._send = send
         self._most = most
+        self._leave = leave
+        self._linger = linger
+        self._company = False
         self._lock = threading.Lock()
         self._waiting: list[_Entry[T, R]] = []
         self._busy = False
@@ -71,12 +84,15 @@ class Batcher(Generic[T, R]):
 
     def _lead(self, own: _Entry[T, R]) -> None:
         """Send the parts that wait, then wake those who asked, and whoever goes on with the rest."""
-        with self._lock:
-            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-        answers: Sequence[R | Exception] = [Cancelled("stopped on request")] * len(batch)
+        batch: list[_Entry[T, R]] = []
+        answers: Sequence[R | Exception] = ()
         try:
-            answers = self._answers([entry.part for entry in batch])
+            refused = self._gather()
+            batch = self._taken()
+            answers = [refused] * len(batch) if refused else self._answers([entry.part for entry in batch])
         finally:  # whatever ends this thread, Ctrl-C too, nobody is left waiting
+            batch = batch or self._taken()
+            answers = answers or [Cancelled("stopped on request")] * len(batch)
             for entry, answer in zip(batch, answers, strict=True):
                 entry.answer = answer
             with self._lock:
@@ -87,6 +103,24 @@ class Batcher(Generic[T, R]):
                     entry.woken.set()
             if following is not None:
                 following.woken.set()
+
+    def _gather(self) -> Exception | None:
+        """Wait for leave, and for others who are likely to ask; the error when there is no leave."""
+        try:
+            self._leave()
+        except Exception as error:  # noqa: BLE001  whoever asked raises it
+            return error
+        with self._lock:
+            lonely = not self._company and len(self._waiting) == 1
+        if self._linger and not lonely:
+            time.sleep(self._linger)
+        return None
+
+    def _taken(self) -> list[_Entry[T, R]]:
+        with self._lock:
+            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            self._company = len(batch) > 1
+        return batch
 
     def _answers(self, parts: Sequence[T]) -> Sequence[R | Exception]:
         try:
@@ -99,9 +133,14 @@ class Batcher(Generic[T, R]):
             if len(parts) == 1:
                 return [error]
             half = len(parts) // 2  # too much at once, or a bad part, which spoils no other
-            return [*self._answers(parts[:half]), *self._answers(parts[half:])]
+            first = self._after_leave(parts[:half])
+            return [*first, *self._after_leave(parts[half:])]
         except Exception as error:  # noqa: BLE001  whoever asked raises it
             return [error] * len(parts)
         if len(answers) != len(parts):
             return [RuntimeError(f"{len(answers)} answers came to {len(parts)} parts")] * len(parts)
         return answers
+
+    def _after_leave(self, parts: Sequence[T]) -> Sequence[R | Exception]:
+        self._leave()
+        return self._answers(parts)

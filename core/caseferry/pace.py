@@ -10,10 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MINUTE = 60.0
+AT_ONCE = 0.8
+"""The share of a minute's requests that may follow each other at once."""
 
 
 class Pace:
-    """At most so many requests in any minute; that many may follow each other at once.
+    """At most so many requests in any minute.
+
+    Most of them may follow each other at once. The rest is spread over the time until the first may be repeated, so
+    that a long job never stands still for long, and whoever joins requests finds more to join.
 
     Parameters
     ----------
@@ -43,7 +48,12 @@ class Pace:
         with self._lock:
             now = self._clock()
             self._ends = [end for end in self._ends if end > now]
-            if len(self._ends) < self._per_minute:
+            room = self._per_minute - len(self._ends)
+            due = now
+            if self._ends and len(self._ends) >= AT_ONCE * self._per_minute:
+                last = self._ends[-1] - MINUTE
+                due = last + (self._ends[0] - last) / (room + 1)
+            if due <= now:
                 self._ends.append(now + MINUTE)
                 return 0.0
-            return self._ends[0] - now
+            return due - now
