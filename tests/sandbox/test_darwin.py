@@ -1014,6 +1014,52 @@ def test_read_only_items_are_what_the_request_says(darwin: Darwin) -> None:
     assert darwin.call("GET", f"uploads/{video['upload_id']}").status_code == 404
 
 
+def test_imagined_storages_hold_what_was_declared(darwin: Darwin) -> None:
+    """V7's own tests register such items in a bucket that only V7 has, pull them, and push what they pulled."""
+    original = [[-0.1, 0, 0, 3], [0, 0, -1, 4], [0, 0.25, 0, 5], [0, 0, 0, 1]]
+    volume = {
+        "file_name": "v.dcm",
+        "type": "dicom",
+        "sections": [{**section, "width": 6, "height": 5} for section in sections(*range(1, 5))],
+        "metadata": {
+            "handler": "MONAI",
+            "shape": [1, 6, 4, 5],
+            "original_affine": [[str(float(value)) for value in row] for row in original],
+            "SeriesInstanceUID": "1.2.3",
+        },
+    }
+    flat = {"file_name": "f.dcm", "type": "dicom", "sections": sections(1, 2)}
+    pictures = [{"file_name": name, "type": "image", "width": 40, "height": 30} for name in ("a.jpg", "b.png", "c")]
+    items = [
+        {"name": file["file_name"], "slots": [{"slot_name": "0", "storage_key": f"k/{file['file_name']}", **file}]}
+        for file in (volume, flat, *pictures)
+    ]
+    items.append(VIDEO | {"sections": sections(1)})
+    body = {"dataset_slug": "sandbox", "storage_slug": "darwin-e2e-data", "items": items}
+    done = darwin.good("POST", "items/register_existing_readonly", body)["items"]
+    uploads = {item["name"]: item["slots"][0]["upload_id"] for item in done}
+    got = {name: darwin.call("GET", f"uploads/{upload}") for name, upload in uploads.items()}
+
+    for name, kind in (("a.jpg", "JPEG"), ("b.png", "PNG"), ("c", "PNG")):
+        image = Image.open(io.BytesIO(got[name].content))
+        assert (image.size, image.format) == ((40, 30), kind)
+    assert got["b.png"].content != got["c"].content
+    assert got["a.jpg"].content == darwin.call("GET", f"uploads/{uploads['a.jpg']}").content
+    assert got["v.mp4"].status_code == 404
+
+    slot = darwin.upload(got["v.dcm"].content, "pushed.dcm")["slots"][0]
+    medical = slot["metadata"]["medical"]
+    np.testing.assert_allclose(medical["original_affine"], original, atol=1e-12)
+    assert (medical["shape"], medical["plane_map"]) == ([1, 6, 4, 5], {"0": "CORONAL"})
+    assert (slot["metadata"]["SeriesInstanceUID"], slot["total_sections"]) == ("1.2.3", 4)
+    slot = darwin.upload(got["f.dcm"].content, "flat.dcm")["slots"][0]
+    assert "medical" not in slot["metadata"]
+    assert (slot["metadata"]["width"], slot["metadata"]["height"], slot["total_sections"]) == (4, 5, 2)
+
+    shown = next(s for s in darwin.good("GET", f"/api/teams/{TEAM}/storage") if s["name"] == "darwin-e2e-data")
+    assert shown.keys() == {"name", "provider", "bucket", "prefix", "readonly", "default", "region"}
+
+
 # ---- uploads and processing ----------------------------------------------------------------------------------
 
 
@@ -1204,8 +1250,9 @@ def test_cine_has_no_geometry(darwin: Darwin) -> None:
 def test_rates_of_videos(darwin: Darwin, tmp_path: Path) -> None:
     """Frame counts are those that V7's own end-to-end test expects of such a video."""
     content = movie(tmp_path / "m.mp4")
-    for fps, shown, rate in ((5, 13, 5), ("native", 25, 10.0), (0, 25, 10.0), (60, 25, 10.0)):
-        slot = darwin.upload(content, f"{fps}.mp4", fps=fps)["slots"][0]
+    rates = ((5, 13, 5), ("5", 13, 5), ("native", 25, 10.0), (0, 25, 10.0), ("0", 25, 10.0), (60, 25, 10.0))
+    for n, (fps, shown, rate) in enumerate(rates):
+        slot = darwin.upload(content, f"{n}.mp4", fps=fps)["slots"][0]
         assert (slot["total_sections"], slot["fps"], slot["streamable"]) == (shown, rate, True)
         metadata = slot["metadata"]
         assert (metadata["width"], metadata["height"], metadata["native_fps"]) == (64, 48, 10.0)
@@ -1362,12 +1409,13 @@ def test_workflows_can_be_taken_from_their_datasets(darwin: Darwin) -> None:
 def test_classes(darwin: Darwin) -> None:
     classes = f"/api/teams/{TEAM}/annotation_classes"
     seeded = darwin.good("GET", classes, params={"include_tags": "true"})["annotation_classes"]
-    assert [entry["name"] for entry in seeded] == ["__raster_layer__", "tag"]
-    assert [entry["name"] for entry in darwin.good("GET", classes)["annotation_classes"]] == ["__raster_layer__"]
+    assert [entry["name"] for entry in seeded] == ["__raster_layer__", "tag", "mask1", "mask2"]
+    untagged = [entry["name"] for entry in darwin.good("GET", classes)["annotation_classes"]]
+    assert untagged == ["__raster_layer__", "mask1", "mask2"]
     types = {entry["name"]: entry["id"] for entry in darwin.good("GET", "/api/annotation_types")}
     known = {"tag": 1, "bounding_box": 2, "polygon": 3, "line": 11, "skeleton": 12, "ellipse": 60}
     assert known.items() <= types.items()
-    body = {"name": "mask1", "annotation_types": ["mask"], "metadata": {"_color": "auto"}}
+    body = {"name": "lesion", "annotation_types": ["mask"], "metadata": {"_color": "auto"}}
     made = darwin.call("POST", classes, body)
     assert made.status_code == 201
     assert made.json()["metadata"]["_color"].startswith("rgba(")
@@ -1701,7 +1749,7 @@ def test_foreign_formats(darwin: Darwin, scene: dict[str, Any]) -> None:
     bring(darwin, scene["item"], note(list(darwin.standin.state["classes"].values())[-1], {"polygon": {"path": RING}}))
     coco = json.loads(darwin.export(format="coco").read("output.json"))
     assert coco["categories"] == [{"id": 3638723632, "name": "test_polygon_basic", "supercategory": "root"}]
-    voc = darwin.export(format="pascalvoc").read("a.png.xml").decode()
+    voc = darwin.export(format="pascalvoc").read("a.xml").decode()
     assert "<filename>a.png</filename>" in voc
     assert "<xmin>1</xmin><ymin>1</ymin><xmax>6</xmax><ymax>5</ymax>" in voc
 

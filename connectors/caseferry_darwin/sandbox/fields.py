@@ -69,14 +69,18 @@ def identifier(value: Any, field: str) -> str:
 
 
 def rate(value: Any, field: str) -> float | str | None:
-    """Frames a second: a number, ``"native"``, or nothing. darwin-py writes 0 for nothing."""
-    if value is None or value == 0:
-        return None
-    if value == "native":
-        return "native"
-    if number(value, field) < 0:
+    """Frames a second: a number, ``"native"``, or nothing. darwin-py writes 0 for nothing.
+
+    darwin-py's command line sends its ``--fps`` as the text that was typed.
+    """
+    if value is None or value == "native":
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?", value):
+        value = float(value)
+    wanted = number(value, field)
+    if wanted < 0:
         raise Invalid(field, "must be greater than 0")
-    return value  # type: ignore[no-any-return]
+    return wanted or None
 
 
 def folder(value: Any, field: str) -> str:

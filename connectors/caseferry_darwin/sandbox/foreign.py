@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import zlib
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -127,7 +128,7 @@ def pascal_voc(documents: list[Json]) -> Iterator[tuple[str, str]]:
                     xmax=round(box["x"] + box["w"]),
                     ymax=round(box["y"] + box["h"]),
                 )
-        yield f"{item['name']}.xml", ET.tostring(root, encoding="unicode")
+        yield f"{PurePosixPath(item['name']).stem}.xml", ET.tostring(root, encoding="unicode")
 
 
 def _say(element: ET.Element, **texts: object) -> None:

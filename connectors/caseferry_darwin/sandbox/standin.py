@@ -51,6 +51,9 @@ TEAM = "sandbox-team"
 API_KEY = "sandbox.0123456789abcdef0123456789abcdef"
 """Seven characters, a dot and thirty-two, as the client's command line insists."""
 
+END_TO_END_MASKS = ("mask1", "mask2")
+"""Classes that V7's own end-to-end tests use without making them."""
+
 LARGEST_JSON = 32 << 20
 """Bytes; darwin-py splits what is refused into pieces of up to 32,000,000."""
 
@@ -94,7 +97,7 @@ class DarwinStandIn(StandIn):
         return {"DARWIN_BASE_URL": self.host.origin, "DARWIN_API_KEY": API_KEY, "DARWIN_TEAM": TEAM}
 
     def seed(self) -> None:
-        """A dataset, a tag, the class of raster layers, and a storage of each kind."""
+        """A dataset, a storage of each kind, and classes: a tag, that of raster layers, and two of masks."""
         self.state["switches"] = {
             "items": None,
             "storage_full": False,
@@ -106,6 +109,8 @@ class DarwinStandIn(StandIn):
         self._team.seed()
         self.add_class(RASTER_LAYER, ["raster_layer"])
         self.add_class("tag", ["tag"])
+        for name in END_TO_END_MASKS:
+            self.add_class(name, ["mask"])
         self.add_dataset("Sandbox")
 
     @property
@@ -122,7 +127,7 @@ class DarwinStandIn(StandIn):
         return self._classes.add(name, types, **details)
 
     def add_storage(self, name: str, **details: Any) -> None:
-        """Connect an external storage. Takes ``provider``, ``bucket``, ``prefix``, ``readonly``, ``default``."""
+        """Connect an external storage; for the details see `Team.add_storage`."""
         self._team.add_storage(name, **details)
 
     def put_object(self, storage: str, key: str, content: bytes) -> None:

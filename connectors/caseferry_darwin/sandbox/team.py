@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 PROVIDERS = ("aws", "azure", "gcp")
 
+END_TO_END = "darwin-e2e-data"
+"""The storage that V7's own end-to-end tests register from; only V7 has what is in it."""
+
 
 class Team:
     """Calls about the team itself."""
@@ -48,6 +51,7 @@ class Team:
         self.add_storage("sandbox-bucket", prefix="darwin", default=True)
         self.add_storage("sandbox-readonly", prefix="darwin", readonly=True)
         self.add_storage("sandbox-azure", provider="azure", prefix="sandbox-container/darwin")
+        self.add_storage(END_TO_END, prefix="data", imagined=True)
 
     @property
     def number(self) -> int:
@@ -67,8 +71,9 @@ class Team:
         readonly: bool = False,
         default: bool = False,
         region: str | None = "eu-west-1",
+        imagined: bool = False,
     ) -> None:
-        """Connect an external storage."""
+        """Connect an external storage. What is imagined holds an object under every key (see `imagined`)."""
         if provider not in PROVIDERS:
             msg = f"provider must be one of {PROVIDERS}, not {provider!r}"
             raise ValueError(msg)
@@ -80,6 +85,7 @@ class Team:
             "readonly": readonly,
             "default": default,
             "region": region,
+            "imagined": imagined,
         }
 
     def token_info(self, _call: Call) -> web.Response:
@@ -100,4 +106,6 @@ class Team:
 
     def storages(self, _call: Call) -> web.Response:
         """The external storages."""
-        return answer(list(self._book.table("storages").values()))
+        shown = ("name", "provider", "bucket", "prefix", "readonly", "default", "region")
+        kept = self._book.table("storages").values()
+        return answer([{name: storage[name] for name in shown} for storage in kept])

@@ -9,6 +9,7 @@ from aiohttp import web
 from caseferry.sandbox.wire import answer, serve_blob, token
 from caseferry_darwin.sandbox.errors import Invalid, Missing, NotImplementedHere, Unauthorized
 from caseferry_darwin.sandbox.fields import Json, whole
+from caseferry_darwin.sandbox.imagined import imagine
 from caseferry_darwin.sandbox.processing import external_key
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Uploads:
         if not (allowed or (self._gate is not None and self._gate.admits(call.request))):
             raise Unauthorized
         _, file = self._book.file(call["id"])
-        blob = file["blob"] or self._external(file, file["storage_key"])
+        blob = file["blob"] or self._external(file, file["storage_key"]) or self._imagined(file)
         if blob is None:
             raise Missing
         return serve_blob(call.request, self._book.host.blobs.get(blob))
@@ -122,6 +123,14 @@ class Uploads:
         if file["storage"] is None or key is None:
             return None
         return self._book.host.store.objects.get(external_key(file["storage"], key))
+
+    def _imagined(self, file: Json) -> str | None:
+        """What lies under a key of a storage where every key holds something."""
+        storage = self._book.table("storages").get(file["storage"])
+        if storage is None or not storage["imagined"] or "declared" not in file or file["storage_key"] is None:
+            return None
+        content = imagine(file)
+        return None if content is None else self._book.host.blobs.add(content).key
 
     def _serve(self, call: Call, blob: str | None, what: str) -> web.StreamResponse:
         if blob is None:
