@@ -289,6 +289,8 @@ def _annotations(kept: Kept, found: Sequence[Found], images: Mapping[str, Image]
 
 def _reconciled(put: Annotation, there: Annotation, image: Image | None) -> Annotation:
     """What was put where the platform still says the same; else what the platform says, with what it cannot say."""
+    if there.status in {"approved", "rejected"} and there.status != put.status:
+        put = replace(put, status=there.status, reviewer=there.reviewer or put.reviewer)
     if isinstance(put, Mask) and isinstance(there, Mask):
         named = set(there.labels.values()) <= set(put.labels.values())
         return replace(put, file=replace(there.file, name=put.file.name), labels=put.labels if named else there.labels)

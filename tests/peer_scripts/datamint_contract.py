@@ -1,6 +1,7 @@
 """The contract suite on datasets that `from_sdk` opens with a client of datamint; prints what became of its tests.
 
-caseferry is not installed here: it is found by the paths that are given after the folder to work in.
+caseferry is not installed here: it is found by the paths that are given after the folder to work in and the words
+that choose tests.
 """
 
 import json
@@ -11,7 +12,7 @@ from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 
-sys.path[:0] = sys.argv[2:]
+sys.path[:0] = sys.argv[3:]
 
 import pytest  # noqa: E402  after the paths are known
 
@@ -64,5 +65,5 @@ if __name__ == "__main__":
     outcomes, settings = Outcomes(), Path("pytest.ini")
     settings.write_text("[pytest]\n")
     options = ["-q", "-p", "no:cacheprovider", "--noconftest", "-c", str(settings), "--import-mode=importlib"]
-    pytest.main([*options, script], plugins=[outcomes])
+    pytest.main([*options, "-k", sys.argv[2], script], plugins=[outcomes])
     print(json.dumps({"client": type(client()).__name__, "counted": outcomes.counted, "failed": outcomes.failed}))

@@ -202,8 +202,11 @@ def annotations_of(
                 "image": role,
                 "id": link or first.id,
                 "author": first.author,
+                "reviewer": first.reviewer,
                 "created": first.created,
                 "status": first.status,
+                "source": first.source,
+                "model": first.model,
             }
             labels = wanted.labels if isinstance(wanted, Mask) else None
             result.append(Found(mask_of(group_pieces, images[role], names, labels, common), link))
