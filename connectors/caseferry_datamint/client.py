@@ -157,10 +157,11 @@ class DatamintClient:
     # -- annotations -----------------------------------------------------------------------------------------------
 
     def annotations(self, resource_ids: Sequence[str]) -> list[Row]:
-        """All annotations of some resources."""
+        """All annotations of some resources, also the segmentations of models, which are shown on demand only."""
         found: list[Row] = []
         for start in range(0, len(resource_ids), SEARCHED_AT_ONCE):
-            found += self.search({"resource_ids": list(resource_ids[start : start + SEARCHED_AT_ONCE])})
+            some = list(resource_ids[start : start + SEARCHED_AT_ONCE])
+            found += self.search({"resource_ids": some, "load_ai_segmentations": True})
         return found
 
     def search(self, wanted: Mapping[str, Any]) -> Iterator[Row]:

@@ -207,6 +207,21 @@ def test_what_people_put_is_a_case_for_each_resource(scene: Scene, samples: Samp
     assert angle.payload["geometry"] == {"points": [[1, 2], [3, 4], [5, 6]]}
 
 
+def test_what_models_made_is_read_too(scene: Scene) -> None:
+    """The platform shows a model's segmentations to those only who ask for them."""
+    rid = scene.upload(picture(), "photo.png", "image/png")
+    form = {"type": "segmentation", "identifier": "lesion", "scope": "frame", "frame_index": 0}
+    by_model = {**form, "model_id": "segmenter", "is_model": True}
+    for wish in (form, by_model):
+        (own,) = scene.annotate(rid, wish)
+        scene.ask("POST", f"/annotations/{rid}/annotations/{own}/file", files={"file": ("m", picture(3), "image/png")})
+    found = scene.open().get(rid).case().annotations
+    assert [(type(each), each.source, each.model) for each in found] == [
+        (cf.Mask, None, None),
+        (cf.Mask, "model", "segmenter"),
+    ]
+
+
 # -- keys ----------------------------------------------------------------------------------------------------------
 
 

@@ -143,11 +143,11 @@ class Piece:
 
 
 def grouped(pieces: Sequence[Piece], link: Callable[[Mapping[str, Any]], str | None]) -> dict[str, list[Piece]]:
-    """Segmentations that make one mask: those put together, else those of one name and author."""
+    """Segmentations that make one mask: those put together, else those of one name, author and model."""
     groups: defaultdict[str, list[Piece]] = defaultdict(list)
     for piece in pieces:
         own = link(piece.row)
-        author = piece.row.get("created_by", "")
+        author = f"{piece.row.get('created_by', '')} with {piece.row.get('model_id') or ''}"
         alone = piece.frame is None
         key = f"id {own}" if own else f"{piece.row.get('id')}" if alone else f"name {piece.identifier} by {author}"
         groups[key].append(piece)
