@@ -31,8 +31,9 @@ class DatamintConnector(Connector):
 
     Options: ``channel`` (in which resources are put), ``publish`` (``true``, the default, or ``false``),
     ``worklist`` (the id of the worklist through which annotations count), ``authors`` (``keep``, the default: those of
-    annotations stay beside the case; ``import``: annotations are put in their names, which needs an administrator's
-    key and users of these addresses), ``url`` and ``api_key``. Host and key come from ``DATAMINT_API_URL`` and
+    annotations stay beside the case; ``import``: annotations are put in the names of the people and models that made
+    them, which needs an administrator's key, users of these addresses and models of these ids), ``url`` and
+    ``api_key``. Host and key come from ``DATAMINT_API_URL`` and
     ``DATAMINT_API_KEY`` when they are not given, or from the official client's ``datamintapi.yaml``.
     """
 

@@ -176,6 +176,15 @@ def test_what_was_left_alone_comes_back_as_it_was_put(case: cf.Case) -> None:
     assert differences(case, again) == []
 
 
+def test_a_verdict_that_was_given_there_counts(case: cf.Case) -> None:
+    line = cf.Line("ct", [(1, 2), (3, 4)], frame=1, label="d", status="approved", reviewer="r@b.c")
+    category = cf.Category("ct", label="q", value="yes", status="new")
+    again = merge(kept_of(case, NATIVE), {"ct": case.image("ct")}, [Found(line, "77"), Found(category, "78")])
+    judged = {annotation.id: (annotation.status, annotation.reviewer) for annotation in again.annotations}
+    assert judged == {"m": (None, None), "l": ("approved", "r@b.c"), "c": (None, None)}
+    assert again.annotations[1].author == "a@b.c"
+
+
 def test_what_was_moved_lies_where_it_was_moved_to_and_keeps_what_the_platform_cannot_say(case: cf.Case) -> None:
     moved = cf.Line("ct", [(1, 2), (6, 4)], frame=2, label="d")
     again = merge(kept_of(case, NATIVE), {"ct": case.image("ct")}, [Found(moved, "77")])

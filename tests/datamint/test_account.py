@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 import caseferry as cf
+from caseferry.compare import differences
 from caseferry.imaging.kinds import Kind
 from caseferry_datamint import Datamint
 from caseferry_datamint.sandbox import MEMBER_KEY, POWERLESS_KEY
@@ -130,6 +132,25 @@ def test_what_a_member_may_not_do(scene: Scene, samples: Samples) -> None:
     assert found.author == "admin@sandbox.example"
     (row,) = scene.standin.state["annotations"].values()
     assert row["created_by"] == "member@sandbox.example"
+
+
+@pytest.mark.parametrize("kind", [Kind.DICOM_MULTIFRAME, Kind.NIFTI], ids=str)
+def test_annotations_in_the_names_of_those_who_made_them(scene: Scene, samples: Samples, kind: Kind) -> None:
+    image = samples.image(kind)
+    credit = {"source": "model", "model": "lung-net-3"}
+    annotations = [
+        cf.Label(image.role, "seen", author="member@sandbox.example"),
+        cf.Label(image.role, "found", **credit),  # type: ignore[arg-type]
+        replace(mask(image), **credit),  # type: ignore[arg-type]
+    ]
+    case = cf.Case("made by", images=[image], annotations=annotations)
+    item = scene.put(case, scene.open(authors="import")).item
+    rows = scene.standin.state["annotations"].values()
+    assert {(row["identifier"], row["created_by"], row["model_id"]) for row in rows} == {
+        ("seen", "member@sandbox.example", None),
+        *((name, "admin@sandbox.example", "lung-net-3") for name in ("found", "one", "two")),
+    }
+    assert differences(scene.open().sealed(case), item.case()) == []
 
 
 # -- lists ---------------------------------------------------------------------------------------------------------

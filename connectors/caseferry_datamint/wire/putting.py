@@ -40,7 +40,7 @@ class Project:
     worklist : the worklist through which annotations count in the project; None when it has none
     channel : the channel in which resources are put
     publish : whether resources are published at once
-    import_authors : whether annotations are put in the names of their authors
+    import_authors : whether annotations are put in the names of the people and models that made them
     """
 
     id: str
@@ -311,11 +311,17 @@ class There:
     standing: Standing
 
     def form(self, form: dict[str, Any], annotation: Annotation) -> dict[str, Any]:
-        """An annotation's form with the worklist through which it counts in the project, and with its author."""
-        more = {"annotation_worklist_id": self.project.worklist} if self.project.worklist else {}
-        if self.project.import_authors and annotation.author:
+        """An annotation's form with the worklist through which it counts in the project, and with who made it."""
+        more: dict[str, Any] = {"annotation_worklist_id": self.project.worklist} if self.project.worklist else {}
+        if model := self.model(annotation):
+            more |= {"model_id": model, "is_model": True}
+        elif self.project.import_authors and annotation.author:
             more["import_author"] = annotation.author
         return {**form, **more}
+
+    def model(self, annotation: Annotation) -> str | None:
+        """The model in whose name an annotation is put; None for one that a person made."""
+        return annotation.model if self.project.import_authors and annotation.source == "model" else None
 
 
 def annotation_calls(case: Case, annotations: Sequence[Annotation], there: There) -> list[Call]:
@@ -352,6 +358,8 @@ def annotation_calls(case: Case, annotations: Sequence[Annotation], there: There
 def _volume_call(mask: Mask, image: Image, there: There) -> Call:
     ref = volume_file(mask, image)
     form: list[tuple[str, Any]] = [("source", "imported"), ("imported_from", LINK + mask.id)]
+    if model := there.model(mask):
+        form.append(("model_id", model))
     if there.project.worklist:
         form.append(("annotation_worklist_id", there.project.worklist))
     labels = {str(value): there.names.label(name) for value, name in mask.labels.items()}
