@@ -80,6 +80,13 @@ class Folder:
                     with contextlib.suppress(OSError):  # others may be writing beside it
                         parent.rmdir()
 
+    def tidy(self, directory: str) -> None:
+        """Remove what a killed process left of a case that is complete."""
+        staged = self.root / STAGING / directory
+        shutil.rmtree(staged, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            staged.parent.rmdir()
+
     def send(self, call: Call) -> Reply:
         """Carry out one call of a plan.
 

@@ -109,6 +109,7 @@ class LocalDataset(Dataset):
     def execute(self, plan: Plan) -> Execution:
         """Write the files of a plan; see `Dataset.execute`."""
         if not plan.calls:
+            self._folder.tidy(plan.adopts or wire.safe_name(plan.case_id))
             return super().execute(plan)
         with self._folder.writing(plan.adopts or wire.safe_name(plan.case_id)):
             return super().execute(plan)

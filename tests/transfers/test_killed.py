@@ -31,12 +31,26 @@ if TYPE_CHECKING:
 
     from processes import Command
 
-PAIRS = (("grand-challenge", "datamint"), ("datamint", "darwin"), ("darwin", "local"))
-PARTS = 3
-KILLS = 12
-"""For each pair and part: 108 in all."""
+PAIRS = (
+    ("grand-challenge", "datamint"),
+    ("datamint", "darwin"),
+    ("darwin", "local"),
+    ("local", "grand-challenge"),
+)
+PARTS = {"at once": 0.0, "soon": 0.002, "later": 0.03}
+"""How long the target's own work (imports, conversions) takes, in seconds."""
 
-MOST_IN_A_ROUND = 7
+KILLS = 12
+"""For each pair and part of the three ways between platforms and home: 108 in all."""
+
+KILLS_ON_THE_WAY_OUT = 5
+"""For each part of the way from a folder to Grand Challenge, which takes its time."""
+
+MOST_IN_A_ROUND = 12
+
+REACH = 0.35
+"""How far into a run a kill may come, as a part of a whole undisturbed run: so each round sees several, everywhere."""
+
 FOLDER = "local"
 
 
@@ -81,12 +95,12 @@ class World:
 
     Attributes
     ----------
-    source : the stand-in that holds the cases
+    source : the stand-in that holds the cases; None for a folder
     requests, seconds : what an undisturbed transfer of them takes
     census : what the target holds after it
     """
 
-    source: Sandbox
+    source: Sandbox | None
     source_url: str
     platform: str
     folder: Path
@@ -116,8 +130,8 @@ class Target:
         if self.sandbox is None:
             return Counter(str(path.relative_to(self.folder)) for path in self.folder.rglob("*"))
         self.sandbox.settle()
-        state = self.sandbox.standins[self.url.partition(":")[0]].state
-        return _darwin_census(state) if self.url.startswith("darwin:") else _datamint_census(state)
+        platform = self.url.partition(":")[0]
+        return CENSUS[platform](self.sandbox.standins[platform].state)
 
 
 def _darwin_census(state: Any) -> Counter[str]:
@@ -146,6 +160,18 @@ def _datamint_census(state: Any) -> Counter[str]:
     return found
 
 
+def _grand_challenge_census(state: Any) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for item in state["items"].values():
+        found[f"item {item['title']}"] += 1
+        for slug in item["values"]:
+            found[f"{slug} of {item['title']}"] += 1
+    return found
+
+
+CENSUS = {"datamint": _datamint_census, "darwin": _darwin_census, "grand-challenge": _grand_challenge_census}
+
+
 @pytest.fixture(scope="module")
 def stable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stable]:
     with Stable(tmp_path_factory.mktemp("said")) as running:
@@ -160,28 +186,36 @@ def worlds(tmp_path_factory: pytest.TempPathFactory, stable: Stable) -> Iterator
     def world(source: str, platform: str) -> World:
         if source not in made:
             folder = tmp_path_factory.mktemp(source)
-            sandbox = Sandbox(platforms=(source,))
-            sandbox.ledger = Tripwire()
-            sandbox.start()
-            url = sandbox.standins[source].dataset
-            with pytest.MonkeyPatch.context() as patched, cf.connect(f"local:{folder / 'start'}") as start:
-                for name, value in sandbox.variables.items():
-                    patched.setenv(name, value)
+            with cf.connect(f"local:{folder / 'start'}") as start:
                 for case in twelve_cases(folder / "samples"):
                     start.put(case)
-                assert transfer(start, url, verify=False).ok
+            sandbox = None if source == FOLDER else _full_sandbox(source, start.url)
+            url = start.url if sandbox is None else sandbox.standins[source].dataset
             made[source] = World(sandbox, url, platform, folder, stable)
             _measure(made[source])
         return made[source]
 
     yield world
     for each in made.values():
-        each.source.stop()
+        if each.source is not None:
+            each.source.stop()
+
+
+def _full_sandbox(platform: str, start: str) -> Sandbox:
+    """A stand-in that holds all cases of a folder."""
+    sandbox = Sandbox(platforms=(platform,))
+    sandbox.ledger = Tripwire()
+    sandbox.start()
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in sandbox.variables.items():
+            patched.setenv(name, value)
+        assert transfer(start, sandbox.standins[platform].dataset).ok
+    return sandbox
 
 
 def _measure(world: World) -> None:
     """Transfer once without disturbance."""
-    with _empty_target(world, "undisturbed") as target:
+    with _empty_target(world, "undisturbed", 0.0) as target:
         before, started = len(target.watched), time.monotonic()
         command = _begin(world, target, "undisturbed")
         assert command.wait() == 0, command.text()
@@ -190,18 +224,19 @@ def _measure(world: World) -> None:
 
 
 @contextmanager
-def _empty_target(world: World, name: str) -> Iterator[Target]:
+def _empty_target(world: World, name: str, processing: float) -> Iterator[Target]:
     folder = world.folder / f"target-{name}"
+    variables = world.source.variables if world.source is not None else {}
     if world.platform == FOLDER:
-        watched = world.source.ledger
+        watched = world.source.ledger if world.source is not None else None
         assert isinstance(watched, Tripwire)
-        yield Target(f"local:{folder}", dict(world.source.variables), watched, None, folder)
+        yield Target(f"local:{folder}", dict(variables), watched, None, folder)
         return
-    sandbox = Sandbox(platforms=(world.platform,))
+    sandbox = Sandbox(platforms=(world.platform,), processing=processing)
     sandbox.ledger = watched = Tripwire()
     with sandbox:
         url = sandbox.standins[world.platform].dataset
-        yield Target(url, world.source.variables | sandbox.variables, watched, sandbox, folder)
+        yield Target(url, variables | sandbox.variables, watched, sandbox, folder)
 
 
 def _begin(world: World, target: Target, name: str) -> Command:
@@ -211,19 +246,19 @@ def _begin(world: World, target: Target, name: str) -> Command:
     )
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize(("source", "platform"), PAIRS)
 def test_every_case_arrives_once_however_often_the_process_is_killed(
-    source: str, platform: str, part: int, worlds: Callable[[str, str], World]
+    source: str, platform: str, part: str, worlds: Callable[[str, str], World]
 ) -> None:
     seed = int(os.environ.get("CASEFERRY_KILL_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
     print(f"CASEFERRY_KILL_SEED={seed} kills the same way again")
     chance = random.Random(f"{seed} {source} {part}")
     world, kills, number = worlds(source, platform), 0, 0
-    while kills < KILLS:
+    while kills < (KILLS if source != FOLDER else KILLS_ON_THE_WAY_OUT):
         number += 1
         name = f"{part}-{number}"
-        with _empty_target(world, name) as target:
+        with _empty_target(world, name, PARTS[part]) as target:
             kills += _killed_until_done(world, target, name, chance)
             assert target.census() == world.census
             _all_equal(world, target)
@@ -235,9 +270,9 @@ def _killed_until_done(world: World, target: Target, name: str, chance: random.R
         command = _begin(world, target, name)
         if kills < MOST_IN_A_ROUND:
             if chance.random() < 0.7:
-                target.watched.trip(1 + int(chance.random() * world.requests * 0.5), command.kill)
+                target.watched.trip(1 + int(chance.random() * world.requests * REACH), command.kill)
             else:
-                _kill_after(command, chance.random() * world.seconds * 0.5)
+                _kill_after(command, chance.random() * world.seconds * REACH)
         code = command.wait()
         target.watched.trip(1 << 40, lambda: None)
         if code != -9:
