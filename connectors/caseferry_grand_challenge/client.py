@@ -8,6 +8,7 @@ import logging
 import re
 import warnings
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from urllib.parse import urlsplit
 
 from caseferry.errors import (
     ConfigurationError,
@@ -53,6 +54,7 @@ class GrandChallengeClient:
 
     def __init__(self, url: str, token: Secret, ca: str | None, connections: int) -> None:
         self.base = url.rstrip("/") + "/"
+        self.origin = "{0.scheme}://{0.netloc}".format(urlsplit(self.base))
         self.repeater = Repeater(Retry())
         self._secrets = (str(token),)
         self._api = self.repeater.run(lambda: _open(self.base, str(token), ca), Repeat.HARMLESS)
@@ -255,6 +257,13 @@ class GrandChallengeClient:
     def image(self, address: str) -> Mapping[str, Any]:
         """What the platform tells of an image."""
         return cast("Mapping[str, Any]", self.get(address, what="get an image"))
+
+    def viewable_image(self, pk: str) -> str | None:
+        """The address of an image; None when there is none, or when the token may not view it."""
+        try:
+            return str(self.get(f"cases/images/{pk}/", what="get an image")["api_url"])
+        except NotFound:
+            return None
 
     def open_file(self, address: str) -> BinaryIO:
         """A file of an image or of a value as a stream."""

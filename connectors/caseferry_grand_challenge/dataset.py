@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from caseferry.annotation import Mask
 from caseferry.capability import Limits
+from caseferry.case import Case, Image
 from caseferry.connector import Dataset, Item, Phi, State
 from caseferry.errors import AlreadyExists, ConfigurationError, Inexpressible, NotFound, Problem
 from caseferry.plan import Call, Plan, Reply
 from caseferry.sidecar import Kept, case_fingerprint, parse
-from caseferry_grand_challenge.wire import annotating, putting, reading
+from caseferry_grand_challenge.wire import annotating, filling, putting, reading
+from caseferry_grand_challenge.wire.filling import Stored
 from caseferry_grand_challenge.wire.sockets import Sockets, sidecar_candidates, wanted_slugs
 from caseferry_grand_challenge.wire.uploads import PART
 
@@ -19,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from caseferry.annotation import Annotation
-    from caseferry.case import Case
     from caseferry.files import FileRef
     from caseferry.mapping import Names
     from caseferry_grand_challenge.client import GrandChallengeClient
+    from caseferry_grand_challenge.wire.filling import Content
     from caseferry_grand_challenge.wire.places import Place
 
 OWN_FILTERS = ("title", "socket")
@@ -114,10 +116,15 @@ class GrandChallengeDataset(Dataset):
             return images[address]
 
         source = reading.Source(self._client.open_file, image, self._client.content)
-        return reading.case_of(row, self._kept(row, fetch=True), self.names, source)
+        sidecar, kept = self._sidecar(row, fetch=True)
+        return reading.case_of(row, kept, self.names, source, sidecar)
 
     def _kept(self, row: Mapping[str, Any], *, fetch: bool) -> Kept | None:
         """The sidecar of an item; one that is a file is only read when `fetch` says so."""
+        return self._sidecar(row, fetch=fetch)[1]
+
+    def _sidecar(self, row: Mapping[str, Any], *, fetch: bool) -> tuple[str | None, Kept | None]:
+        """The socket that holds the sidecar of an item, and the sidecar."""
         values = putting.filled_sockets(row)
         for slug in sidecar_candidates(self.names):
             value = values.get(slug)
@@ -125,8 +132,8 @@ class GrandChallengeDataset(Dataset):
                 continue
             kept = parse(self._client.content(str(value["file"])) if value.get("file") else value.get("value"))
             if kept is not None:
-                return kept
-        return None
+                return slug, kept
+        return None, None
 
     # -- putting ---------------------------------------------------------------------------------------------------
 
@@ -155,7 +162,19 @@ class GrandChallengeDataset(Dataset):
             standing,
             limit=self.limits.sidecar_bytes,
             allow_spare=allow_spare,
+            shared=self._shared(case),
         )
+
+    def _shared(self, case: Case) -> dict[str, str]:
+        """Files of a case that are images of this platform which the token may view, and the addresses of those."""
+        alone = [image.files[0] for image in case.images if len(image.files) == 1]
+        masks = [annotation.file for annotation in case.annotations if isinstance(annotation, Mask)]
+        shared = {}
+        for ref in [*alone, *masks]:
+            pk = reading.stored_image(ref, self._client.origin)
+            if pk is not None and (address := self._client.viewable_image(pk)) is not None:
+                shared[ref.location] = address
+        return shared
 
     def _sockets(self, case: Case) -> Sockets:
         slugs = list(wanted_slugs(case, self.names))
@@ -189,6 +208,94 @@ class GrandChallengeDataset(Dataset):
             before=values,
         )
         return Plan(dataset=self.url, case_id=case.id, calls=calls, adopts=item.id)
+
+    # -- single sockets --------------------------------------------------------------------------------------------
+
+    def fill(self, item: Item, contents: Mapping[str, Content]) -> Item:
+        """Put something into sockets of an item that is there, or something else into them.
+
+        >>> archive.fill(item, {                                            # doctest: +SKIP
+        ...     "ct-image": cf.Image("ct", "scan.mha"),
+        ...     "report": "report.pdf",
+        ...     "lung-volume": 1.9,
+        ...     "mr-image": archive.stored(other, "generic-medical-image"),
+        ... })
+
+        Parameters
+        ----------
+        contents : by socket; see `caseferry_grand_challenge.wire.filling.Content`
+
+        Raises
+        ------
+        Inexpressible
+            Something does not fit its socket; nothing was sent.
+        """
+        return self._changed(item, self.plan_fill(item, contents))
+
+    def plan_fill(self, item: Item, contents: Mapping[str, Content]) -> Plan:
+        """What `fill` would do, and what of it nobody can undo."""
+        sockets = {slug: self._client.socket(slug) for slug in contents}
+        problems = filling.filling_problems(contents, sockets)
+        if problems:
+            raise Inexpressible(item.case_id, problems)
+        self._guard(item, {slug: content for slug, content in contents.items() if isinstance(content, Image)})
+        before = putting.filled_sockets(self._client.item(self.place, item.id))
+        calls = filling.plan_filling(item.case_id, item.id, self.place, contents, sockets, before)
+        return Plan(dataset=self.url, case_id=item.case_id, calls=tuple(calls), adopts=item.id)
+
+    def detach(self, item: Item, *sockets: str) -> Item:
+        """Empty sockets of an item. Files in its other sockets are sent anew, as the platform cannot keep them.
+
+        Raises
+        ------
+        NotFound
+            A socket holds nothing; nothing was sent.
+        """
+        return self._changed(item, self.plan_detach(item, *sockets))
+
+    def plan_detach(self, item: Item, *sockets: str) -> Plan:
+        """What `detach` would do, and what of it nobody can undo."""
+        before = putting.filled_sockets(self._client.item(self.place, item.id))
+        empty = [slug for slug in sockets if slug not in before]
+        if empty or not sockets:
+            detail = f"there is nothing in {', '.join(empty) or 'no socket'}"
+            raise NotFound(self.platform, f"detach from {item.id}", detail)
+        files = {
+            slug: reading.file_in(value, slug, self._client.open_file)
+            for slug, value in before.items()
+            if slug not in sockets and value.get("file")
+        }
+        calls = filling.plan_detaching(item.case_id, item.id, self.place, list(sockets), files, before)
+        return Plan(dataset=self.url, case_id=item.case_id, calls=tuple(calls), adopts=item.id)
+
+    def stored(self, item: Item, socket: str) -> Stored:
+        """The image in a socket of an item, to be referred to by others.
+
+        Raises
+        ------
+        NotFound
+            The socket holds no image.
+        """
+        value = putting.filled_sockets(item.native).get(socket, {})
+        if not value.get("image"):
+            raise NotFound(self.platform, f"look for an image in {item.id}", f"there is none in socket {socket!r}")
+        return Stored(str(value["image"]))
+
+    def retype(self, item: Item, socket: str, to: str) -> Item:
+        """Move an image from one socket of an item to another, by reference: none of its bytes are moved."""
+        filled = self.fill(item, {to: self.stored(self.get(item.id), socket)})
+        return self.detach(filled, socket)
+
+    def _changed(self, item: Item, plan: Plan) -> Item:
+        try:
+            self.execute(plan)
+        finally:
+            plan.release()
+        return self.get(item.id)
+
+    def _guard(self, item: Item, images: Mapping[str, Image]) -> None:
+        """Refuse images that are damaged, or that identify a patient unless the dataset was told to keep them."""
+        self.sealed(Case(id=item.case_id, images=[Image(slug, image.files) for slug, image in images.items()]))
 
     def close(self) -> None:
         """Give connections back; see `Dataset.close`."""

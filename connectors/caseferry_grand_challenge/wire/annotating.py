@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from caseferry.files import FileRef
-from caseferry.plan import Call, Given, Reply
+from caseferry.plan import Given
 from caseferry.sidecar import Kept, build
-from caseferry_grand_challenge.wire.putting import entry, filled_sockets, mark_values, value_call
+from caseferry_grand_challenge.wire.filling import replaced_files
+from caseferry_grand_challenge.wire.putting import entry, mark_values, ready_call, value_call
 from caseferry_grand_challenge.wire.sockets import Assignment, Sockets, assign
 from caseferry_grand_challenge.wire.uploads import upload_calls
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from caseferry.annotation import Annotation
     from caseferry.case import Case
     from caseferry.mapping import Names
+    from caseferry.plan import Call
 
 
 def plan_annotations(
@@ -61,30 +63,14 @@ def plan_annotations(
             entries.append(entry(slug, value=value))
     calls.append(value_call(item, entries))
     if waits := {slug for slug in [*values, sidecar] if _is_file(sockets, slug)}:
-        calls.append(_replaced_call(item, waits, before, tuple(call.name for call in calls)))
+        files = replaced_files(waits, before)
+        calls.append(ready_call(item, waits, (), tuple(call.name for call in calls), replaced=files))
     return tuple(calls)
 
 
 def _is_file(sockets: Sockets, slug: str) -> bool:
     socket = sockets.get(slug)
     return socket is not None and socket.super_kind == "File"
-
-
-def _replaced_call(item: str, slugs: set[str], before: Mapping[str, Any], after: tuple[str, ...]) -> Call:
-    """The call that waits until files are there, and no longer those that they replace."""
-
-    def until(reply: Reply) -> bool:
-        now = filled_sockets(reply.body)
-        return all(slug in now and now[slug].get("file") != (before.get(slug) or {}).get("file") for slug in slugs)
-
-    return Call(
-        name="ready",
-        method="GET",
-        target=item,
-        until=until,
-        after=after,
-        purpose="wait until the new files are there",
-    )
 
 
 def _keys(case: Case, assignment: Assignment, kept: Kept, touched: set[str]) -> dict[str, str]:

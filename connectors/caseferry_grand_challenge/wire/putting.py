@@ -8,8 +8,10 @@ its title and completed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Annotation, Mask
@@ -24,7 +26,7 @@ from caseferry_grand_challenge.wire.sockets import Assignment, Sockets, assign
 from caseferry_grand_challenge.wire.uploads import upload_calls
 
 if TYPE_CHECKING:
-    from caseferry.case import Case
+    from caseferry.case import Case, Image
     from caseferry.mapping import Names
     from caseferry.plain import Json
 
@@ -72,8 +74,14 @@ def plan_case(
     *,
     limit: int,
     allow_spare: bool,
+    shared: Mapping[str, str],
 ) -> tuple[Plan, list[FileRef]]:
     """The calls that bring a sealed case, or what is missing of it, to an archive or a reader study.
+
+    Parameters
+    ----------
+    shared : locations of files that are images of the same platform, and the API's addresses of those: they are
+        referred to, and none of their bytes are moved
 
     Raises
     ------
@@ -81,7 +89,7 @@ def plan_case(
         An image finds no socket, or something finds no place on the platform and `allow_spare` is False.
     """
     assignment = assign(case, names, sockets)
-    _refuse_images(case, assignment)
+    _refuse_images(case, assignment, shared)
     native = _native(case, assignment)
     stored = sockets.get(assignment.sidecar or "")
     room = min(limit, LARGEST_VALUE) if stored is not None and stored.super_kind == "Value" else limit
@@ -91,9 +99,9 @@ def plan_case(
         spare.append(FileRef.of_bytes(json.dumps(document).encode(), "sidecar.json", "application/json"))
     if spare and not allow_spare:
         raise Inexpressible(case.id, _homeless(assignment, overflow))
-    losses = _losses(case, assignment, overflow)
+    losses = _losses(case, assignment, overflow, shared)
     there = standing.sockets if standing is not None else set()
-    parts = _parts(case, assignment, sockets, document, there)
+    parts = _parts(case, assignment, sockets, document, there, shared)
     calls = list(parts.uploads)
     adopts = standing.pk if standing is not None else None
     if standing is None:
@@ -110,7 +118,7 @@ def plan_case(
     return plan, spare
 
 
-def _refuse_images(case: Case, assignment: Assignment) -> None:
+def _refuse_images(case: Case, assignment: Assignment, shared: Mapping[str, str]) -> None:
     """Refuse images that find no socket, and those whose import would fail when the item is there for ever."""
     remedy = 'name a socket in the mapping: [grand-challenge.images] role = "socket"'
     problems = [
@@ -121,7 +129,7 @@ def _refuse_images(case: Case, assignment: Assignment) -> None:
     problems += [
         Problem(f"image {image.role!r}", what, "write it anew with these tags")
         for image in case.images
-        if (what := import_problem(image)) is not None
+        if image.files[0].location not in shared and (what := import_problem(image)) is not None
     ]
     if problems:
         raise Inexpressible(case.id, problems)
@@ -157,8 +165,8 @@ def _native(case: Case, assignment: Assignment) -> Native:
     return Native(assignment.images, keys, assignment.values, assignment.attachments)
 
 
-def _losses(case: Case, assignment: Assignment, overflow: Sequence[FileRef]) -> list[Loss]:
-    losses = [conversion(image) for image in case.images]
+def _losses(case: Case, assignment: Assignment, overflow: Sequence[FileRef], shared: Mapping[str, str]) -> list[Loss]:
+    losses = [conversion(image) for image in case.images if image.files[0].location not in shared]
     where = f"the socket {assignment.sidecar!r}" if assignment.sidecar else "the journal's folder"
     kept: Any = "sidecar" if assignment.sidecar else "journal"
     over = {ref.measured().sha256 for ref in overflow}
@@ -197,7 +205,14 @@ def entry(slug: str, **source: Any) -> dict[str, Any]:
     return {"interface": slug, **empty, **source}
 
 
-def _parts(case: Case, assignment: Assignment, sockets: Sockets, sidecar: Mapping[str, Any], there: set[str]) -> _Parts:
+def _parts(
+    case: Case,
+    assignment: Assignment,
+    sockets: Sockets,
+    sidecar: Mapping[str, Any],
+    there: set[str],
+    shared: Mapping[str, str],
+) -> _Parts:
     """Everything that is not on the platform yet."""
     parts = _Parts()
     if assignment.sidecar and assignment.sidecar not in there:
@@ -212,15 +227,29 @@ def _parts(case: Case, assignment: Assignment, sockets: Sockets, sidecar: Mappin
         slug = assignment.attachments.get(attachment.name, "")
         if slug and slug not in there:
             _add_file(parts, case.id, slug, attachment.file)
+    for slug, original, made in _images(case, assignment):
+        if slug in there:
+            continue
+        if (address := shared.get(original.location)) is not None:
+            parts.values[slug] = entry(slug, image=address)
+        else:
+            _add_image(parts, case.id, slug, sockets, made())
+    return parts
+
+
+def _images(case: Case, assignment: Assignment) -> Iterator[tuple[str, FileRef, Callable[[], Sequence[FileRef]]]]:
+    """What goes to sockets as images: the socket, the first file as it is in the case, and what makes those to send."""
     for image in case.images:
-        slug = assignment.images[image.role]
-        if slug not in there:
-            _add_image(parts, case.id, slug, sockets, stored_files(image))
+        yield assignment.images[image.role], image.files[0], partial(stored_files, image)
     for annotation in case.annotations:
         slug = assignment.masks.get(annotation.id, "")
-        if slug and slug not in there and isinstance(annotation, Mask):
-            _add_image(parts, case.id, slug, sockets, [mask_file(annotation, case.image(str(annotation.image)))])
-    return parts
+        if slug and isinstance(annotation, Mask):
+            grid = case.image(str(annotation.image))
+            yield slug, annotation.file, partial(_mask_files, annotation, grid)
+
+
+def _mask_files(mask: Mask, image: Image) -> list[FileRef]:
+    return [mask_file(mask, image)]
 
 
 def mark_values(case: Case, assignment: Assignment, sockets: Sockets) -> dict[str, Any]:
@@ -340,9 +369,27 @@ def _read_session(slug: str) -> Any:
     return lambda reply: {f"session {slug}": reply.body["pk"]}
 
 
-def ready_call(item: str, wanted: set[str], images: Sequence[str], after: tuple[str, ...]) -> Call:
+def ready_call(
+    item: str,
+    wanted: set[str],
+    images: Sequence[str],
+    after: tuple[str, ...],
+    *,
+    gone: frozenset[str] = frozenset(),
+    replaced: Mapping[str, str] = MappingProxyType({}),
+) -> Call:
     """The call that waits until every socket holds its value.
 
+    Parameters
+    ----------
+    item : where the item is
+    wanted : sockets that hold something in the end
+    images : those of them that an import fills
+    gone : sockets that hold nothing in the end
+    replaced : files that are in sockets now, by slug, and are to make place for others
+
+    Notes
+    -----
     A failed import never shows on the item, so the sessions are looked at beside it; one that has succeeded may
     still turn to failed when the image is refused by its socket. A socket may be filled by an import that an
     interrupted attempt has begun; this one's image replaces it a moment later, and the other is gone for everybody,
@@ -354,7 +401,9 @@ def ready_call(item: str, wanted: set[str], images: Sequence[str], after: tuple[
 
     def until(reply: Reply) -> bool:
         filled = filled_sockets(reply.body)
-        if not wanted <= set(filled) or not set(made) >= set(images):
+        if not wanted <= set(filled) or gone & set(filled) or not set(made) >= set(images):
+            return False
+        if any(filled.get(slug, {}).get("file") == address for slug, address in replaced.items()):
             return False
         strange = [slug for slug in images if made[slug] and str(filled[slug].get("image")) not in made[slug]]
         for slug in strange:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -43,12 +44,27 @@ class Source:
     content: Callable[[str], Any]
 
 
-def case_of(item: Mapping[str, Any], kept: Kept | None, names: Names, source: Source) -> Case:
+def stored_image(ref: FileRef, origin: str) -> str | None:
+    """The identifier of the image of the platform that a file is; None when it is none of it.
+
+    Parameters
+    ----------
+    origin : scheme and host of the platform
+    """
+    prefix = f"grand-challenge:{origin}/media/images/"
+    parts = ref.location.removeprefix(prefix).split("/") if ref.location.startswith(prefix) else []
+    return parts[2] if len(parts) == 5 else None
+
+
+def case_of(
+    item: Mapping[str, Any], kept: Kept | None, names: Names, source: Source, sidecar: str | None = None
+) -> Case:
     """A case from an item.
 
     Parameters
     ----------
     kept : the sidecar of the item, when it has one
+    sidecar : the socket that holds it
     """
     values = filled_sockets(item)
     sockets = {slug: Socket.read(value.get("socket") or value["interface"]) for slug, value in values.items()}
@@ -57,26 +73,47 @@ def case_of(item: Mapping[str, Any], kept: Kept | None, names: Names, source: So
     native = kept.native
     images = {role: _image(role, values[slug], source) for role, slug in native.images.items() if slug in values}
     described = {image.role: image for image in kept.case.images}
-    images = {role: _as_put(described.get(role), image) for role, image in images.items()}
-    found = [*_kept_masks(kept, values, sockets, source), *_kept_marks(kept, values, sockets, source)]
+    sizes = {role: _size(values[native.images[role]], source) for role in images}
+    images = {role: _as_put(described.get(role), image, sizes[role]) for role, image in images.items()}
+    found = [*_kept_masks(kept, values, sockets, source), *_kept_marks(kept, values, sockets, source, images)]
     held = {name: _value(values[slug], source) for name, slug in native.values.items() if slug in values}
     files = {
         each.name: _file(values[native.attachments[each.name]], each.file, source)
         for each in kept.case.attachments
         if native.attachments.get(each.name) in values
     }
+    claimed = {
+        *(slug for part in (native.images, native.values, native.attachments) for slug in part.values()),
+        *(key.partition("#")[0] for key in native.annotations.values()),
+        sidecar,
+    }
+    beside = {slug: value for slug, value in values.items() if slug not in claimed}
+    if beside:
+        others = _foreign(item, beside, sockets, names, source, images)
+        images |= {image.role: image for image in others.images if image.role not in images}
+        found += [Found(annotation, annotation.id) for annotation in others.annotations]
+        held |= {name: value for name, value in others.values.items() if name not in kept.case.values}
+        taken = {each.name for each in kept.case.attachments}
+        files |= {each.name: each.file for each in others.attachments if each.name not in taken}
     return merge(kept, images, found, held, files)
 
 
-def _as_put(put: Image | None, there: Image) -> Image:
-    """What the platform made of an image that was put: its grid is known without looking into the file.
+def _as_put(put: Image | None, there: Image, size: tuple[int, int, int] | None) -> Image:
+    """What the platform made of an image that was put, or of another one that has taken its place since.
 
-    A file that the platform keeps as it was put takes its own name and digest back.
+    Where an image says nothing of a place in the patient, the file on the platform claims one all the same; what was
+    put knows better. A file that the platform keeps as it was put takes its own name and digest back.
+
+    Parameters
+    ----------
+    size : of the image there, as the platform tells it
     """
     if put is not None and there.declared_kind is Kind.METAIMAGE and there.declared_geometry is None:
         grid = put.declared_geometry
+        if grid is None or grid.space == "patient" or size not in {grid.shape, as_stored(grid).shape}:
+            return there
         made = put.declared_kind in {Kind.DICOM_SERIES, Kind.DICOM_MULTIFRAME, Kind.PICTURE}
-        known = as_stored(grid) if grid is not None and made else grid
+        known = as_stored(grid) if made else grid
         return Image(there.role, there.files, kind=there.declared_kind, geometry=known)
     if put is not None and put.declared_kind in {Kind.VIDEO, Kind.PDF} and len(put.files) == 1:
         own = put.files[0]
@@ -104,6 +141,14 @@ def _image(role: str, value: Mapping[str, Any], source: Source) -> Image:
     )
 
 
+def _size(value: Mapping[str, Any], source: Source) -> tuple[int, int, int] | None:
+    """Columns, rows and slices of the image in a socket, as the platform tells them."""
+    if not value.get("image"):
+        return None
+    told = source.image(str(value["image"]))
+    return int(told.get("width") or 1), int(told.get("height") or 1), int(told.get("depth") or 1)
+
+
 def _pixel_grid(told: Mapping[str, Any]) -> Geometry | None:
     """The grid of an image of which the platform knows no size: a picture."""
     if told.get("voxel_width_mm") is not None or not told.get("width") or not told.get("height"):
@@ -129,6 +174,14 @@ def _value(value: Mapping[str, Any], source: Source) -> Json:
     return source.content(str(value["file"])) if value.get("file") else value.get("value")
 
 
+def file_in(value: Mapping[str, Any], slug: str, open_file: Callable[[str], BinaryIO]) -> FileRef:
+    """The file in a socket, as it is there."""
+    address = str(value["file"])
+    return FileRef(
+        f"grand-challenge:{address.partition('?')[0]}", _file_name(value, slug), opener=lambda: open_file(address)
+    )
+
+
 def _file(value: Mapping[str, Any], put: FileRef, source: Source) -> FileRef:
     address = str(value["file"])
     return replace(_ref(address, put.name, source), size=put.size, media_type=put.media_type, sha256=put.sha256)
@@ -148,8 +201,19 @@ def _kept_masks(kept: Kept, values: Mapping[str, Any], sockets: Mapping[str, Soc
     return found
 
 
-def _kept_marks(kept: Kept, values: Mapping[str, Any], sockets: Mapping[str, Socket], source: Source) -> list[Found]:
-    """Annotations in JSON sockets, in the order in which they were put."""
+def _kept_marks(
+    kept: Kept,
+    values: Mapping[str, Any],
+    sockets: Mapping[str, Socket],
+    source: Source,
+    images: Mapping[str, Image],
+) -> list[Found]:
+    """Annotations in JSON sockets, in the order in which they were put.
+
+    Parameters
+    ----------
+    images : as they are there: another one may have taken the place of the one that was put
+    """
     groups: dict[str, list[Annotation]] = {}
     for annotation in kept.case.annotations:
         key = kept.native.annotations.get(annotation.id, "")
@@ -162,6 +226,8 @@ def _kept_marks(kept: Kept, values: Mapping[str, Any], sockets: Mapping[str, Soc
         first = group[0]
         image = next((each for each in kept.case.images if each.role == first.image), None)
         grid = image.declared_geometry if image is not None else None
+        if grid is not None and grid.space == "patient" and sockets[slug].kind in MARKS and first.image in images:
+            grid = images[str(first.image)].geometry
         common = {"image": first.image, "label": first.label}
         there = annotations_in(sockets[slug].kind, _value(values[slug], source), common, grid, group)
         found += [Found(annotation, f"{slug}#{index}") for index, annotation in enumerate(there)]
@@ -177,11 +243,22 @@ def _foreign(
     sockets: Mapping[str, Socket],
     names: Names,
     source: Source,
+    known: Mapping[str, Image] = MappingProxyType({}),
 ) -> Case:
-    """A case from an item that caseferry did not put: roles and names are those of the sockets."""
+    """A case from what caseferry did not put into an item: roles and names are those of the sockets.
+
+    Parameters
+    ----------
+    known : images that it did put, which annotations may lie in
+    """
     roles = {slug: role for role, slug in names.images.items()}
     images: dict[str, Image] = {}
-    shapes: dict[str, Any] = {}
+    shapes: dict[str, Any] = {
+        role: _shape(source.image(str(value["image"])))
+        for role, image in known.items()
+        for value in item["values"]
+        if value.get("image") and str(value["image"]).rstrip("/").rpartition("/")[2] in image.files[0].location
+    }
     for slug, value in values.items():
         if sockets[slug].super_kind == "Image" and sockets[slug].kind != "Segmentation":
             role = roles.get(slug, slug)
@@ -196,11 +273,12 @@ def _foreign(
             else:
                 images[slug] = _image(slug, value, source)
     for slug, value in values.items():
-        if sockets[slug].kind in MARKS and images:
-            annotations += _foreign_marks(slug, _value(value, source), sockets[slug], images, names)
+        if sockets[slug].kind in MARKS and (images or known):
+            grounds = {**known, **images}
+            annotations += _foreign_marks(slug, _value(value, source), sockets[slug], grounds, names)
     return Case(
         id=str(item.get("title") or item["pk"]),
-        images=list(images.values()),
+        images=[*images.values(), *(image for role, image in known.items() if role not in images)],
         annotations=annotations,
         values={
             slug: value["value"]

@@ -268,16 +268,24 @@ def _assign_attachment(found: Assignment, attachment: Attachment, names: Names, 
         socket = sockets.get(name)
         if socket is None or name in found.taken() or socket.kind not in FILE_KINDS:
             continue
-        if not attachment.file.length():
-            reason = "Grand Challenge takes no empty files"
-            continue
-        begins = FILE_KINDS[socket.kind]
-        if begins is not None and not _begins(attachment, begins):
-            reason = f"socket {name!r} takes {socket.kind}s, which the file is not"
+        if (problem := attachment_problem(socket, attachment)) is not None:
+            reason = problem
             continue
         found.attachments[attachment.name] = name
         return
     found.reasons["attachment", attachment.name] = reason
+
+
+def attachment_problem(socket: Socket, attachment: Attachment) -> str | None:
+    """Why a file does not fit a socket, or None when it does as far as its beginning tells."""
+    if socket.kind not in FILE_KINDS:
+        return f"socket {socket.slug!r} is of kind {socket.kind}"
+    if not attachment.file.length():
+        return "Grand Challenge takes no empty files"
+    begins = FILE_KINDS[socket.kind]
+    if begins is not None and not _begins(attachment, begins):
+        return f"socket {socket.slug!r} takes {socket.kind}s, which the file is not"
+    return None
 
 
 def _begins(attachment: Attachment, start: bytes) -> bool:

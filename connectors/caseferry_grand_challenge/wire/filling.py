@@ -1,0 +1,209 @@
+"""Changing single sockets of an item that is there: filling one, filling one anew, emptying one.
+
+What a socket held is gone for everybody once another value has its place, and an image that no item refers to any
+more cannot be read by anybody; so a plan lists both as irreversible.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from caseferry.case import Attachment, Image
+from caseferry.errors import Problem
+from caseferry.files import FileRef
+from caseferry.plan import Call, Given, Repeat
+from caseferry_grand_challenge.wire.annotations import MARKS
+from caseferry_grand_challenge.wire.images import import_problem, stored_files
+from caseferry_grand_challenge.wire.putting import entry, import_call, ready_call, value_call
+from caseferry_grand_challenge.wire.sockets import (
+    IMAGE_KINDS,
+    MASK_KINDS,
+    Socket,
+    Sockets,
+    attachment_problem,
+    value_problem,
+)
+from caseferry_grand_challenge.wire.uploads import upload_calls
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from caseferry.plain import Json
+    from caseferry_grand_challenge.wire.places import Place
+
+Values: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""What the sockets of an item hold, by slug, as the platform tells it."""
+
+EIGHT_BITS = ("uint8", "int8")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An image that is on the platform already; whoever refers to it moves none of its bytes.
+
+    Attributes
+    ----------
+    address : the API's address of it
+    """
+
+    address: str
+
+
+Content: TypeAlias = "Image | Stored | FileRef | str | PathLike[str] | Json"
+"""What a socket is filled with: an image or a `Stored` one; a file or its path, where the socket holds files; else the
+value itself."""
+
+
+def filling_problems(contents: Mapping[str, Content], sockets: Sockets) -> list[Problem]:
+    """Everything that is wrong with what sockets are to be filled with."""
+    problems = []
+    for slug, content in contents.items():
+        socket = sockets.get(slug)
+        what = "is none that the platform has" if socket is None else _problem(socket, content)
+        if what is not None:
+            problems.append(Problem(f"socket {slug!r}", what))
+    return problems
+
+
+def _problem(socket: Socket, content: Content) -> str | None:
+    if socket.super_kind == "Image":
+        return _image_problem(socket, content)
+    if isinstance(content, Image | Stored):
+        return f"is of kind {socket.kind}, and holds no images"
+    if holds_files(socket):
+        return attachment_problem(socket, Attachment(socket.slug, FileRef.of(content)))  # type: ignore[arg-type]
+    if socket.kind in MARKS:
+        fits = isinstance(content, Mapping) and content.get("type") == socket.kind and "version" in content
+        return None if fits else f"takes an object of type {socket.kind!r} with a version"
+    return value_problem(socket, content)  # type: ignore[arg-type]
+
+
+def _image_problem(socket: Socket, content: Content) -> str | None:
+    if socket.kind not in {*IMAGE_KINDS, *MASK_KINDS}:
+        return f"is of kind {socket.kind}, which caseferry does not fill"
+    if isinstance(content, Stored):
+        return None
+    if not isinstance(content, Image):
+        return f"holds images, not {type(content).__name__}"
+    if (what := import_problem(content)) is not None or socket.kind != "Segmentation":
+        return what
+    if content.header.dtype not in EIGHT_BITS or content.header.channels > 1:
+        return f"takes voxels of 8 bits, and the image holds {content.header.dtype}"
+    allowed = {0, *(value for value, _ in socket.segments)}
+    there = {int(value) for plane in content.planes() for value in np.unique(plane)}
+    if socket.segments and not there <= allowed:
+        return f"takes the voxel values {sorted(allowed)}, and the image holds {sorted(there - allowed)} too"
+    return None
+
+
+def holds_files(socket: Socket) -> bool:
+    """Whether a socket is filled with files as they are, rather than with JSON that is kept as a file."""
+    return socket.super_kind == "File" and socket.kind not in {*MARKS, "Anything", "String", "Chart"}
+
+
+def plan_filling(
+    case_id: str, item: str, place: Place, contents: Mapping[str, Content], sockets: Sockets, before: Values
+) -> list[Call]:
+    """The calls that fill sockets of an item, each of which fits what it is filled with.
+
+    Parameters
+    ----------
+    item : its identifier
+    before : what its sockets hold
+    """
+    uploads: list[Call] = []
+    entries: dict[str, dict[str, Any]] = {}
+    imports: dict[str, list[str]] = {}
+    for slug, content in contents.items():
+        socket = sockets[slug]
+        assert socket is not None  # noqa: S101  see filling_problems
+        if isinstance(content, Stored):
+            entries[slug] = entry(slug, image=content.address)
+        elif isinstance(content, Image):
+            refs = stored_files(content)
+            keys = [slug if len(refs) == 1 else f"{slug}-{index}" for index in range(len(refs))]
+            for key, ref in zip(keys, refs, strict=True):
+                uploads += upload_calls(case_id, key, ref)
+            imports[slug] = [f"upload {key}" for key in keys]
+        elif socket.super_kind == "File":
+            ref = FileRef.of(content) if holds_files(socket) else _json(slug, content)  # type: ignore[arg-type]
+            uploads += upload_calls(case_id, slug, ref)
+            entries[slug] = entry(slug, user_upload=Given(f"upload {slug}"))
+        else:
+            entries[slug] = entry(slug, value=content)
+    completed = tuple(call.name for call in uploads if call.name.startswith("complete "))
+    calls = list(uploads)
+    if entries:
+        calls.append(value_call(place.item(item), list(entries.values()), _replaced(entries, before)))
+    done = tuple(call.name for call in calls if call.name == "set values")
+    for slug, names in imports.items():
+        target = place.importing(item)
+        calls.append(import_call(slug, names, target, done or completed, _replaced([slug], before)))
+    after = tuple(call.name for call in calls)
+    files = replaced_files(entries, before)
+    calls.append(ready_call(place.item(item), set(contents), list(imports), after, replaced=files))
+    return calls
+
+
+def _json(slug: str, value: Json) -> FileRef:
+    return FileRef.of_bytes(json.dumps(value).encode(), f"{slug}.json", "application/json")
+
+
+def _replaced(slugs: Any, before: Values) -> str:
+    """What filling sockets does that nobody can undo."""
+    gone = [slug for slug in slugs if slug in before]
+    return f"what is in {_sockets(gone)} is replaced, for everybody who sees the item" if gone else ""
+
+
+def _sockets(slugs: list[str]) -> str:
+    named = ", ".join(repr(slug) for slug in slugs)
+    return f"socket {named}" if len(slugs) == 1 else f"sockets {named}"
+
+
+def replaced_files(slugs: Iterable[str], before: Values) -> dict[str, str]:
+    """The files that are in some sockets, by slug."""
+    return {slug: str(before[slug]["file"]) for slug in slugs if before.get(slug, {}).get("file")}
+
+
+def plan_detaching(
+    case_id: str, item: str, place: Place, slugs: list[str], files: Mapping[str, FileRef], before: Values
+) -> list[Call]:
+    """The calls that empty sockets: what stays is named anew, and its files are sent anew.
+
+    Parameters
+    ----------
+    files : the files that stay, by slug: the platform has no way to name one that is there
+    """
+    calls: list[Call] = []
+    entries = []
+    for slug, value in before.items():
+        if slug in slugs:
+            continue
+        if value.get("image"):
+            entries.append(entry(slug, image=value["image"]))
+        elif value.get("file"):
+            calls += upload_calls(case_id, slug, files[slug])
+            entries.append(entry(slug, user_upload=Given(f"upload {slug}")))
+        else:
+            entries.append(entry(slug, value=value["value"]))
+    gone = [slug for slug in slugs if slug in before]
+    calls.append(
+        Call(
+            name="detach",
+            method="PUT",
+            target=place.item(item),
+            body={"values": entries},
+            repeat=Repeat.DETECTABLE,
+            purpose=f"empty {_sockets(gone)}",
+            irreversible=f"{_sockets(gone)} is emptied; an image that no other item holds is gone for everybody",
+        )
+    )
+    after = tuple(call.name for call in calls)
+    stays, resent = set(before) - set(slugs), replaced_files(files, before)
+    calls.append(ready_call(place.item(item), stays, (), after, gone=frozenset(slugs), replaced=resent))
+    return calls
