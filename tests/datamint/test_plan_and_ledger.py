@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 import caseferry as cf
 from caseferry.imaging.kinds import Kind
+from caseferry_datamint.sandbox import ADMIN, MEMBER
+from datamint_scene import ID, LOOKUPS
 from datamint_shapes import drawings
+from ledger_check import Lookup, compare
 
 if TYPE_CHECKING:
+    from caseferry.plan import Plan
     from caseferry.testing import Samples
     from datamint_scene import Scene
+
+READING = Lookup("GET", f"/(resources/{ID}|annotations/{ID}/annotations/{ID})/file", (), "what the case holds already")
 
 
 @pytest.mark.parametrize("kind", list(Kind), ids=str)
@@ -96,3 +103,44 @@ def test_what_is_missing_is_what_is_sent(scene: Scene, samples: Samples) -> None
 
     assert [call.name.split()[0] for call in again.plan.calls] == ["fill", "annotate"]
     assert [form["type"] for form in again.plan.calls[1].body] == ["line"]
+
+
+def test_annotating_what_is_there_asks_what_it_plans(scene: Scene, samples: Samples) -> None:
+    """Each annotation goes to the resource of its own slice; nothing that is there is sent again."""
+    series = samples.image(Kind.DICOM_SERIES)
+    dataset = scene.open()
+    item = dataset.put(cf.Case("later", images=[series, samples.image(Kind.PICTURE)], annotations=drawings()))
+    new = [
+        cf.Line(series.role, [(1, 1), (5.5, 3.25)], frame=2, label="later"),
+        cf.Label(series.role, "later", frame=3),
+        cf.Mask.of_array("picture", np.eye(11, 9, dtype=np.uint8)[:, :, np.newaxis], {1: "later"}, np.eye(4)),
+    ]
+    start, send, plans = len(scene.sandbox.ledger), dataset.execute, []
+
+    def execute(plan: Plan) -> Any:
+        done = send(plan)
+        compare(plan, done.bindings, list(scene.sandbox.ledger)[start:], [*LOOKUPS, READING], "/")
+        plans.append(plan)
+        return done
+
+    dataset.execute = execute  # type: ignore[method-assign]
+    dataset.annotate(item, new)
+    assert sorted(call.name.split()[0] for call in plans[0].calls) == ["annotate", "annotate", "fill", "outline"]
+    rows = [row for row in scene.standin.state["annotations"].values() if row["identifier"] == "later"]
+    files = {row["id"]: row["filename"] for row in scene.standin.state["resources"].values()}
+    assert sorted((row["annotation_type"], files[row["resource_id"]]) for row in rows) == [
+        ("label", "001.dcm"),
+        ("line", "002.dcm"),
+        ("segmentation", "picture.png"),
+    ]
+
+
+@pytest.mark.parametrize("model", [None, "segmenter"])
+def test_people_and_models_are_named_where_that_is_asked_for(scene: Scene, samples: Samples, model: str | None) -> None:
+    dataset = scene.open(authors="import")
+    said = {"model": model, "source": "model"} if model else {"author": MEMBER}
+    case = samples.case("by", Kind.PICTURE, annotations=[replace(each, **said) for each in drawings()])
+    scene.put(case, dataset)
+    rows = scene.standin.state["annotations"].values()
+    assert {(row["created_by"], row["model_id"]) for row in rows} == {(ADMIN if model else MEMBER, model)}
+    assert scene.put(case, dataset).plan.calls == ()
