@@ -22,7 +22,7 @@ class Authority:
         place = folder or Path(self._temporary.name if self._temporary else ".")
         place.mkdir(parents=True, exist_ok=True)
         self.ca_file = place / "ca.pem"
-        self._authority = trustme.CA()
+        self._authority = _kept(self.ca_file, place / "ca.key") if folder else trustme.CA()
         self._authority.cert_pem.write_to_path(str(self.ca_file))
         self._context: ssl.SSLContext | None = None
 
@@ -37,3 +37,13 @@ class Authority:
         """Remove a certificate that was only for this sandbox."""
         if self._temporary is not None:
             self._temporary.cleanup()
+
+
+def _kept(certificate: Path, key: Path) -> trustme.CA:
+    """The authority of an earlier sandbox in the same folder, whose clients trust it, or a new one."""
+    if certificate.is_file() and key.is_file():
+        return trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
+    authority = trustme.CA()
+    key.touch(mode=0o600)
+    key.write_bytes(authority.private_key_pem.bytes())
+    return authority
