@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import warnings
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 from urllib.parse import urlsplit
 
 from caseferry.errors import (
@@ -49,10 +49,10 @@ class GrandChallengeClient:
     ----------
     url : the base of the API, ``https://HOST/api/v1/``
     token : the personal API token
-    ca : a file of trusted certificates, for a private server
+    ca : a file of trusted certificates, for a private server; False to trust whatever answers
     """
 
-    def __init__(self, url: str, token: Secret, ca: str | None, connections: int) -> None:
+    def __init__(self, url: str, token: Secret, ca: str | Literal[False] | None, connections: int) -> None:
         self.base = url.rstrip("/") + "/"
         self.origin = "{0.scheme}://{0.netloc}".format(urlsplit(self.base))
         self.repeater = Repeater(Retry())
@@ -292,7 +292,7 @@ class GrandChallengeClient:
                 return
 
 
-def _open(url: str, token: str, ca: str | None) -> Any:
+def _open(url: str, token: str, ca: str | Literal[False] | None) -> Any:
     """A gcapi client that never repeats a request by itself: it would repeat those that create things, too."""
     try:
         import httpx
@@ -311,7 +311,9 @@ def _open(url: str, token: str, ca: str | None) -> Any:
     try:
         with warnings.catch_warnings(record=True) as notes:
             warnings.simplefilter("always")
-            client = Client(token=token, base_url=url, verify=ca or True, timeout=60.0, retry_strategy=Never)
+            client = Client(
+                token=token, base_url=url, verify=True if ca is None else ca, timeout=60.0, retry_strategy=Never
+            )
     except UnsupportedVersionError as error:
         msg = f"the server asks for a newer gcapi: {error}"
         raise ConfigurationError(msg) from error
