@@ -11,10 +11,17 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rig import Table, course, loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rig import Taken
 
 HEADER = """ObjectType = Image
 NDims = 3
@@ -39,6 +46,14 @@ def write_volume(path: Path, megabytes: int) -> int:
         for _ in range(slices):
             out.write(random.integers(0, 16, (512, 512), np.int16).tobytes())
     return path.stat().st_size
+
+
+def _put(put: Callable[..., Taken], volume: Path, number: int) -> Taken:
+    return put(f"v-{number}", volume)
+
+
+def _fetched(fetch: Callable[..., Taken], item: str, folder: Path, number: int) -> Taken:
+    return fetch(item, folder / str(number))
 
 
 def main() -> None:
@@ -76,14 +91,13 @@ def main() -> None:
         )
         down.show(bound, "the bytes over loopback")
         team = running.variables["DARWIN_TEAM"]
-        others = Table(f"{asked.megabytes} MiB in one file to the others, as NIfTI made on the way", size / 1e6, "MB")
-        others.run(
-            1,
-            {
-                "to Datamint": lambda n: running.ours("caseferry_put.py", "datamint:sandbox", f"d-{n}", volume),
-                "to Darwin": lambda n: running.ours("caseferry_put.py", f"darwin:{team}/sandbox", f"v-{n}", volume),
-            },
-        )
+        others = Table(f"{asked.megabytes} MiB, as NIfTI made on the way", size / 1e6, "MB", compared=False)
+        for platform, url in (("Datamint", "datamint:sandbox"), ("Darwin", f"darwin:{team}/sandbox")):
+            put = partial(running.ours, "caseferry_put.py", url)
+            fetch = partial(running.ours, "caseferry_fetch.py", url)
+            others.run(1, {f"to {platform}": partial(_put, put, volume)})
+            item, home = others.rows[f"to {platform}"][0].said["id"], folder / platform
+            others.run(1, {f"from {platform}": partial(_fetched, fetch, item, home)})
         others.show(bound, "the bytes over loopback")
 
 

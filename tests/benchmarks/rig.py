@@ -163,11 +163,13 @@ class Table:
     ----------
     what : the work, in one line
     amount, unit : how much of it there is, for the rate
+    compared : whether the rows do the same, so that ratios to the first mean something
     """
 
     what: str
     amount: float
     unit: str
+    compared: bool = True
     rows: dict[str, list[Taken]] = field(default_factory=dict)
 
     def run(self, repetitions: int, jobs: dict[str, Callable[[int], Taken]]) -> None:
@@ -195,10 +197,11 @@ class Table:
         print(" sending files | CPU, its own / sandbox's | memory |")
         print("|---|---|---|---|---|---|---|---|---|")
         for name, taken in best.items():
+            ratio = f"{first.seconds / taken.seconds:.1f}x" if self.compared else "-"
             runs = ", ".join(f"{each.seconds:.2f}" for each in self.rows[name])
             print(
                 f"| {name} | **{taken.seconds:.2f}** ({runs}) | {self.amount / taken.seconds:.0f} "
-                f"| {first.seconds / taken.seconds:.1f}x | {bound / taken.seconds:.0%} | {taken.calls} "
+                f"| {ratio} | {bound / taken.seconds:.0%} | {taken.calls} "
                 f"| {taken.sending:.2f} s | {taken.cpu:.1f} s / {taken.served:.1f} s | +{taken.memory:.0f} MB |"
             )
         print(f"\nBound: {bound:.2f} s ({because}).\n")
