@@ -148,6 +148,14 @@ def test_the_type_is_told_from_the_content(
     assert resources(scene)[name]["mimetype"] == expected
 
 
+@pytest.mark.parametrize("name", ['Ünï (95) "q" 日本.png', "a;b=c'd.png", "100%25.png", "x\u202e.png"])
+def test_file_names_come_back_whatever_they_hold(scene: Scene, samples: Samples, tmp_path: Path, name: str) -> None:
+    path = shutil.copy(samples.image(Kind.PICTURE).files[0].location, tmp_path / name)
+    item = scene.put(cf.Case("named", images=[cf.Image("it", path)])).item
+    assert list(resources(scene)) == [name]
+    assert scene.open().get(item.id).case().images[0].files[0].name == name
+
+
 def test_a_volume_that_is_converted_has_the_same_voxels(scene: Scene, samples: Samples) -> None:
     """What the platform does not show becomes NIfTI, as nibabel reads it."""
     image = samples.image(Kind.METAIMAGE)

@@ -207,6 +207,37 @@ def test_what_people_put_is_a_case_for_each_resource(scene: Scene, samples: Samp
     assert angle.payload["geometry"] == {"points": [[1, 2], [3, 4], [5, 6]]}
 
 
+def test_a_file_that_is_no_image_keeps_its_annotations(scene: Scene) -> None:
+    rid = scene.upload(b"just some text, and no image", "notes.txt", "text/plain")
+    scene.annotate(
+        rid,
+        {"type": "label", "identifier": "seen", "scope": "image"},
+        {"type": "line", "identifier": "odd", "scope": "image", "geometry": {"points": [[1, 2, 0], [3, 4, 0]]}},
+    )
+    case = scene.open().get(rid).case()
+    assert [(type(each), each.label) for each in case.annotations] == [(cf.Label, "seen"), (cf.Raw, "odd")]
+    assert case.images[0].files[0].read() == b"just some text, and no image"
+
+
+def test_what_people_change_afterwards_is_what_is_read(scene: Scene, samples: Samples) -> None:
+    shown = [
+        cf.Line("picture", [(1, 1), (2, 2)], label="length"),
+        cf.Label("picture", "old name"),
+        cf.Category("picture", "quality", "good", attributes={"kept": 1}),
+    ]
+    dataset = scene.open()
+    item = dataset.put(samples.case("changed", Kind.PICTURE, annotations=shown))
+    for row in scene.standin.state["annotations"].values():
+        if row["annotation_type"] == "line":
+            row["geometry"] = {"points": [[3, 3, 0], [4, 5, 0]]}
+        elif row["annotation_type"] == "label":
+            scene.ask("PATCH", f"/annotations/{row['id']}", json={"identifier": "new name"})
+    line, label, category = dataset.get(item.id).case().annotations
+    assert line.points == ((3, 3), (4, 5))
+    assert label.label == "new name"
+    assert (category.value, category.attributes) == ("good", {"kept": 1})
+
+
 def test_what_models_made_is_read_too(scene: Scene) -> None:
     """The platform shows a model's segmentations to those only who ask for them."""
     rid = scene.upload(picture(), "photo.png", "image/png")

@@ -237,9 +237,8 @@ def _frame_back(row: Mapping[str, Any], image: Image, file: int) -> int | None:
         It speaks of a frame that is no plane of the image.
     """
     index = row.get("frame_index", row.get("index"))
-    planes = image.geometry.planes if image.geometry is not None else 1
     if index is None:
-        return plane_of(image, file, 0) if len(image.files) > 1 and planes > 1 else None
+        return plane_of(image, file, 0) if len(image.files) > 1 else None
     plane = plane_of(image, file, int(index))
     if plane is None and image.geometry is not None:
         msg = f"there is no frame {index}"
