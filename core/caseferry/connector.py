@@ -7,6 +7,7 @@ here.
 
 from __future__ import annotations
 
+import math
 import threading
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
@@ -42,7 +43,8 @@ Phi = Literal["refuse", "keep", "remove"]
 """What is done with a case that identifies a patient."""
 
 SETTLING = 4
-"""How often a plan is made anew, from what stands on the platform by then, when nobody knows whether a call arrived."""
+"""How often a plan is made in vain, from what stands on the platform by then, when nobody knows whether a call arrived.
+A plan that has less to do than the one before it was not: of a thousand files, a bad line loses more than a few."""
 
 
 class State(StrEnum):
@@ -232,22 +234,24 @@ class Dataset(ABC):
         self._require("put")
         sealed = self.sealed(case, phi)
         standing = None if known_absent else self._look(sealed)
-        for settling in range(SETTLING):
+        fewest, fruitless = math.inf, 0
+        while True:
             plan = self._planned(sealed, standing, spare)
+            fruitless = 0 if len(plan.calls) < fewest else fruitless + 1
+            first, fewest = fewest == math.inf, min(fewest, len(plan.calls))
             try:
                 done = self.execute(plan)
             except TemporaryFailure as error:
-                if settling == SETTLING - 1 or isinstance(error, NotDone):
+                if fruitless == SETTLING - 1 or isinstance(error, NotDone):
                     raise
             except AlreadyExists:
-                if settling or not known_absent:
+                if not (first and known_absent):
                     raise
             else:
                 return Brought(self._put_item(sealed, plan, done.bindings), plan, done.bytes, sealed)
             finally:
                 plan.release()
             standing = self._look(sealed)
-        raise AssertionError  # the last turn of the loop returns or raises
 
     def annotate(self, item: Item, annotations: Iterable[Annotation], *, phi: Phi | None = None) -> Item:
         """Add annotations to an item that is there.
@@ -262,11 +266,17 @@ class Dataset(ABC):
         case = item.case()
         merged = self.sealed(replace(case, annotations=[*case.annotations, *annotations]), phi)
         new = merged.annotations[len(case.annotations) :]
-        plan = self._annotating(item, merged, new)
-        try:
-            self.execute(plan)
-        finally:
-            plan.release()
+        for settling in range(SETTLING):
+            plan = self._annotating(item, merged, new)
+            try:
+                self.execute(plan)
+            except TemporaryFailure:
+                if settling == SETTLING - 1:
+                    raise
+            else:
+                break
+            finally:
+                plan.release()
         return self.get(item.id)
 
     def delete(self, item: Item) -> None:
@@ -394,7 +404,7 @@ class Dataset(ABC):
         """The case of an item; see `Item.case`."""
 
     def _annotating(self, item: Item, case: Case, new: Sequence[Annotation]) -> Plan:
-        """The plan that adds annotations to an item; `case` is the sealed case with them."""
+        """The plan that adds what is missing of some annotations to an item; `case` is the sealed case with them."""
         raise NotImplementedError
 
     def _delete(self, item: Item) -> None:
