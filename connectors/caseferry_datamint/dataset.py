@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from caseferry.connector import Dataset, Item, Phi
-from caseferry.errors import AlreadyExists, Inexpressible, NotFound, Problem
+from caseferry.errors import AlreadyExists, Inexpressible, NotFound
 from caseferry.plan import Call, Plan, Reply
 from caseferry.sidecar import case_fingerprint
 from caseferry_datamint.wire import putting, reading
@@ -16,7 +16,7 @@ from caseferry_datamint.wire.filters import any_of, resource_query
 from caseferry_datamint.wire.rows import chosen_rows, rows_by_annotation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from caseferry.annotation import Annotation
     from caseferry.capability import Limits
@@ -186,21 +186,25 @@ class DatamintDataset(Dataset):
         return self._item(reading.Group(case.id, (lead,)))
 
     def _annotating(self, item: Item, case: Case, new: Sequence[Annotation]) -> Plan:
-        problems = [
-            Problem(f"{annotation.kind} {annotation.label!r}", reason, "put the whole case anew")
-            for annotation in new
-            if (reason := putting.reason_against(case, annotation, self.names)) is not None
-        ]
-        if problems:
-            raise Inexpressible(case.id, problems)
         found = self._whole(item)
         ids: dict[tuple[str, int], Any] = {}
         for resource in found.resources:
             address = reading.address_of(resource)
             ids[(address.role, address.file) if address is not None else ("image", 0)] = str(resource["id"])
-        there = putting.There(self.names, self.project, ids, putting.Standing())
+        standing = self._annotations_there(ids.values(), {annotation.id for annotation in new})
+        there = putting.There(self.names, self.project, ids, standing)
+        if problems := putting.problems_of_adding(case, new, there):
+            raise Inexpressible(case.id, problems)
         calls = tuple(putting.annotation_calls(case, new, there))
         return Plan(dataset=self.url, case_id=case.id, adopts=item.id, calls=calls)
+
+    def _annotations_there(self, resources: Iterable[str], wanted: Container[str]) -> putting.Standing:
+        """What stands there already of annotations that are added, when it is not known what arrived."""
+        standing = putting.Standing()
+        for row in self._client.annotations(list(resources)):
+            if (link := link_of(row)) is not None and link in wanted:
+                standing.annotations.setdefault(link, []).append(row)
+        return standing
 
     def _delete(self, item: Item) -> None:
         found = self._whole(item)

@@ -217,6 +217,46 @@ def test_a_verdict_comes_back_with_the_case(scene: Scene, samples: Samples) -> N
 
 
 @pytest.mark.parametrize("kind", [Kind.DICOM_MULTIFRAME, Kind.NIFTI, Kind.DICOM_SERIES], ids=str)
+def test_an_annotation_is_added_once(scene: Scene, samples: Samples, kind: Kind) -> None:
+    """Whatever answer is lost, and whatever of it was there by then."""
+    image = samples.image(kind)
+    dataset = scene.open()
+    for number, fault in enumerate(("annotations reset-after", "segmentations/file 502-after", "file reset-after")):
+        item = dataset.put(cf.Case(f"lost {number}", images=[image]))
+        scene.sandbox.faults.add(f"POST /annotations/*/{fault} x1")
+        new = [mask(image), cf.Label(image.role, "seen"), cf.Category(image.role, "quality", "good", frame=1)]
+        item = dataset.annotate(item, new)
+        scene.sandbox.faults.clear()
+        rows = dataset.account.annotations(each.id for each in dataset.resources(item))
+        places = [(each.resource, each.kind, each.label, each.frame) for each in rows]
+        assert len(places) == len(set(places))
+        case = item.case()
+        assert sorted(each.kind for each in case.annotations) == ["category", "label", "mask"]
+        drawn = next(each for each in case.annotations if isinstance(each, cf.Mask))
+        np.testing.assert_array_equal(drawn.voxels(), mask(image).voxels())
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"author": "a@b.c", "confidence": 0.5}, "author and confidence would be lost"),
+        ({"attributes": {"k": 1}}, "attributes would be lost"),
+        ({"codes": (cf.Code("1", "SCT"),), "status": "approved"}, "status and codes would be lost"),
+        ({"source": "model", "model": "m"}, "source and model would be lost"),
+    ],
+)
+def test_what_would_be_lost_is_not_added(scene: Scene, samples: Samples, said: dict[str, Any], told: str) -> None:
+    """The sidecar of a case that is there cannot be changed: there is no place for what a row does not say."""
+    dataset = scene.open()
+    item = dataset.put(samples.case("a", Kind.PICTURE))
+    with pytest.raises(cf.InvalidCase, match=told):
+        dataset.annotate(item, [cf.Label("picture", "fine"), cf.Label("picture", "b", **said)])
+    assert not scene.standin.state["annotations"]
+    dataset.annotate(item, [cf.Label("picture", "c", status="new", source="unknown")])
+    assert len(item.case().annotations) == 1
+
+
+@pytest.mark.parametrize("kind", [Kind.DICOM_MULTIFRAME, Kind.NIFTI, Kind.DICOM_SERIES], ids=str)
 def test_a_mask_is_deleted_whole(scene: Scene, samples: Samples, kind: Kind) -> None:
     image = samples.image(kind)
     dataset = scene.open()

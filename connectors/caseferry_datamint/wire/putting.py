@@ -270,6 +270,35 @@ def reason_against(case: Case, annotation: Annotation, names: Names) -> str | No
     return form if isinstance(form, str) else None
 
 
+WITH_THE_CASE = ("author", "reviewer", "created", "modified", "status", "source", "model", "confidence", "codes")
+"""What is kept beside a case of its annotations, and has no place on the platform when one is added later."""
+
+
+def problems_of_adding(case: Case, new: Sequence[Annotation], there: There) -> list[Problem]:
+    """Why annotations cannot be added to a case that is there, whose sidecar cannot be changed any more."""
+    problems = []
+    for annotation in new:
+        where = f"{annotation.kind} {annotation.label!r}"
+        if (reason := reason_against(case, annotation, there.names)) is not None:
+            problems.append(Problem(where, reason, "put the whole case anew"))
+        elif lost := unsaid(annotation, _image_of(case, annotation), there):
+            what = f"{' and '.join(lost)} would be lost: Datamint keeps that of a case's first annotations alone"
+            problems.append(Problem(where, what, "leave it out, or put the whole case anew"))
+    return problems
+
+
+def unsaid(annotation: Annotation, image: Image, there: There) -> list[str]:
+    """What an annotation says that has no place on the platform when it is added to a case that is there."""
+    said: set[str] = set()
+    if there.model(annotation):
+        said |= {"source", "model"}
+    elif there.project.import_authors and not (isinstance(annotation, Mask) and as_volume(image)):
+        said.add("author")
+    usual = {"status": "new", "source": "unknown"}
+    lost = [name for name in WITH_THE_CASE if getattr(annotation, name) not in (None, (), usual.get(name))]
+    return [*(name for name in lost if name not in said), *(["attributes"] if annotation.attributes else [])]
+
+
 def _beside(case: Case, overflow: Sequence[FileRef]) -> list[Loss]:
     """Losses for what is not an annotation."""
     where = "the first resource's metadata"
