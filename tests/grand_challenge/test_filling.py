@@ -105,6 +105,9 @@ class TestFilling:
         assert now["lung-volume"]["value"] == 2.5
         case = archive.get(item.id).case()
         assert np.unique(case.images[0].voxels()).tolist() == [9]
+        (report,) = case.attachments
+        assert report.file.read() == b"%PDF-1.4 another"
+        assert report.file.sha256 in {None, new.measured().sha256}, "the old file's digest would refuse it"
 
     @pytest.mark.parametrize(
         ("slug", "content", "words"),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -18,8 +19,9 @@ from caseferry.errors import Problem
 from caseferry.files import FileRef
 from caseferry.plan import Call, Given, Repeat
 from caseferry_grand_challenge.wire.annotations import MARKS
-from caseferry_grand_challenge.wire.images import import_problem, stored_files
+from caseferry_grand_challenge.wire.images import import_problem, stored_files, upload_name
 from caseferry_grand_challenge.wire.putting import entry, import_call, ready_call, value_call
+from caseferry_grand_challenge.wire.reading import file_name
 from caseferry_grand_challenge.wire.sockets import (
     IMAGE_KINDS,
     MASK_KINDS,
@@ -132,6 +134,7 @@ def plan_filling(
             imports[slug] = [f"upload {key}" for key in keys]
         elif socket.super_kind == "File":
             ref = FileRef.of(content) if holds_files(socket) else _json(slug, content)  # type: ignore[arg-type]
+            ref = _told_apart(ref, before.get(slug, {}))
             uploads += upload_calls(case_id, slug, ref)
             entries[slug] = entry(slug, user_upload=Given(f"upload {slug}"))
         else:
@@ -148,6 +151,17 @@ def plan_filling(
     files = replaced_files(entries, before)
     calls.append(ready_call(place.item(item), set(contents), list(imports), after, replaced=files))
     return calls
+
+
+def _told_apart(ref: FileRef, before: Mapping[str, Any]) -> FileRef:
+    """A file under another name than that which it replaces, so that whoever reads it sees that it is another one."""
+    name, old = upload_name(ref.name), file_name(str(before.get("file") or ""))
+    if name != old:
+        return ref
+    path = PurePosixPath(name)
+    stem, _, count = path.stem.rpartition("~")
+    number = int(count) + 1 if stem and count.isdecimal() else 2
+    return replace(ref, name=f"{stem if number > 2 else path.stem}~{number}{path.suffix}")
 
 
 def _json(slug: str, value: Json) -> FileRef:

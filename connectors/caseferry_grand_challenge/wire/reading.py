@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from caseferry.geometry import Geometry, as_stored
 from caseferry.imaging.kinds import Kind
 from caseferry.sidecar import Found, Kept, merge
 from caseferry_grand_challenge.wire.annotations import MARKS, annotations_in
+from caseferry_grand_challenge.wire.images import upload_name
 from caseferry_grand_challenge.wire.putting import filled_sockets
 from caseferry_grand_challenge.wire.sockets import Socket
 
@@ -183,8 +185,17 @@ def file_in(value: Mapping[str, Any], slug: str, open_file: Callable[[str], Bina
 
 
 def _file(value: Mapping[str, Any], put: FileRef, source: Source) -> FileRef:
+    """A file that was put, or another one that has taken its place since: that one has a name of its own."""
     address = str(value["file"])
-    return replace(_ref(address, put.name, source), size=put.size, media_type=put.media_type, sha256=put.sha256)
+    there = _ref(address, put.name, source)
+    if file_name(address) != upload_name(put.name):
+        return replace(there, name=_file_name(value, put.name))
+    return replace(there, size=put.size, media_type=put.media_type, sha256=put.sha256)
+
+
+def file_name(address: str) -> str:
+    """The name under which a file was uploaded, from its address."""
+    return unquote(PurePosixPath(address.partition("?")[0]).name)
 
 
 # -- what caseferry has put ----------------------------------------------------------------------------------------
@@ -294,7 +305,7 @@ def _foreign(
 
 
 def _file_name(value: Mapping[str, Any], slug: str) -> str:
-    name = PurePosixPath(str(value["file"]).partition("?")[0]).name
+    name = file_name(str(value["file"]))
     return name if check_name(name) is None else slug
 
 
