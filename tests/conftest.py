@@ -10,6 +10,7 @@ from hypothesis import settings
 pytest.register_assert_rewrite("caseferry.testing")
 
 from caseferry.sandbox import Sandbox  # noqa: E402  after the rewrite is registered
+from stores import Stores  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,3 +24,11 @@ def sandbox() -> Iterator[Sandbox]:
     """Stand-ins of all platforms, fresh for each test."""
     with Sandbox() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def stores() -> Iterator[Stores]:
+    """Object stores on loopback, started when they are first asked for."""
+    running = Stores()
+    yield running
+    running.close()

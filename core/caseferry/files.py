@@ -166,7 +166,7 @@ class FileRef:
         if self.scheme in STORE_SCHEMES:
             from caseferry.storage import open_url
 
-            return open_url(self.location)
+            return open_url(self.location, self.size)
         if self.scheme != "file":
             msg = f"{self.location!r} can only be opened through the dataset it came from; connect to it first"
             raise ConfigurationError(msg)
