@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+from urllib.parse import quote
 
 from caseferry.errors import NotFound, UnexpectedResponse
 from caseferry.http import Http
@@ -81,8 +82,8 @@ class DatamintClient:
             There is none.
         """
         body = self.http.get(target, what=what)
-        if not isinstance(body, Mapping):
-            raise UnexpectedResponse(PLATFORM, what, "the answer is no object")
+        if not isinstance(body, Mapping) or "id" not in body:
+            raise UnexpectedResponse(PLATFORM, what, "the answer is no object with an id")
         return body
 
     def rows(self, target: str, query: Mapping[str, str] | None = None, *, key: str = "data") -> Iterator[Row]:
@@ -143,7 +144,7 @@ class DatamintClient:
             There is none, or it is deleted: some servers still answer those.
         """
         what = f"get resource {resource_id}"
-        row = self.row(f"resources/{resource_id}", what)
+        row = self.row(f"resources/{part(resource_id)}", what)
         if row.get("deleted") or row.get("deleted_at"):
             raise NotFound(PLATFORM, what, "it is deleted")
         return row
@@ -173,6 +174,19 @@ class DatamintClient:
             return self.http.request("POST", "annotations/search", json=search, what=what).body
 
         return _paged(page, "annotations", what)
+
+
+def part(name: str) -> str:
+    """An id as one part of an address, whatever it holds.
+
+    Raises
+    ------
+    NotFound
+        It is empty: the address would be that of a list.
+    """
+    if not name.strip("."):
+        raise NotFound(PLATFORM, f"find {name!r}", "there is no such id")
+    return quote(name, safe="")
 
 
 def _paged(page: Callable[[int], Any], key: str, what: str) -> Iterator[Row]:

@@ -310,6 +310,41 @@ def test_what_lies_beside_the_case_is_not_deleted(scene: Scene, samples: Samples
     assert len(item.case().annotations) == 2
 
 
+# -- resources -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+def test_publishing_asks_as_rarely_as_the_server_allows(scene: Scene, account: Datamint, bulk: bool) -> None:
+    ids = [scene.upload(b"bytes", f"{number}.bin") for number in range(7)]
+    account.create_project("second")
+    account.publish(ids[2])
+    if not bulk:
+        scene.sandbox.faults.add("POST /resources/bulk-publish 404")
+    before = len(scene.sandbox.ledger)
+    account.publish(ids, project="second")
+    asked = [entry.path for entry in list(scene.sandbox.ledger)[before:] if entry.method == "POST"]
+    assert len(asked) == (2 if bulk else 9)
+    assert {each.status for each in account.resources()} == {"published"}
+    assert [each.id for each in account.resources(project="second")] == ids
+    with pytest.raises(cf.NotFound):
+        account.publish([*ids, "00000000-0000-4000-8000-000000000000"])
+
+
+@pytest.mark.parametrize("name", ["", "..", "../projects", "a/b", "x?y=1", "%2e%2e", "ü 1"])
+def test_an_id_is_never_taken_for_more_of_an_address(scene: Scene, account: Datamint, name: str) -> None:
+    for do in (
+        account.resource,
+        account.file,
+        account.worklist,
+        account.publish,
+        account.delete_annotations,
+        scene.open().get,
+        lambda each: account.set_tags(each, ["tag"]),
+    ):
+        with pytest.raises(cf.NotFound):
+            do(name)
+
+
 # -- files ---------------------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from caseferry_datamint.account.part import Part, several
+from caseferry_datamint.client import part
 from caseferry_datamint.wire.filters import annotation_search
 from caseferry_datamint.wire.rows import marking
 
@@ -69,7 +70,7 @@ class Annotations(Part):
             There is no such annotation.
         """
         for aid in several(annotations):
-            self._client.change("PATCH", f"annotations/{aid}/approve", what=f"approve annotation {aid}")
+            self._client.change("PATCH", f"annotations/{part(aid)}/approve", what=f"approve annotation {aid}")
 
     def delete_annotations(self, annotations: str | Iterable[str]) -> None:
         """Delete annotations by their ids on the platform; see `DatamintDataset.delete_annotations`, too.
@@ -80,4 +81,4 @@ class Annotations(Part):
             There is no such annotation.
         """
         for aid in several(annotations):
-            self._client.change("DELETE", f"annotations/{aid}", what=f"delete annotation {aid}")
+            self._client.change("DELETE", f"annotations/{part(aid)}", what=f"delete annotation {aid}")

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from caseferry.errors import ConfigurationError, NotFound, PlatformError
 from caseferry_datamint.account.part import Part, several
-from caseferry_datamint.client import PLATFORM
+from caseferry_datamint.client import PLATFORM, part
 from caseferry_datamint.errors import ALREADY_PUBLISHED
-from caseferry_datamint.wire.address import is_own_tag
+from caseferry_datamint.wire.address import TAG, is_own_tag
 from caseferry_datamint.wire.entities import Channel, Resource
 from caseferry_datamint.wire.filters import any_of, resource_query
 from caseferry_datamint.wire.loading import loaded
@@ -134,22 +134,34 @@ class Resources(Part):
         Raises
         ------
         NotFound
-            There is no such resource, or no such project; then nothing was published.
+            There is no such project, and nothing was published; or no such resource.
         """
         ids = several(resources)
         found = self.project(project) if project is not None else None
-        for rid in ids:
-            try:
-                self._client.change("POST", f"resources/{rid}/publish", what=f"publish resource {rid}")
-            except PlatformError as error:
-                if ALREADY_PUBLISHED not in error.detail:
-                    raise
-        if found is None:
-            return
         for start in range(0, len(ids), RESOURCES_AT_ONCE):
-            body = {"resource_ids_to_add": ids[start : start + RESOURCES_AT_ONCE], "all_files_selected": False}
-            what = f"add resources to project {found.name!r}"
-            self._client.change("POST", f"projects/{found.id}/resources", body, what=what)
+            some = ids[start : start + RESOURCES_AT_ONCE]
+            self._publish(some)
+            if found is not None:
+                body = {"resource_ids_to_add": some, "all_files_selected": False}
+                what = f"add resources to project {found.name!r}"
+                self._client.change("POST", f"projects/{found.id}/resources", body, what=what)
+
+    def _publish(self, ids: list[str]) -> None:
+        """Publish all at once; one by one where the server cannot, or refuses because of one of them."""
+        try:
+            self._client.change("POST", "resources/bulk-publish", {"resource_ids": ids}, what="publish resources")
+        except PlatformError as error:
+            if error.status not in {400, 404, 405, 422}:
+                raise
+            for rid in ids:
+                self._publish_one(rid)
+
+    def _publish_one(self, rid: str) -> None:
+        try:
+            self._client.change("POST", f"resources/{part(rid)}/publish", what=f"publish resource {rid}")
+        except PlatformError as error:
+            if ALREADY_PUBLISHED not in error.detail:
+                raise
 
     def set_tags(self, resources: str | Iterable[str], tags: Sequence[str]) -> None:
         """Replace the tags that people gave; the tag by which a case is found stays.
@@ -161,11 +173,13 @@ class Resources(Part):
         """
         bad = [tag for tag in tags if "," in tag or is_own_tag(tag) or not tag.strip()]
         if bad:
-            msg = f"datamint cannot hold the tags {bad}: a tag is some text without a comma, and begins no case's name"
+            msg = f"datamint cannot hold the tags {bad}: expected text without a comma that does not begin with {TAG!r}"
             raise ConfigurationError(msg)
         for rid in several(resources):
             own = [tag for tag in self._client.resource(rid).get("tags") or () if is_own_tag(str(tag))]
-            self._client.change("PUT", f"resources/{rid}/tags", {"tags": [*tags, *own]}, what=f"tag resource {rid}")
+            self._client.change(
+                "PUT", f"resources/{part(rid)}/tags", {"tags": [*tags, *own]}, what=f"tag resource {rid}"
+            )
 
     def delete_resources(self, resources: str | Iterable[str]) -> None:
         """Delete resources by their ids. A whole case is deleted with `DatamintDataset.delete`.

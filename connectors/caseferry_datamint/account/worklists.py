@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from caseferry.errors import AlreadyExists
 from caseferry_datamint.account.part import Part
-from caseferry_datamint.client import PLATFORM
+from caseferry_datamint.client import PLATFORM, part
 from caseferry_datamint.wire.entities import Worklist
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Worklists(Part):
         NotFound
             There is none.
         """
-        return Worklist.read(self._client.row(f"annotationsets/{worklist_id}", f"get worklist {worklist_id}"))
+        return Worklist.read(self._client.row(f"annotationsets/{part(worklist_id)}", f"get worklist {worklist_id}"))
 
     def create_worklist(
         self,
@@ -116,5 +116,7 @@ class Worklists(Part):
             "image_labels": None if image_labels is None else list(image_labels),
         }
         given = {key: value for key, value in changes.items() if value is not None}
-        self._client.change("PATCH", f"annotationsets/{worklist_id}", given, what=f"change worklist {worklist_id}")
+        self._client.change(
+            "PATCH", f"annotationsets/{part(worklist_id)}", given, what=f"change worklist {worklist_id}"
+        )
         return self.worklist(worklist_id)
