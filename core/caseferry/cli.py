@@ -43,7 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _Interruptible(given.grace, whole_process=arguments is None):
             code: int = given.run(given)
-            sys.stdout.flush()
+            try:
+                sys.stdout.flush()
+            except BrokenPipeError:
+                _print_nowhere()
             return code
     except KeyboardInterrupt:
         say("interrupted" + (f"; {given.again}" if given.again else ""))
@@ -55,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"error: {error}")
         return NOTHING_SENT
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read has seen enough
+        _print_nowhere()
         return DONE
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
@@ -100,6 +103,11 @@ class _Interruptible:
             signal.signal(number, handler)
         if self._timer is not None and not self._whole_process:
             self._timer.cancel()
+
+
+def _print_nowhere() -> None:
+    """Let whatever is still printed be lost: whoever read it has seen enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _leave() -> NoReturn:

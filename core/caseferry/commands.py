@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from caseferry.connector import Spare
-from caseferry.errors import CaseferryError, ConfigurationError, NotFound
+from caseferry.errors import CaseferryError, ConfigurationError, NotFound, TransferIncomplete
 from caseferry.plan import Plan
 from caseferry.text import size
 from caseferry.transfers.outcome import Outcome
@@ -220,18 +220,21 @@ def transfer(given: Any) -> int:
     with ExitStack() as opened:
         source = opened.enter_context(_open(given.source, given))
         target = opened.enter_context(_open(given.target, given))
-        report = run.transfer(
-            source,
-            target,
-            journal=given.journal,
-            workers=given.workers,
-            verify=given.verify,
-            phi=given.phi,
-            strict=given.strict,
-            dry_run=given.dry_run,
-            select=_selection(given.select),
-            progress=_Results() if given.dry_run and not given.json else usual(),
-        )
+        try:
+            report = run.transfer(
+                source,
+                target,
+                journal=given.journal,
+                workers=given.workers,
+                verify=given.verify,
+                phi=given.phi,
+                strict=given.strict,
+                dry_run=given.dry_run,
+                select=_selection(given.select),
+                progress=_Results() if given.dry_run and not given.json else usual(),
+            )
+        except TransferIncomplete as stopped:
+            report = stopped.report
     return _reported(report, given)
 
 
@@ -253,11 +256,11 @@ def _reported(report: Report, given: Any) -> int:
         _print_json(report.to_json())
     else:
         print(report)
-    if not report.total:
+    if not report.total and not report.stopped:
         _refuse_empty(report.source, given)
     if report.ok:
         return DONE
-    return NOTHING_SENT if set(report.counts) == {Outcome.REFUSED} else SOME_FAILED
+    return NOTHING_SENT if set(report.counts) == {Outcome.REFUSED} and not report.stopped else SOME_FAILED
 
 
 def _refuse_empty(source: str, given: Any) -> NoReturn:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import subprocess
 import sys
@@ -297,6 +299,25 @@ def test_everybody_who_waits_hears_that_the_disk_is_full(path: Path) -> None:
         for thread in threads:
             thread.join(20)
         assert len(heard) == 8
+
+
+def test_files_that_find_no_room_beside_the_journal_stop_the_transfer(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with Journal(path) as journal:
+        journal.keep("a", [cf.FileRef.of_bytes(b"kept", "a.bin")])
+        monkeypatch.setattr(os, "fsync", no_room)
+        with pytest.raises(Unwritable, match="cannot be written: No space left on device"):
+            journal.keep("b", [cf.FileRef.of_bytes(b"not kept", "b.bin")])
+    kept = {each.parent.joinpath("case.txt").read_text(): each.read_bytes() for each in _kept(path)}
+    assert kept == {"a": b"kept"}
+
+
+def _kept(path: Path) -> list[Path]:
+    return [each for each in path.with_name(f"{path.name}.kept").rglob("*") if len(each.name) == 64]
 
 
 # -- nothing secret ------------------------------------------------------------------------------------------------

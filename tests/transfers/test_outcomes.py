@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +140,41 @@ def test_another_case_of_the_same_name_at_the_target_is_left_alone() -> None:
     assert report.counts == {Outcome.FAILED: 1, Outcome.SENT: 1}
     assert "another case of that name" in report.problems[0].reason
     assert target.held["a"] is other
+
+
+def test_a_case_that_its_item_names_otherwise_is_looked_for_by_its_own_name() -> None:
+    source, target = Rows("memory:source", {"1": spoken("own")}), Memory("memory:target", {"own": spoken("own")})
+    source.rows = (Item(source, "1", "title given by somebody"),)
+    target.before_send = pytest.fail
+    assert transfer(source, target).counts == {Outcome.UNCHANGED: 1}
+
+
+def test_what_the_target_could_not_process_after_all_is_tried_again(tmp_path: Path) -> None:
+    class Target(Memory):
+        state = State.READY
+
+        def items(self, **filters: Any) -> Iterator[Item]:
+            return (replace(item, state=self.state) for item in super().items())
+
+    source, target = full("a"), Target("memory:target")
+    assert transfer(source, target, journal=tmp_path / "journal.db", verify=False).ok
+    looked: list[str] = []
+    source.before_read = looked.append
+    assert transfer(source, target, journal=tmp_path / "journal.db").counts == {Outcome.UNCHANGED: 1}
+    assert not looked
+    target.state = State.FAILED
+    transfer(source, target, journal=tmp_path / "journal.db")
+    assert looked == ["a"]
+
+
+def test_a_full_disk_of_temporary_files_is_told_in_words(caplog: pytest.LogCaptureFixture) -> None:
+    target = Memory("memory:target")
+    full_disk = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/caseferry-1")
+    target.before_send = failing("a", error=full_disk)
+    report = transfer(full("a", "b"), target)
+    assert report.counts == {Outcome.FAILED: 1, Outcome.SENT: 1}
+    assert report.problems[0].reason == "No space left on device: /tmp/caseferry-1"
+    assert not caplog.records
 
 
 # -- what stops everything -----------------------------------------------------------------------------------------

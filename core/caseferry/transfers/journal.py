@@ -299,6 +299,8 @@ class Journal:
         ------
         ConfigurationError
             The journal is in memory only.
+        Unwritable
+            The disk does not take them.
         """
         if self.path is None:
             msg = "the journal is in memory and keeps no files; name a journal file"
@@ -306,15 +308,26 @@ class Journal:
         from caseferry.plain import fingerprint
 
         folder = self.path.with_name(self.path.name + ".kept") / fingerprint(case_id)[:16]
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "case.txt").write_text(case_id, encoding="utf-8")
-        for ref in files:
-            target = folder / f"{ref.measured().sha256}"
-            scratch = target.with_suffix(".part")
-            with ref.open() as stream, scratch.open("wb") as out:
-                while chunk := stream.read(CHUNK):
-                    out.write(chunk)
-            scratch.replace(target)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "case.txt").write_text(case_id, encoding="utf-8")
+            for ref in files:
+                _keep_file(ref, folder)
+        except OSError as error:
+            msg = f"the files beside the journal {str(self.path)!r} cannot be written: {error.strerror or error}"
+            raise Unwritable(msg) from error
+
+
+def _keep_file(ref: FileRef, folder: Path) -> None:
+    """Write a file into a folder, under its digest, and have it on the disk."""
+    target = folder / f"{ref.measured().sha256}"
+    scratch = target.with_suffix(".part")
+    with ref.open() as stream, scratch.open("wb") as out:
+        while chunk := stream.read(CHUNK):
+            out.write(chunk)
+        out.flush()
+        os.fsync(out.fileno())
+    scratch.replace(target)
 
 
 def _hold(path: Path) -> IO[str]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, NoReturn
 
-from caseferry.connector import Dataset, Phi, Spare, check_phi
+from caseferry.connector import Dataset, Phi, Spare, State, check_phi
 from caseferry.errors import (
     AuthenticationFailed,
     CaseferryError,
@@ -54,6 +54,8 @@ def transfer(
     progress: Progress | None = None,
 ) -> Report:
     """Bring every case of a source to a target, each exactly once and complete.
+
+    The target is listed once, at the beginning: what others put there meanwhile under the same names is not seen.
 
     Parameters
     ----------
@@ -120,7 +122,8 @@ class Run:
         self._strict = strict
         self._dry_run = dry_run
         self._spare = Spare(journal.keep) if journal.path is not None and not strict else None
-        self._standing: set[str] | None = None
+        self._standing: set[str] = set()
+        self._broken: set[str] = set()
         self._claimed: dict[str, str] = {}
         self._begun = False
         self._stop: CaseferryError | None = None
@@ -131,7 +134,7 @@ class Run:
         started = time.monotonic()
         if not self._dry_run and "put" not in self.target.capabilities.verbs:
             raise UnsupportedOperation(self.target.platform, "put")
-        self._standing = self._standing_cases()
+        self._look_at_target()
         progress.begin(self.report, None)
 
         def finished(result: Result) -> None:
@@ -163,12 +166,13 @@ class Run:
         self.report.stopped = str(error)
         raise TransferIncomplete(self.report) from error
 
-    def _standing_cases(self) -> set[str] | None:
-        """The names of all cases that stand at the target in any state; None when it cannot say."""
-        try:
-            return {item.case_id for item in self.target.items()}
-        except NotFound:
-            return set()
+    def _look_at_target(self) -> None:
+        """Learn the names of all cases that stand at the target, and of those that it could not process."""
+        with suppress(NotFound):  # a folder that is yet to be made
+            for item in self.target.items():
+                self._standing.add(item.case_id)
+                if item.state is State.FAILED:
+                    self._broken.add(item.case_id)
 
     def _selected(self, select: Callable[[Item], bool] | None) -> Iterator[Item]:
         for item in self.source.items():
@@ -190,6 +194,9 @@ class Run:
             refused = isinstance(error, InvalidCase | UnsupportedOperation)
             outcome = Outcome.REFUSED if refused else Outcome.FAILED
             result = Result(item.case_id, outcome, reason=str(error), seconds=time.monotonic() - started)
+        except OSError as error:
+            reason = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+            result = Result(item.case_id, Outcome.FAILED, reason=reason, seconds=time.monotonic() - started)
         except Exception as error:
             log.exception("case %r failed in a way that caseferry does not know", item.case_id)
             reason = f"unexpected {type(error).__name__}: {error}"
@@ -226,8 +233,7 @@ class Run:
     def _case(self, item: Item, started: float) -> Result:
         self._claim(item)
         known = self.journal.entry(item.case_id)
-        standing = self._standing is None or item.case_id in self._standing
-        if known is not None and known.state == DONE and standing:
+        if known is not None and known.state == DONE and self._stands(item):
             return Result(item.case_id, Outcome.UNCHANGED, known.target_item, known.url)
         case = whole_case(item)
         if self._dry_run:
@@ -236,7 +242,8 @@ class Run:
             self._refuse_losses(case)
         self.journal.intend(item.case_id, item.id)
         self._begun = True
-        brought = self.target.bring(case, phi=self._phi, spare=self._spare, known_absent=known is None and not standing)
+        absent = known is None and not {item.case_id, case.id} & self._standing
+        brought = self.target.bring(case, phi=self._phi, spare=self._spare, known_absent=absent)
         self._check(brought)
         plan = brought.plan
         outcome = Outcome.SENT
@@ -254,6 +261,10 @@ class Run:
         )
         self.journal.record(result, item.id)
         return result
+
+    def _stands(self, item: Item) -> bool:
+        """Whether the target holds something of that name, as far as it could process it."""
+        return item.case_id in self._standing and item.case_id not in self._broken
 
     def _planned(self, case: Case, item: Item) -> Result:
         plan = self.target.plan(case, phi=self._phi, spare=Spare.imagined() if self._spare else None)
