@@ -1597,7 +1597,7 @@ def test_values_of_properties(darwin: Darwin, scene: dict[str, Any]) -> None:
     for wrong in (
         {"0": {select["id"]: [NOWHERE]}},
         {"global": {select["id"]: [first]}},
-        {"0": {whole["id"]: [{"text": "x"}]}},
+        {"None": {select["id"]: [first]}},
         {"global": {whole["id"]: ["x"]}},
     ):
         body = {"annotations": [note(scene["polygon"], shape, annotation_properties=wrong)]}
@@ -1606,18 +1606,19 @@ def test_values_of_properties(darwin: Darwin, scene: dict[str, Any]) -> None:
     entry = {"property_id": site["id"], "value": value, "actors": []}
     assert darwin.refused("POST", path, {"properties": [entry]}), "the property is not of the dataset"
     darwin.good("PUT", f"properties/{site['id']}", {"dataset_ids": [dataset]})
-    chosen = {"0": {select["id"]: [first, second]}, "None": {whole["id"]: [{"text": "round"}]}}
-    sent = note(scene["polygon"], shape, annotation_properties=chosen)
-    bring(darwin, scene["item"], sent, properties=[entry])
+    several, text = {select["id"]: [first, second]}, {whole["id"]: [{"text": "round"}]}
+    for chosen in ({"0": several | text}, {"0": several, "None": text}, {"0": several, "global": text}):
+        sent = note(scene["polygon"], shape, annotation_properties=chosen)
+        bring(darwin, scene["item"], sent, properties=[entry])
+        document = json.loads(darwin.export().read("a.json"))
+        assert document["annotations"][0]["properties"] == [
+            {"frame_index": 0, "name": "multi_select", "value": "1"},
+            {"frame_index": 0, "name": "multi_select", "value": "2"},
+            {"frame_index": "global", "name": "text", "value": "round"},
+        ]
     state = darwin.good("GET", f"items/{scene['item']['id']}/properties")["properties"]
     assert [(held["name"], held["values"]) for held in state] == [("single_select", [value["id"]])]
-    document = json.loads(darwin.export().read("a.json"))
     assert document["properties"] == [{"name": "single_select", "value": "2"}]
-    assert document["annotations"][0]["properties"] == [
-        {"frame_index": 0, "name": "multi_select", "value": "1"},
-        {"frame_index": 0, "name": "multi_select", "value": "2"},
-        {"frame_index": "global", "name": "text", "value": "round"},
-    ]
 
 
 # ---- exports -------------------------------------------------------------------------------------------------

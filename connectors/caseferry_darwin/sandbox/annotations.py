@@ -159,17 +159,21 @@ class Annotations:
                         )
 
     def _properties(self, held: Json, sent: Any, place: str) -> Json:
-        """The values of an annotation's properties, by frame and property."""
+        """The values of an annotation's properties, by frame and property.
+
+        What is of the whole annotation may come under a frame: V7's own tests send it so.
+        """
         kept: Json = {}
         for frame, values in record(sent or {}, f"{place}.annotation_properties").items():
-            # darwin-py's own null comes as a text.
-            key = WHOLE if frame in {WHOLE, "None"} else frame
             for property_id, chosen in record(values, f"{place}.annotation_properties").items():
                 found = self._book.table("properties").get(property_id)
                 if found is None or found["annotation_class_id"] != held["id"]:
                     raise Invalid(f"{place}.annotation_properties", f"{property_id} is not a property of the class")
-                if (key == WHOLE) is not (found["granularity"] == "annotation"):
+                whole = found["granularity"] == "annotation"
+                # darwin-py's own null comes as a text.
+                if frame in {WHOLE, "None"} and not whole:
                     raise Invalid(f"{place}.annotation_properties", f"{frame} does not fit {found['granularity']}")
+                key = WHOLE if whole else frame
                 kept.setdefault(key, {})[property_id] = _chosen(found, chosen, f"{place}.annotation_properties")
         return kept
 
