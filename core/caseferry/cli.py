@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return NOTHING_SENT
     try:
-        with _Interruptible(given.grace, whole_process=arguments is None):
+        with _Interruptible(given.grace, _interrupted(given), whole_process=arguments is None):
             code: int = given.run(given)
             try:
                 sys.stdout.flush()
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _print_nowhere()
             return code
     except KeyboardInterrupt:
-        say("interrupted" + (f"; {given.again}" if given.again else ""))
+        say(_interrupted(given))
         return INTERRUPTED
     except TransferIncomplete as error:
         say(str(error))
@@ -66,17 +66,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return NOTHING_SENT
 
 
+def _interrupted(given: Any) -> str:
+    """What is said of a command that was interrupted."""
+    return "interrupted" + (f"; {given.again}" if given.again else "")
+
+
 class _Interruptible:
     """Makes SIGTERM end a command as Ctrl-C does, a second signal end it at once, and a stuck line hold up neither.
 
     Parameters
     ----------
     grace : seconds that the command has to come to its end after a signal; None for as long as it takes
+    words : said when it had to be ended before it came to its end
     whole_process : whether the process ends when the command does
     """
 
-    def __init__(self, grace: float | None, *, whole_process: bool) -> None:
+    def __init__(self, grace: float | None, words: str, *, whole_process: bool) -> None:
         self._grace = grace
+        self._words = words
         self._whole_process = whole_process
         self._before: dict[int, Any] = {}
         self._timer: threading.Timer | None = None
@@ -90,13 +97,19 @@ class _Interruptible:
         for each in self._before:
             signal.signal(each, self._second)
         if self._grace is not None:
-            self._timer = threading.Timer(self._grace, _leave)
+            self._timer = threading.Timer(self._grace, self._leave)
             self._timer.daemon = True
             self._timer.start()
         raise KeyboardInterrupt
 
     def _second(self, number: int, frame: object) -> NoReturn:
-        _leave()
+        self._leave()
+
+    def _leave(self) -> NoReturn:
+        """End the process at once, whatever is under way."""
+        shown = "\x1b[?25h\n" if os.isatty(2) else ""  # a bar has hidden the cursor
+        os.write(2, f"{shown}caseferry: {self._words}\n".encode())
+        os._exit(INTERRUPTED)
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
@@ -108,13 +121,6 @@ class _Interruptible:
 def _print_nowhere() -> None:
     """Let whatever is still printed be lost: whoever read it has seen enough."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _leave() -> NoReturn:
-    """End the process at once, whatever is under way."""
-    shown = b"\x1b[?25h\n" if os.isatty(2) else b""  # a bar has hidden the cursor
-    os.write(2, shown + b"caseferry: interrupted at once; the same command goes on from here\n")
-    os._exit(INTERRUPTED)
 
 
 # -- arguments -----------------------------------------------------------------------------------------------------
