@@ -363,6 +363,20 @@ def test_an_export_that_breaks_leaves_no_file(scene: Scene, account: Datamint, s
     assert target.read_bytes()[:2] == b"PK"
 
 
+def test_a_file_is_saved_whole_or_not_at_all(scene: Scene, account: Datamint, samples: Samples) -> None:
+    image = samples.image(Kind.NIFTI)
+    rid = scene.open().put(cf.Case("a", images=[cf.Image("ct", image.files[0].measured())])).id
+    target = scene.folder / "saved" / "there.nii.gz"
+    target.parent.mkdir()
+    scene.sandbox.faults.add("GET /resources/*/file corrupt x1")
+    with pytest.raises(cf.UnexpectedResponse, match="SHA-256"):
+        account.save(rid, target)
+    assert list(target.parent.iterdir()) == []
+    scene.sandbox.faults.add("GET /resources/*/file truncate x1")
+    assert account.save(rid, target).read_bytes() == image.files[0].read()
+    assert list(target.parent.iterdir()) == [target]
+
+
 @pytest.mark.parametrize("tags", [["a,b"], ["caseferry:other"], [""], ["fine", " "]])
 def test_tags_that_cannot_be(scene: Scene, account: Datamint, samples: Samples, tags: list[str]) -> None:
     rid = scene.open().put(samples.case("a", Kind.PICTURE, tags=["kept"])).id

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from caseferry.errors import TemporaryFailure
+from caseferry.errors import TemporaryFailure, UnexpectedResponse
+from caseferry.files import CHUNK, Digesting
 from caseferry.plan import Repeat
+from caseferry_datamint.client import PLATFORM
 from caseferry_datamint.wire.entities import Project
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Mapping
 
     from caseferry_datamint.client import DatamintClient
@@ -60,3 +65,28 @@ class Part:
 def several(ids: str | Iterable[str]) -> list[str]:
     """Ids, of which one may be given alone; each once."""
     return [ids] if isinstance(ids, str) else list(dict.fromkeys(ids))
+
+
+def saved(stream: BinaryIO, path: str | os.PathLike[str], *, sha256: str | None = None) -> Path:
+    """Write a download to a file, which appears under its name when it is whole.
+
+    Parameters
+    ----------
+    sha256 : of what should come, when that is known
+
+    Raises
+    ------
+    UnexpectedResponse
+        Something else came.
+    """
+    target = Path(path)
+    part = target.with_name(f"{target.name}.part")
+    try:
+        with Digesting(stream) as content, part.open("wb") as out:
+            shutil.copyfileobj(content, out, CHUNK)
+        if sha256 not in {None, content.sha256}:
+            raise UnexpectedResponse(PLATFORM, f"save {target.name!r}", "what came is not what was put (SHA-256)")
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return target

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from caseferry.errors import AlreadyExists
-from caseferry_datamint.account.part import Part
+from caseferry_datamint.account.part import Part, saved
 from caseferry_datamint.client import PLATFORM
 from caseferry_datamint.wire.entities import Project, ProjectDataset
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 
 class Projects(Part):
@@ -89,18 +88,7 @@ class Projects(Part):
         """
         found = self.project(project)
         query = f"all_annotations={all_annotations}" + ("&include_unannotated=True" if unannotated else "")
-        target = Path(path)
-        part = target.with_name(f"{target.name}.part")
-        try:
-            with (
-                self._client.download(f"projects/{found.id}/annotated_dataset?{query}") as stream,
-                part.open("wb") as out,
-            ):
-                shutil.copyfileobj(stream, out, 1 << 20)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-        return target
+        return saved(self._client.download(f"projects/{found.id}/annotated_dataset?{query}"), path)
 
     def project_datasets(self) -> list[ProjectDataset]:
         """The sets behind the projects, which the platform calls datasets."""

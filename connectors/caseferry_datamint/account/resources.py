@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from caseferry.errors import ConfigurationError, NotFound, PlatformError
-from caseferry_datamint.account.part import Part, several
+from caseferry_datamint.account.part import Part, saved, several
 from caseferry_datamint.client import PLATFORM, part
 from caseferry_datamint.errors import ALREADY_PUBLISHED
 from caseferry_datamint.wire.address import TAG, is_own_tag
@@ -17,7 +17,9 @@ from caseferry_datamint.wire.reading import file_of
 
 if TYPE_CHECKING:
     import datetime as dt
+    import os
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from PIL.Image import Image as Picture
 
@@ -82,6 +84,21 @@ class Resources(Part):
     def file(self, resource_id: str) -> FileRef:
         """A resource's file, its bytes as they were put; ``file(id).open()`` streams them."""
         return file_of(self._client.resource(resource_id), self._client.download)
+
+    def save(self, resource_id: str, path: str | os.PathLike[str]) -> Path:
+        """Save a resource's file as it was put.
+
+        Parameters
+        ----------
+        path : of the file, which appears there when it is whole
+
+        Raises
+        ------
+        UnexpectedResponse
+            What came is not what was put, as far as its digest is known.
+        """
+        ref = self.file(resource_id)
+        return saved(ref.open(), path, sha256=ref.sha256)
 
     def load(self, resource_id: str) -> Any:
         """A resource's file as an object of the library that people read its format with.
