@@ -72,7 +72,7 @@ def drawn(draw: Any, where: cf.Image) -> Any:
     """A placed annotation on one plane of an image."""
     grid = where.geometry
     assert grid is not None
-    spot = st.tuples(*[st.floats(-0.5, n - 0.5) for n in grid.shape[:2]])
+    spot = st.tuples(*[st.integers(-32, 64 * n - 32).map(lambda steps: steps / 64) for n in grid.shape[:2]])
     frame = draw(st.integers(0, grid.planes - 1))
     kind = draw(st.sampled_from([cf.Line, cf.Point, cf.Box, cf.Polyline, cf.Polygon]))
     count = {cf.Line: 2, cf.Point: 1, cf.Box: 2}.get(kind) or draw(st.integers(3, 6))
