@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 from urllib.parse import unquote
 
+from caseferry import scratch
 from caseferry.errors import CaseferryError, ConfigurationError
 from caseferry.plain import only_fields
 
@@ -372,7 +373,7 @@ class Product:
         """Where the bytes lie, made now if they were not made before."""
         with self._lock:
             if self._path is None:
-                handle, name = tempfile.mkstemp(prefix="caseferry-")
+                handle, name = tempfile.mkstemp(dir=scratch.folder())
                 path = Path(name)
                 try:
                     with os.fdopen(handle, "wb") as stream:
