@@ -12,34 +12,42 @@ import pytest
 import caseferry
 import caseferry_datamint
 from caseferry.errors import ConfigurationError
+from caseferry.imaging.kinds import Kind
 from caseferry.registry import GROUP
 from caseferry_datamint import from_sdk
-from peers import TORCH_FREE, Peer
+from peers import DATAMINT, DATAMINT_NEWEST, DATAMINT_OLD, TORCH_FREE, Peer
 
 if TYPE_CHECKING:
+    from caseferry.testing import Samples
     from datamint_scene import Scene
 
-OLD = Peer("datamint-2.5.0-pytest", ("datamint==2.5.0", "pytest==8.4.2"), TORCH_FREE)
-NEW = Peer("datamint-2.16.0-pytest", ("datamint==2.16.0", "pytest==8.4.2"), TORCH_FREE)
+WITH_PYTEST = Peer("datamint-2.16.0-pytest", ("datamint==2.16.0", "pytest==8.4.2"), TORCH_FREE)
+PATHS = [str(Path(package.__file__).parents[1]) for package in (caseferry, caseferry_datamint)]
 
 
 @pytest.mark.peer
-@pytest.mark.parametrize(
-    ("peer", "client", "chosen", "least"),
-    [(OLD, "APIHandler", "full_case or lists or deletes", 3), (NEW, "Api", "", 50)],
-    ids=["2.5.0", "2.16.0"],
-)
-def test_contract(scene: Scene, tmp_path: Path, peer: Peer, client: str, chosen: str, least: int) -> None:
+def test_the_contract_with_a_client_of_today(scene: Scene, tmp_path: Path) -> None:
     described = tmp_path / "described" / "caseferry-0.dist-info"
     described.mkdir(parents=True)
     (described / "METADATA").write_text("Metadata-Version: 2.1\nName: caseferry\nVersion: 0\n")
     offered = "".join(f"{each.name} = {each.value}\n" for each in entry_points(group=GROUP))
     (described / "entry_points.txt").write_text(f"[{GROUP}]\n{offered}")
-    paths = [Path(package.__file__).parents[1] for package in (caseferry, caseferry_datamint)]
-    ran = scene.peer(peer, "datamint_contract.py", str(tmp_path), chosen, str(described.parent), *map(str, paths))
-    assert ran["client"] == client
+    ran = scene.peer(WITH_PYTEST, "datamint_contract.py", str(tmp_path), str(described.parent), *PATHS)
     assert ran["failed"] == {}
-    assert ran["counted"]["passed"] >= least
+    assert ran["counted"]["passed"] >= 50
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize(
+    ("peer", "client"),
+    [(DATAMINT_OLD, "APIHandler"), (DATAMINT, "Api"), (DATAMINT_NEWEST, "Api")],
+    ids=["2.5.0", "2.16.0", "2.45.0"],
+)
+def test_clients_of_all_years(scene: Scene, samples: Samples, peer: Peer, client: str) -> None:
+    scene.open().put(samples.case("a case", Kind.PICTURE))
+    ran = scene.peer(peer, "datamint_hand_over.py", *PATHS)
+    projects = ["sandbox", "made by caseferry"]
+    assert ran == {"client": client, "seen": ["sandbox"], "projects": projects, "items": ["a case"]}
 
 
 def handler(**fields: Any) -> Any:
