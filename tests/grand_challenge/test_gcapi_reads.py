@@ -102,23 +102,18 @@ def test_one_slice_keeps_its_stored_values(scene: Scene) -> None:
     np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(only(found["white"]))), volume(slices=1))
 
 
-@pytest.mark.parametrize(
-    "name", ["anatomical.nii", "example4d.nii.gz", "example_nifti2.nii.gz", "functional.nii", "standard.nii.gz"]
-)
-def test_nifti(scene: Scene, name: str) -> None:
+def test_nifti(scene: Scene) -> None:
     """Geometry by nibabel: its world is right, front, head."""
-    from pathlib import Path
-
-    source = Path(data_path) / name
-    found = put(scene, nifti=cf.Image("volume", [source]))
-    there = sitk.ReadImage(only(found["nifti"]))
-    image = nibabel.load(source)
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(there).T, np.asanyarray(image.dataobj))
-    corner = np.array(image.shape[:3]) - 1
-    last = (0,) * (there.GetDimension() - 3)
-    expected = np.diag([-1, -1, 1]) @ nibabel.affines.apply_affine(image.affine, corner)
-    place = there.TransformIndexToPhysicalPoint([*map(int, corner), *last])
-    np.testing.assert_allclose(place[:3], expected, atol=1e-3)
+    names = ("anatomical.nii", "example4d.nii.gz", "example_nifti2.nii.gz", "functional.nii", "standard.nii.gz")
+    found = put(scene, **{name: cf.Image("volume", [data_path / name]) for name in names})
+    for name in names:
+        there, image = sitk.ReadImage(only(found[name])), nibabel.load(data_path / name)
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(there).T, np.asanyarray(image.dataobj))
+        corner = np.array(image.shape[:3]) - 1
+        last = (0,) * (there.GetDimension() - 3)
+        expected = np.diag([-1, -1, 1]) @ nibabel.affines.apply_affine(image.affine, corner)
+        place = there.TransformIndexToPhysicalPoint([*map(int, corner), *last])
+        np.testing.assert_allclose(place[:3], expected, atol=1e-3)
 
 
 def test_enhanced_multiframe_and_single_files_of_scanners(scene: Scene) -> None:
@@ -131,45 +126,44 @@ def test_enhanced_multiframe_and_single_files_of_scanners(scene: Scene) -> None:
         np.testing.assert_array_equal(there.reshape(pixels.shape), pixels)
 
 
-@pytest.mark.parametrize("name", ["SC_rgb_rle_2frame.dcm", "examples_ybr_color.dcm", "examples_rgb_color.dcm"])
-def test_colours(scene: Scene, name: str) -> None:
+def test_colours(scene: Scene) -> None:
     """Frames of a cine follow each other as slices; YBR is turned into RGB."""
     from pydicom.pixels import pixel_array
 
-    path = get_testdata_file(name)
-    found = put(scene, cine=cf.Image("us", [path]))
-    told = found["cine"]["generic-medical-image"]
-    pixels = pixel_array(path)
-    there = sitk.GetArrayFromImage(sitk.ReadImage(only(found["cine"])))
-    np.testing.assert_array_equal(there.reshape(pixels.shape), pixels)
-    assert told["image"]["colour"] == "RGB"
+    names = ("SC_rgb_rle_2frame.dcm", "examples_ybr_color.dcm", "examples_rgb_color.dcm")
+    found = put(scene, **{name: cf.Image("us", [get_testdata_file(name)]) for name in names})
+    for name in names:
+        pixels = pixel_array(get_testdata_file(name))
+        there = sitk.GetArrayFromImage(sitk.ReadImage(only(found[name])))
+        np.testing.assert_array_equal(there.reshape(pixels.shape), pixels)
+        assert found[name]["generic-medical-image"]["image"]["colour"] == "RGB"
 
 
-def picture(mode: str, form: str) -> tuple[bytes, Picture.Image]:
+def picture(mode: str, form: str) -> bytes:
     count = {"L": 1, "RGB": 3, "RGBA": 4, "I;16": 2, "LA": 2}[mode]
     drawn = Picture.frombytes(mode, (11, 9), bytes(np.arange(9 * 11 * count, dtype=np.uint16).astype(np.uint8) % 251))
     out = io.BytesIO()
     drawn.save(out, form)
-    return out.getvalue(), drawn
+    return out.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("mode", "form"), [("L", "PNG"), ("RGB", "PNG"), ("RGBA", "PNG"), ("I;16", "PNG"), ("RGB", "JPEG")]
-)
-def test_pictures(scene: Scene, mode: str, form: str) -> None:
-    content, drawn = picture(mode, form)
-    found = put(scene, picture=cf.Image("photo", [FileRef.of_bytes(content, f"p.{form.lower()}")]))
-    there = sitk.GetArrayFromImage(sitk.ReadImage(only(found["picture"])))
-    np.testing.assert_array_equal(there, np.asarray(Picture.open(io.BytesIO(content)) if form == "JPEG" else drawn))
-
-
-def test_a_palette_keeps_its_colours(scene: Scene) -> None:
-    drawn = Picture.fromarray((np.arange(9 * 11 * 3) * 5 % 256).astype(np.uint8).reshape(9, 11, 3)).quantize(16)
+def test_pictures(scene: Scene) -> None:
+    kinds = [("L", "PNG"), ("RGB", "PNG"), ("RGBA", "PNG"), ("I;16", "PNG"), ("RGB", "JPEG")]
+    palette = Picture.fromarray((np.arange(9 * 11 * 3) * 5 % 256).astype(np.uint8).reshape(9, 11, 3)).quantize(16)
     out = io.BytesIO()
-    drawn.save(out, "PNG")
-    found = put(scene, palette=cf.Image("photo", [FileRef.of_bytes(out.getvalue(), "p.png")]))
-    there = sitk.GetArrayFromImage(sitk.ReadImage(only(found["palette"])))
-    np.testing.assert_array_equal(there, np.asarray(drawn.convert("RGB")))
+    palette.save(out, "PNG")
+    contents = {f"{mode} {form}": picture(mode, form) for mode, form in kinds} | {"palette PNG": out.getvalue()}
+    images = {
+        name: cf.Image("photo", [FileRef.of_bytes(content, f"p.{name.rpartition(' ')[2].lower()}")])
+        for name, content in contents.items()
+    }
+    found = put(scene, **images)
+    for name, content in contents.items():
+        expected = Picture.open(io.BytesIO(content))
+        if name == "palette PNG":
+            expected = expected.convert("RGB")
+        there = sitk.GetArrayFromImage(sitk.ReadImage(only(found[name])))
+        np.testing.assert_array_equal(there, np.asarray(expected), err_msg=name)
 
 
 def test_masks_are_eight_bits_of_allowed_values(scene: Scene) -> None:
@@ -210,6 +204,9 @@ MARKS: dict[str, Callable[..., cf.Annotation]] = {
     "polygon": lambda **more: cf.Polygon("ct", [(1, 1), (5, 1), (5, 3.5)], frame=3, **more),
     "2d-bounding-box": lambda **more: cf.Box("ct", [(1, 0), (5, 4)], frame=0, **more),
     "line": lambda **more: cf.Polyline("ct", [(0, 0), (3, 1), (6, 4)], frame=0, **more),
+    "ellipse": lambda **more: cf.Ellipse("ct", [(3, 0), (3, 4), (1, 2), (5, 2)], frame=1, **more),
+    "angle": lambda **more: cf.Angle("ct", [(0, 0), (3, 1), (6, 4), (2, 2)], frame=2, **more),
+    "three-point-angle": lambda **more: cf.Angle("ct", [(0, 0), (3, 1), (6, 4)], frame=3, **more),
 }
 
 
@@ -231,6 +228,14 @@ def test_positions_are_world_millimetres(scene: Scene) -> None:
     corners = voxels(*sockets["2d-bounding-box"]["value"]["corners"])
     assert sorted(corners) == [[1, 0, 0], [1, 4, 0], [5, 0, 0], [5, 4, 0]]
     assert voxels(*sockets["line"]["value"]["path_point_lists"][0]) == [[0, 0, 0], [3, 1, 0], [6, 4, 0]]
+    ellipse = sockets["ellipse"]["value"]
+    assert voxels(*ellipse["major_axis"]) == [[1, 2, 1], [5, 2, 1]], "3 mm, the other 2 mm"
+    assert voxels(*ellipse["minor_axis"]) == [[3, 0, 1], [3, 4, 1]]
+    assert [voxels(*line) for line in sockets["angle"]["value"]["lines"]] == [
+        [[0, 0, 2], [3, 1, 2]],
+        [[6, 4, 2], [2, 2, 2]],
+    ]
+    assert voxels(*sockets["three-point-angle"]["value"]["angle"]) == [[0, 0, 3], [3, 1, 3], [6, 4, 3]]
 
 
 def test_positions_on_a_picture_have_a_third_coordinate(scene: Scene, samples: Samples) -> None:
