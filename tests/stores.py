@@ -179,6 +179,14 @@ class Stores:
         served.calls.clear()
         return f"{scheme}://{name}"
 
+    def make(self, scheme: str, name: str) -> None:
+        """Make a bucket of a certain name, or empty the one that is there."""
+        from moto.backends import get_backend
+
+        backend: Any = get_backend("s3")["123456789012"]["aws"]
+        backend.reset()
+        self._served[scheme].make(name)
+
     def calls(self, scheme: str) -> list[tuple[str, str, int]]:
         """What the store was asked since the bucket was made."""
         return self._served[scheme].calls

@@ -90,13 +90,13 @@ class DarwinDataset(Dataset):
 
     def find(self, case_id: str) -> Item | None:
         """The item that holds a case, by its name; see `Dataset.find`."""
-        for item in self._named(case_id):
+        for item in self._named(registering.item_names(case_id)):
             if reading.case_name(item) == case_id:
                 return self._item(item)
         return None
 
-    def _named(self, case_id: str) -> list[Mapping[str, Any]]:
-        wanted = [("item_names[]", registering.item_name(case_id))]
+    def _named(self, names: Sequence[str]) -> list[Mapping[str, Any]]:
+        wanted = [("item_names[]", name) for name in names]
         return [item for item in self._client.items(self.place.dataset_id, wanted) if not item.get("archived")]
 
     def read(self, item: Item) -> Case:
@@ -140,6 +140,10 @@ class DarwinDataset(Dataset):
 
     # -- putting ---------------------------------------------------------------------------------------------------
 
+    def reads(self, ref: FileRef) -> bool:
+        """Whether a file lies in the external storage; see `Dataset.reads`."""
+        return self.place.storage is not None and self.place.storage.key(ref) is not None
+
     def sealed(self, case: Case, phi: Phi | None = None) -> Case:
         """A case that may be sent here; see `Dataset.sealed`. Keys of objects are sent, folders and all."""
         sealed = super().sealed(case, phi)
@@ -159,7 +163,7 @@ class DarwinDataset(Dataset):
 
     def _look(self, case: Case) -> Standing | None:
         path = registering.item_path(case.folder)
-        for item in self._named(case.id):
+        for item in self._named([registering.item_name(case.id, case.folder)]):
             if item.get("path") == path:
                 kept = reading.kept_of(item)
                 ready = STATES.get(str(item.get("status"))) is None

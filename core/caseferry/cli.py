@@ -192,6 +192,8 @@ def _parser() -> argparse.ArgumentParser:
         "--verify", action=argparse.BooleanOptionalAction, default=True, help="read every case back and compare"
     )
 
+    _add_registering(command, sending, opening, as_json)
+
     status = command("status", commands.status, "what a journal says of its transfer", as_json)
     status.add_argument("journal", metavar="JOURNAL")
 
@@ -209,3 +211,26 @@ def _parser() -> argparse.ArgumentParser:
 
     command("connectors", commands.connectors, "list the platforms that are installed", as_json)
     return parser
+
+
+def _add_registering(command: Callable[..., Any], *parents: argparse.ArgumentParser) -> None:
+    """The command that registers what lies in an object store."""
+    register = command(
+        "register",
+        commands.register,
+        "register what lies below a prefix of an object store where it lies, each series or image as a case",
+        *parents,
+    )
+    register.set_defaults(again="the same command goes on from here")
+    register.add_argument("prefix", metavar="PREFIX", help="s3://BUCKET/PREFIX/, gs://… or az://…")
+    register.add_argument("target", metavar="DST", help="the dataset, with its storage on that bucket")
+    register.add_argument("--select", action="append", metavar="PATTERN", help="only cases whose name matches")
+    register.add_argument("--journal", metavar="FILE", help="makes it resumable (SQLite); made when missing")
+    register.add_argument("--workers", type=int, default=32, metavar="N", help="cases under way at once (default 32)")
+    register.add_argument("--dry-run", action="store_true", help="plan every case and send nothing")
+    register.add_argument(
+        "--verify",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="read every case back, bytes and all, and compare (off: the bytes stay where they are)",
+    )

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 DONE, SOME_FAILED, NOTHING_SENT = 0, 1, 2
 
+LEFT_OUT_SHOWN = 20
+"""Files that are no images, of which each is named."""
+
 
 def say(text: str) -> None:
     """Tell the user something that is no result."""
@@ -235,6 +238,37 @@ def transfer(given: Any) -> int:
             )
         except TransferIncomplete as stopped:
             report = stopped.report
+    return _reported(report, given)
+
+
+def register(given: Any) -> int:
+    """Register what lies below a prefix of an object store, where it lies."""
+    from caseferry.files import FileRef
+    from caseferry.prefix import Prefix
+    from caseferry.transfers import run
+
+    with ExitStack() as opened:
+        source = opened.enter_context(Prefix(given.prefix))
+        target = opened.enter_context(_open(given.target, given))
+        if not target.reads(FileRef(f"{source.url}any")):
+            msg = f"{given.target} does not read {source.url} itself: name a storage on that bucket (?storage=NAME)"
+            raise ConfigurationError(msg)
+        report = run.transfer(
+            source,
+            target,
+            journal=given.journal,
+            workers=given.workers,
+            verify=given.verify,
+            phi=given.phi,
+            strict=given.strict,
+            dry_run=given.dry_run,
+            select=_selection(given.select),
+            progress=_Results() if given.dry_run and not given.json else usual(),
+        )
+        for path in source.left_out[:LEFT_OUT_SHOWN]:
+            say(f"left out, for it is no image that can be read: {path}")
+        if (more := len(source.left_out) - LEFT_OUT_SHOWN) > 0:
+            say(f"and {more} others")
     return _reported(report, given)
 
 

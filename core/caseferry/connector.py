@@ -403,6 +403,10 @@ class Dataset(ABC):
     def read(self, item: Item) -> Case:
         """The case of an item; see `Item.case`."""
 
+    def reads(self, ref: FileRef) -> bool:
+        """Whether the platform reads a file where it lies, so that putting it sends no bytes."""
+        return False
+
     def _annotating(self, item: Item, case: Case, new: Sequence[Annotation]) -> Plan:
         """The plan that adds what is missing of some annotations to an item; `case` is the sealed case with them."""
         raise NotImplementedError

@@ -259,9 +259,15 @@ def _store(address: str, settings: frozenset[tuple[str, str]]) -> Any:  # noqa: 
 
 
 class _Ranges(io.RawIOBase):
-    """An object as a raw stream: a small range first, larger ones while it is read on."""
+    """An object as a raw stream: a small range first, larger ones while it is read on.
+
+    Attributes
+    ----------
+    name : where it lies; pydicom asks every buffered stream for it
+    """
 
     def __init__(self, bucket: Bucket, key: str, size: int | None) -> None:
+        self.name = f"{bucket.address}/{key}"
         self._bucket = bucket
         self._key = key
         self._etag = ""

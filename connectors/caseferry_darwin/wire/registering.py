@@ -43,9 +43,16 @@ REASONS = {
 """What each known reason for blocking an item means, and what to do."""
 
 
-def item_name(case_id: str) -> str:
-    """The name of the item that holds a case. Names hold no slash."""
-    return case_id.replace("%", "%25").replace("/", "%2F")
+def item_name(case_id: str, folder: str = "") -> str:
+    """The name of the item that holds a case, without the folder where that begins it. Names hold no slash."""
+    inside = case_id.removeprefix(f"{folder}/") if folder else case_id
+    return (inside or case_id).replace("%", "%25").replace("/", "%2F")
+
+
+def item_names(case_id: str) -> list[str]:
+    """The names that the item of a case may have, in whichever folder it lies."""
+    parts = case_id.split("/")
+    return list(dict.fromkeys(item_name(case_id, "/".join(parts[:depth])) for depth in range(len(parts))))
 
 
 def case_id_of(name: str) -> str:
@@ -155,7 +162,7 @@ def registration(
         if index == 0:
             own["sidecar"] = sidecar
         slots += _external_slots(each, place, {KEY: own}) if each.keys else [_uploaded_slot(each, {KEY: own})]
-    item: dict[str, Any] = {"name": item_name(case.id), "path": item_path(case.folder), "slots": slots}
+    item: dict[str, Any] = {"name": item_name(case.id, case.folder), "path": item_path(case.folder), "slots": slots}
     if place.displays.layout:
         item["layout"] = place.displays.arranged({each.image.role: each.slot for each in placed})
     elif len(placed) > 1:

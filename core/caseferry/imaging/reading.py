@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from caseferry.errors import CaseferryError
@@ -151,28 +152,51 @@ def find_images(folder: Path, *, deep: bool = True) -> tuple[list[list[FileRef]]
         except ImageProblem:
             others.append(ref)
             continue
-        key = _series_uid(ref) if found is Format.DICOM else str(path)
-        (series[key] if key else others).append(ref)
+        if found is not Format.DICOM:
+            series[str(path)].append(ref)
+        elif (member := membership(ref)) is not None:
+            series[member.series].append(ref)
+        else:
+            others.append(ref)
     images = [_with_data(files, others) for group in series.values() for files in _copies_apart(group)]
     taken = {ref for files in images for ref in files}
     return images, [ref for ref in others if ref not in taken]
 
 
-def _series_uid(ref: FileRef) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What a file belongs to.
+
+    Attributes
+    ----------
+    series : the same for all files of one image
+    role : what the image may be called: the modality in lower case, when there is one
+    uid : SeriesInstanceUID; empty for a file that is an image by itself
+    """
+
+    series: str
+    role: str
+    uid: str = ""
+
+
+def membership(ref: FileRef) -> Membership | None:
     """The series that a DICOM file with an image belongs to; None for DICOM without an image."""
     from caseferry.imaging.dicom_file import frame_count, read_dataset
 
     try:
         dataset = read_dataset(ref)
     except (ImageProblem, FileProblem):
-        return f"damaged {ref.location}"
-    if "Rows" not in dataset or str(dataset.get("Modality", "")) in NOT_IMAGES:
+        return Membership(f"damaged {ref.location}", "image")
+    modality = str(dataset.get("Modality", "") or "")
+    if "Rows" not in dataset or modality in NOT_IMAGES:
         return None
+    role = modality.lower() or "image"
     if frame_count(dataset) > 1:
-        return ref.location
-    folder = ref.path.parent if ref.path else ""
-    size = f"{dataset.Rows} x {dataset.get('Columns')}"
-    return str(dataset.get("SeriesInstanceUID", "") or f"without a series, {size}, in {folder}")
+        return Membership(ref.location, role)
+    if uid := str(dataset.get("SeriesInstanceUID", "") or ""):
+        return Membership(uid, role, uid)
+    folder = ref.path.parent if ref.path else ref.location.rpartition("/")[0]
+    return Membership(f"without a series, {dataset.Rows} x {dataset.get('Columns')}, in {folder}", role)
 
 
 def _copies_apart(files: list[FileRef]) -> list[list[FileRef]]:
