@@ -1471,6 +1471,21 @@ def test_rules_of_properties(darwin: Darwin) -> None:
     assert darwin.refused("GET", f"properties/{child['id']}", status=404)
 
 
+def test_nested_properties_of_items_are_exported_with_their_parents(darwin: Darwin) -> None:
+    """Datasets are assigned to the parent alone."""
+    (dataset,) = darwin.good("GET", "/api/datasets")
+    trigger = {"trigger_condition": {"type": "any_value"}}
+    parent = make_property(darwin, "text", granularity="item", dataset_ids=[dataset["id"]])
+    nested = {"granularity": "item", "parent_property_id": parent["id"], **trigger}
+    make_property(darwin, "single_select", **nested)
+    make_property(darwin, "text elsewhere", granularity="item")
+    darwin.upload(picture(), "a.png")
+    metadata = json.loads(darwin.export().read(".v7/metadata.json"))
+    shown = {entry["name"]: entry for entry in metadata["properties"]}
+    assert shown.keys() == {"text", "single_select"}
+    assert shown["single_select"] | {"parent_name": "text", **trigger} == shown["single_select"]
+
+
 # ---- annotations ---------------------------------------------------------------------------------------------
 
 RING = [{"x": 1, "y": 1}, {"x": 6, "y": 1}, {"x": 6, "y": 5}]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from caseferry_darwin.sandbox.classes import RASTER_LAYER
+from caseferry_darwin.sandbox.properties import root_of
 from caseferry_darwin.sandbox.timeline import fill, within
 from caseferry_darwin.sandbox.uploads import export_token
 
@@ -216,7 +217,9 @@ def manifest(book: Book, dataset: Json) -> Json:
             if entry["name"] != RASTER_LAYER and {"id": dataset["id"]} in entry["datasets"]
         ],
         "properties": [
-            _property(book, p) for p in held if p["granularity"] == "item" and dataset["id"] in p["dataset_ids"]
+            _property(book, p)
+            for p in held
+            if p["granularity"] == "item" and dataset["id"] in root_of(book, p)["dataset_ids"]
         ],
     }
 
