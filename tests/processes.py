@@ -42,6 +42,10 @@ class Command:
         """End it as the kernel does when memory runs out: at once, without a word."""
         os.kill(self.pid, signal.SIGKILL)
 
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        os.kill(self.pid, signal.SIGINT)
+
     def wait(self) -> int:
         """Its exit code, minus the signal's number when a signal ended it."""
         return int(self.stable.ask({"wait": self.pid}))
@@ -145,6 +149,8 @@ def _become(cli: Any, request: Any) -> None:
         os.dup2(said, 1)
         os.dup2(said, 2)
         code = cli.main(request["start"])
+    except KeyboardInterrupt:
+        code = 130
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
     except BaseException:  # noqa: BLE001  a test reads it

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import time
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import caseferry as cf
+from caseferry.cli import INTERRUPTED
 from caseferry.sandbox import Sandbox
 from caseferry.sandbox.ledger import Entry, Ledger
 from caseferry.testing import Samples
@@ -265,26 +267,24 @@ def test_every_case_arrives_once_however_often_the_process_is_killed(
 
 
 def _killed_until_done(world: World, target: Target, name: str, chance: random.Random) -> int:
-    """Run the command, and kill it, until it has ended by itself; how often it was killed."""
-    for kills in range(MOST_IN_A_ROUND + 1):
+    """Run the command, and kill it or now and then interrupt it, until it ends by itself; how often it was killed."""
+    kills = 0
+    for turn in range(MOST_IN_A_ROUND + 1):
         command = _begin(world, target, name)
-        if kills < MOST_IN_A_ROUND:
+        if turn < MOST_IN_A_ROUND:
+            stop = command.kill if chance.random() < 0.9 else command.interrupt
             if chance.random() < 0.7:
-                target.watched.trip(1 + int(chance.random() * world.requests * REACH), command.kill)
+                target.watched.trip(1 + int(chance.random() * world.requests * REACH), stop)
             else:
-                _kill_after(command, chance.random() * world.seconds * REACH)
+                time.sleep(chance.random() * world.seconds * REACH)
+                stop()
         code = command.wait()
         target.watched.trip(1 << 40, lambda: None)
-        if code != -9:
+        if code not in {-signal.SIGKILL, INTERRUPTED}:
             assert code == 0, command.text()
             return kills
+        kills += code == -signal.SIGKILL
     raise AssertionError
-
-
-def _kill_after(command: Command, seconds: float) -> None:
-    time.sleep(seconds)
-    with suppress(ProcessLookupError):
-        command.kill()
 
 
 def _all_equal(world: World, target: Target) -> None:
