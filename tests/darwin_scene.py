@@ -80,6 +80,7 @@ def flat(role: str = "picture") -> list[Any]:
         cf.Polyline(role, [(0, 0), (3, 1), (6, 4)], label="vessel"),
         cf.Box(role, [(1, 0), (5, 4)], label="region"),
         cf.Polygon(role, [(1, 1), (5, 1), (5, 3.5), (2, 4)], label="outline"),
+        cf.Ellipse(role, [(2, 4), (6, 4), (4, 1), (4, 7)], label="round"),
         cf.Mask.of_array(role, labels, {1: "spot"}, np.eye(4)),
     ]
 

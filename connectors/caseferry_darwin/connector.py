@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PRODUCTION = "https://darwin.v7labs.com"
-NATIVE = ("label", "category", "numeric", "text", "point", "line", "polyline", "box", "polygon", "mask")
+BESIDE = ("angle", "raw")
+"""Kinds of annotations that have no form on the platform."""
 
 
 class DarwinConnector(Connector):
@@ -121,7 +122,7 @@ class DarwinConnector(Connector):
         images |= {Kind.METAIMAGE: "converted", Kind.NRRD: "converted"}
         return Capabilities(
             images=images,
-            annotations={kind: "native" if kind in NATIVE else "sidecar" for kind in KINDS},
+            annotations={kind: "sidecar" if kind in BESIDE else "native" for kind in KINDS},
             tags="native",
             folders="native",
         )

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PRODUCTION = "https://grand-challenge.org/api/v1/"
-NATIVE = ("label", "category", "numeric", "text", "point", "line", "polyline", "box", "polygon", "mask")
+BESIDE = ("raw",)
+"""Kinds of annotations that no socket is made for."""
 
 
 class GrandChallengeConnector(Connector):
@@ -73,7 +74,7 @@ class GrandChallengeConnector(Connector):
         return Capabilities(
             verbs=frozenset({"items", "get", "find", "plan", "put", "annotate", "wait"}),
             images=images,
-            annotations={kind: "native" if kind in NATIVE else "sidecar" for kind in KINDS},
+            annotations={kind: "sidecar" if kind in BESIDE else "native" for kind in KINDS},
             values="native",
             attachments="native",
         )

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caseferry.annotation import Annotation, Mask, Placed, Polygon
+from caseferry.annotation import Annotation, Ellipse, Mask, Placed, Polygon
 from caseferry.geometry import SAME_GRID_MM
 from caseferry.seal import aligned
+from caseferry.shapes.ellipse import same_ellipse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -184,12 +185,14 @@ def same_meaning(mine: Annotation, theirs: Annotation, grid: Geometry | None) ->
     if any(not _same_value(ours.get(key), others.get(key), 1e-9) for key in keys):
         return False
     tolerance = SAME_PLACE_MM / (min(grid.spacing_mm) if grid is not None else 1.0)
+    if isinstance(mine, Ellipse) and isinstance(theirs, Ellipse):
+        return same_ellipse(_in_space(mine)[0], _in_space(theirs)[0], tolerance)
     if isinstance(mine, Placed | Polygon) and isinstance(theirs, Placed | Polygon):
         return _same_value(_in_space(mine), _in_space(theirs), tolerance)
     return mine.frame in {None, theirs.frame}
 
 
-def _in_space(annotation: Placed | Polygon) -> Json:
+def _in_space(annotation: Placed | Polygon) -> list[Any]:
     """Positions in three dimensions, a frame being the third."""
     rings = annotation.rings if isinstance(annotation, Polygon) else (annotation.points,)
     third = () if annotation.dimensions == 3 else (float(annotation.frame or 0),)

@@ -143,6 +143,7 @@ def test_a_picture_is_read_as_it_was_drawn(scene: Scene, samples: Samples) -> No
         "vessel": "line",
         "region": "bounding_box",
         "outline": "polygon",
+        "round": "ellipse",
         "spot": "mask",
         "__raster_layer__": "raster_layer",
     }
@@ -154,6 +155,9 @@ def test_a_picture_is_read_as_it_was_drawn(scene: Scene, samples: Samples) -> No
     assert found["diameter"]["data"] == {"path": [{"x": 1, "y": 1}, {"x": 5.5, "y": 3.25}]}
     assert found["region"]["data"] == {"x": 1, "y": 0, "w": 4, "h": 4}
     assert found["outline"]["data"]["paths"] == [points((1, 1), (5, 1), (5, 3.5), (2, 4))]
+    ellipse = found["round"]["data"]
+    assert (ellipse["center"], ellipse["radius"]) == ({"x": 4, "y": 4}, {"x": 3, "y": 2}), "the longer axis first"
+    assert ellipse["angle"] == pytest.approx(np.pi / 2, abs=1e-4)
     layer = found["__raster_layer__"]["data"]
     pixels = np.repeat(layer["dense_rle"][::2], layer["dense_rle"][1::2]).reshape(9, 11)
     (number,) = layer["mask_annotation_ids_mapping"].values()

@@ -41,7 +41,7 @@ def test_an_image_with_every_type() -> None:
     assert case.images[0].geometry.shape == (1920, 1080, 1)
     assert set(found) == {key for key, row in rows.items() if "raster_layer" not in row}
     kinds = sorted(type(a).__name__ for a in case.annotations)
-    assert kinds == ["Box", "Mask", "Point", "Polygon", "Polyline", "Raw", "Raw", "Text"]
+    assert kinds == ["Box", "Ellipse", "Mask", "Point", "Polygon", "Polyline", "Raw", "Text"]
     for key, annotation in found.items():
         row = rows[key]
         assert row["name"] in {annotation.label, *getattr(annotation, "labels", {}).values()}
@@ -57,9 +57,10 @@ def test_an_image_with_every_type() -> None:
             assert [list(ring) for ring in annotation.rings] == [
                 [(p["x"], p["y"]) for p in path] for path in row["polygon"]["paths"]
             ]
+        if isinstance(annotation, cf.Ellipse):
+            assert_same_ellipse(annotation, row["ellipse"])
         if isinstance(annotation, cf.Raw):
-            shape = next(name for name in ("ellipse", "skeleton") if name in row)
-            assert annotation.payload["data"][shape] == row[shape]
+            assert annotation.payload["data"]["skeleton"] == row["skeleton"]
         if "instance_id" in row and not isinstance(annotation, cf.Raw):
             assert annotation.attributes["instance_id"] == row["instance_id"]
         if "text" in row and "tag" in row:
@@ -67,6 +68,16 @@ def test_an_image_with_every_type() -> None:
             assert annotation.value == row["text"]["text"]
         elif "text" in row and not isinstance(annotation, cf.Raw):
             assert annotation.attributes["text"] == row["text"]
+
+
+def assert_same_ellipse(annotation: cf.Ellipse, ellipse: Any) -> None:
+    """Its centre, the half of each axis, and the first axis at its angle from x towards y."""
+    ends = np.array(annotation.points)
+    first, second = ends[1] - ends[0], ends[3] - ends[2]
+    np.testing.assert_allclose(ends.mean(axis=0), [ellipse["center"]["x"], ellipse["center"]["y"]])
+    np.testing.assert_allclose([np.hypot(*first) / 2, np.hypot(*second) / 2], [*ellipse["radius"].values()])
+    np.testing.assert_allclose(first[1] * np.cos(ellipse["angle"]), first[0] * np.sin(ellipse["angle"]), atol=1e-9)
+    assert abs(first @ second) < 1e-6
 
 
 def annotation_properties(annotation: cf.Annotation) -> Any:

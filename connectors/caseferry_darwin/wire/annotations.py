@@ -22,6 +22,7 @@ from caseferry.annotation import (
     Annotation,
     Box,
     Category,
+    Ellipse,
     Label,
     Line,
     Mask,
@@ -34,7 +35,7 @@ from caseferry.annotation import (
     Raw,
     Text,
 )
-from caseferry.shapes import run_lengths, runs_to_plane
+from caseferry.shapes import run_lengths, runs_to_plane, upright_axes
 from caseferry_darwin.wire.classes import RASTER_CLASS, RASTER_TYPE, Wanted
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from caseferry.geometry import FloatArray
     from caseferry.mapping import Names
     from caseferry_darwin.wire.view import View
 
@@ -184,7 +186,20 @@ def _placed(annotation: Placed | Polygon, view: View) -> tuple[str, int, dict[st
             rings.append(_xy(points[place : place + len(ring)]))
             place += len(ring)
         return "polygon", frame, {"path": rings[0]} | ({"additional_paths": rings[1:]} if rings[1:] else {})
-    return f"Darwin takes no {annotation.kind} annotation yet"
+    if isinstance(annotation, Ellipse):
+        axes = upright_axes(points)
+        return "its axes do not halve each other" if axes is None else ("ellipse", frame, _ellipse(axes))
+    return f"Darwin has no {annotation.kind} annotation"
+
+
+def _ellipse(axes: FloatArray) -> dict[str, Any]:
+    """An ellipse by its centre, half its axes, and the angle from x towards y at which the first of them lies."""
+    centre, (first, second) = axes.mean(axis=0), (axes[1::2] - axes[::2]) / 2
+    return {
+        "angle": float(np.arctan2(first[1], first[0])),
+        "center": _xy([tuple(centre.tolist())])[0],
+        "radius": {"x": float(np.linalg.norm(first)), "y": float(np.linalg.norm(second))},
+    }
 
 
 # -- masks ---------------------------------------------------------------------------------------------------------
@@ -353,6 +368,9 @@ def _shape(
         corners = [{"x": box["x"], "y": box["y"]}, {"x": box["x"] + box["w"], "y": box["y"] + box["h"]}]
         points, plane = voxels(corners)
         return Box(**common, frame=plane, points=points)
+    if "ellipse" in content:
+        points, plane = voxels(_ends(content["ellipse"]))
+        return Ellipse(**common, frame=plane, points=points)
     if "line" in content:
         points, plane = voxels(content["line"]["path"])
         kind = Polyline if isinstance(put, Polyline) or len(points) != 2 else Line
@@ -364,6 +382,14 @@ def _shape(
         return Polygon(**common, frame=rings[0][1], rings=[ring for ring, _ in rings])
     msg = "it is of another type"
     raise ValueError(msg)
+
+
+def _ends(ellipse: Mapping[str, Any]) -> list[dict[str, float]]:
+    """The ends of an ellipse's axes: the inverse of `_ellipse`."""
+    (x, y), (width, height) = ((float(ellipse[key]["x"]), float(ellipse[key]["y"])) for key in ("center", "radius"))
+    cosine, sine = np.cos(float(ellipse["angle"])), np.sin(float(ellipse["angle"]))
+    first, second = (width * cosine, width * sine), (-height * sine, height * cosine)
+    return [{"x": x + sign * across, "y": y + sign * down} for across, down in (first, second) for sign in (-1, 1)]
 
 
 @dataclass(frozen=True)

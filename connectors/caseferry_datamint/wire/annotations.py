@@ -122,7 +122,7 @@ def _placed_form(annotation: Placed | Polygon, image: Image, names: Names) -> tu
     elif isinstance(annotation, Polyline):
         kind, extra = "region", {"closed": False}
     else:
-        return f"Datamint has no {annotation.kind} annotation"
+        return f"Datamint's clients do not say of which points an {annotation.kind} is made"
     place = Place(0, 0) if plane is None else place_of(image, plane)
     patient = in_patient(image)
     if place is None and not patient:

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caseferry.annotation import (
+    Angle,
     Annotation,
     Box,
     Category,
+    Ellipse,
     Label,
     Line,
     Numeric,
@@ -29,6 +31,7 @@ from caseferry.annotation import (
     Text,
 )
 from caseferry.geometry import Geometry, as_stored
+from caseferry.shapes import upright_axes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,16 +50,22 @@ SEVERAL = {
     "Multiple points": ("points", "Point"),
     "Multiple polygons": ("polygons", "Polygon"),
     "Multiple lines": ("lines", "Line"),
+    "Multiple angles": ("angles", "Angle"),
+    "Multiple three-point angles": ("angles", "Three-point angle"),
+    "Multiple ellipses": ("ellipses", "Ellipse"),
 }
 """Kinds that hold several annotations: the member that lists them, and the kind of each."""
 
-MARKS = ("2D bounding box", "Distance measurement", "Point", "Polygon", "Line", *SEVERAL)
+MARKS = (*(single for _, single in SEVERAL.values()), *SEVERAL)
 """Kinds of sockets whose values are positions."""
 
 
 def kinds_for(annotation: Annotation) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The kinds of sockets that may hold an annotation: those that hold one, and those that hold several."""
-    if annotation.frame is not None and not isinstance(annotation, Placed | Polygon):
+    if isinstance(annotation, Placed | Polygon):
+        single = _shape_kinds(annotation)
+        return single, tuple(several for several, (_, each) in SEVERAL.items() if each in single)
+    if annotation.frame is not None:
         return (), ()
     if isinstance(annotation, Label):
         return ("Bool",), ()
@@ -66,17 +75,24 @@ def kinds_for(annotation: Annotation) -> tuple[tuple[str, ...], tuple[str, ...]]
         return ("String",), ()
     if isinstance(annotation, Numeric):
         return (("Integer", "Float") if isinstance(annotation.value, int) else ("Float",)), ()
-    if isinstance(annotation, Point) and len(annotation.points) == 1:
-        return ("Point",), ("Multiple points",)
-    if isinstance(annotation, Line):
-        return ("Distance measurement", "Line"), ("Multiple distance measurements", "Multiple lines")
-    if isinstance(annotation, Polyline):
-        return ("Line",), ("Multiple lines",)
-    if isinstance(annotation, Box) and annotation.dimensions == 2:
-        return ("2D bounding box",), ("Multiple 2D bounding boxes",)
-    if isinstance(annotation, Polygon) and len(annotation.rings) == 1:
-        return ("Polygon",), ("Multiple polygons",)
     return (), ()
+
+
+def _shape_kinds(annotation: Placed | Polygon) -> tuple[str, ...]:
+    """The kinds of which an annotation with a place may be, the best first; none when it has no such form."""
+    if isinstance(annotation, Line):
+        return "Distance measurement", "Line"
+    if isinstance(annotation, Polyline):
+        return ("Line",)
+    if isinstance(annotation, Angle):
+        return ("Three-point angle",) if len(annotation.points) == 3 else ("Angle",)
+    fits = {
+        "Point": isinstance(annotation, Point) and len(annotation.points) == 1,
+        "2D bounding box": isinstance(annotation, Box) and annotation.dimensions == 2,
+        "Polygon": isinstance(annotation, Polygon) and len(annotation.rings) == 1,
+        "Ellipse": isinstance(annotation, Ellipse) and upright_axes(annotation.points) is not None,
+    }
+    return tuple(kind for kind, fit in fits.items() if fit)
 
 
 def socket_value(kind: str, annotations: Sequence[Annotation], grid: Geometry | None) -> Any:
@@ -113,6 +129,12 @@ def _mark(kind: str, annotation: Annotation, grid: Geometry) -> dict[str, Any]:
         return mark | {"seed_points": world, "path_point_lists": [world]}
     if kind == "2D bounding box":
         return mark | {"corners": world}
+    if kind == "Ellipse":
+        return mark | {"major_axis": world[:2], "minor_axis": world[2:]}
+    if kind == "Angle":
+        return mark | {"lines": [world[:2], world[2:]]}
+    if kind == "Three-point angle":
+        return mark | {"angle": world}
     return mark | {"seed_point": world[0], "path_points": world, "sub_type": "brush", "groups": []}
 
 
@@ -124,6 +146,8 @@ def _world(annotation: Placed | Polygon, grid: Geometry) -> list[list[float]]:
     third = 0.0 if annotation.frame is None else float(annotation.frame % as_stored(grid).shape[2])
     solid = np.array([[*point, third] if len(point) == 2 else list(point) for point in points], dtype=np.float64)
     world = as_stored(grid).to_patient(solid)
+    if isinstance(annotation, Ellipse) and (upright := upright_axes(world)) is not None:
+        world = upright
     if _flat(grid):
         world[:, 2] = FLAT_Z
     return [[float(value) for value in point] for point in world]
@@ -198,6 +222,15 @@ def _mark_back(
         points, frame = _voxels(mark["path_point_lists"][0], grid)
         straight = len(points) == 2 and not isinstance(put, Polyline)
         return (Line if straight else Polyline)(**named, frame=frame, points=points)
+    if kind == "Ellipse":
+        points, frame = _voxels([*mark["major_axis"], *mark["minor_axis"]], grid)
+        return Ellipse(**named, frame=frame, points=points)
+    if kind == "Angle":
+        points, frame = _voxels([position for line in mark["lines"] for position in line], grid)
+        return Angle(**named, frame=frame, points=points)
+    if kind == "Three-point angle":
+        points, frame = _voxels(mark["angle"], grid)
+        return Angle(**named, frame=frame, points=points)
     points, frame = _voxels(mark["path_points"], grid)
     return Polygon(**named, frame=frame, rings=[points])
 

@@ -13,6 +13,7 @@ Arrays are indexed as everywhere in this package: [column, row], then slice and 
 
 from caseferry.shapes.agreement import Agreement, agreement
 from caseferry.shapes.drawn import paint, polygons
+from caseferry.shapes.ellipse import same_ellipse, upright_axes
 from caseferry.shapes.fill import box_mask, ellipse_mask, ellipse_ring, fill, fill_into
 from caseferry.shapes.overlap import apart, flattened
 from caseferry.shapes.rings import ring_area, straightened
@@ -34,7 +35,9 @@ __all__ = [
     "ring_area",
     "run_lengths",
     "runs_to_plane",
+    "same_ellipse",
     "straightened",
     "trace",
     "trace_planes",
+    "upright_axes",
 ]
