@@ -9,10 +9,11 @@ from caseferry.annotation import KINDS
 from caseferry.capability import Capabilities, Limits, Support
 from caseferry.config import Settings, user_config_folder
 from caseferry.connector import Connector
-from caseferry.errors import ConfigurationError
+from caseferry.errors import ConfigurationError, NotFound
 from caseferry.imaging.kinds import Kind
-from caseferry_datamint.client import DatamintClient
+from caseferry_datamint.client import PLATFORM, DatamintClient
 from caseferry_datamint.dataset import DatamintDataset
+from caseferry_datamint.wire.entities import Worklist
 from caseferry_datamint.wire.putting import Project
 
 if TYPE_CHECKING:
@@ -29,12 +30,16 @@ NATIVE = ("label", "category", "numeric", "text", "point", "line", "polyline", "
 class DatamintConnector(Connector):
     """Datamint projects: ``datamint:PROJECT?channel=NAME``.
 
-    Options: ``channel`` (in which resources are put), ``publish`` (``true``, the default, or ``false``),
-    ``worklist`` (the id of the worklist through which annotations count), ``authors`` (``keep``, the default: those of
-    annotations stay beside the case; ``import``: annotations are put in the names of the people and models that made
-    them, which needs an administrator's key, users of these addresses and models of these ids), ``url`` and
-    ``api_key``. Host and key come from ``DATAMINT_API_URL`` and
-    ``DATAMINT_API_KEY`` when they are not given, or from the official client's ``datamintapi.yaml``.
+    Options
+    -------
+    channel : in which resources are put
+    publish : ``true``, the default, or ``false``: whether resources are published at once or wait in the inbox
+    worklist : the name or id of the one through which annotations count; the project's first when it is not said
+    authors : ``keep``, the default: those of annotations stay beside the case; ``import``: annotations are put in the
+        names of the people and models that made them, which needs an administrator's key, users of these addresses
+        and models of these ids
+    url, api_key : of the server and the user; else from ``DATAMINT_API_URL`` and ``DATAMINT_API_KEY``, or from the
+        official client's ``datamintapi.yaml``
     """
 
     scheme: ClassVar[str] = "datamint"
@@ -47,19 +52,11 @@ class DatamintConnector(Connector):
 
     def opened(self, name: str, client: DatamintClient) -> DatamintDataset:
         """Open a project with a client that is there already, and that the dataset will close."""
-        publish, authors = self._choice("publish"), self._choice("authors")
-        found = client.project(name)
-        worklist = self.options.get("worklist") or found.get("worklist_id")
-        if not worklist:
-            worklist = next((row.get("worklist_id") or row.get("id") for row in client.worklists(found["id"])), None)
-        project = Project(
-            str(found["id"]),
-            str(found["name"]),
-            worklist,
-            self.options.get("channel"),
-            publish=publish == "true",
-            import_authors=authors == "import",
-        )
+        try:
+            project = self._project(name, client)
+        except BaseException:
+            client.http.close()
+            raise
         return DatamintDataset(
             f"datamint:{quote(project.name, safe=' ')}",
             client,
@@ -69,6 +66,37 @@ class DatamintConnector(Connector):
             phi=self.phi,
             limits=Limits(in_flight=32, sidecar_bytes=1 << 20),
         )
+
+    def _project(self, name: str, client: DatamintClient) -> Project:
+        publish, authors = self._choice("publish"), self._choice("authors")
+        found = client.project(name)
+        return Project(
+            str(found["id"]),
+            str(found["name"]),
+            self._worklist(found, client),
+            self.options.get("channel"),
+            publish=publish == "true",
+            import_authors=authors == "import",
+        )
+
+    def _worklist(self, project: Mapping[str, Any], client: DatamintClient) -> str | None:
+        """The id of the worklist through which annotations count: the one that is asked for, else the project's first.
+
+        Raises
+        ------
+        NotFound
+            The project has none of that name or id.
+        """
+        asked, own = self.options.get("worklist"), project.get("worklist_id")
+        if not asked and own:
+            return str(own)
+        known = [Worklist.read(row) for row in client.worklists(str(project["id"]))]
+        found = next((each.id for each in known if not asked or asked in {each.id, each.name}), None)
+        if asked and known and found is None:
+            names = ", ".join(sorted(each.name for each in known))
+            what = f"open worklist {asked!r} of project {project.get('name')!r}"
+            raise NotFound(PLATFORM, what, f"there is no such worklist; the project has {names}")
+        return found or asked
 
     def _choice(self, option: str) -> str:
         words = CHOICES[option]

@@ -96,6 +96,16 @@ def test_a_worklist_takes_resources_and_labels(scene: Scene, account: Datamint, 
     assert [each.label for each in account.annotations(worklist=made.id)] == ["quality"]
 
 
+def test_a_worklist_is_opened_by_its_name_or_id(account: Datamint, samples: Samples) -> None:
+    made = account.create_worklist("sandbox", "second reading")
+    for named in (made.id, "second reading"):
+        with account.open("sandbox", worklist=named) as dataset:
+            dataset.put(samples.case(named, Kind.PICTURE, annotations=[cf.Label("picture", "a")]))
+    assert [each.worklist for each in account.annotations()] == [made.id, made.id]
+    with pytest.raises(cf.NotFound, match="the project has sandbox, second reading"):
+        account.open("sandbox", worklist="third reading")
+
+
 # -- keys ----------------------------------------------------------------------------------------------------------
 
 

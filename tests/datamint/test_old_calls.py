@@ -12,6 +12,7 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +60,12 @@ ROWS = [
         "account = Datamint(url, api_key)\naccount.projects()",
         "[each.name for each in result] == ['sandbox']",
         "Without arguments it reads the same variables and the same datamintapi.yaml. Nothing is asked at once.",
+    ),
+    Row(
+        "Api()",
+        "from caseferry_datamint import from_sdk\nfrom_sdk(api).open('sandbox')",
+        "result.project.id == project_id",
+        "A client that is there already, an APIHandler too: its host, key and TLS settings are taken over.",
     ),
     # -- projects
     Row("get_projects()", "account.projects()", "[each.name for each in result] == ['sandbox']"),
@@ -458,6 +465,7 @@ def names(scene: Scene, samples: Samples, tmp_path: Path) -> Iterator[dict[str, 
     waiting = scene.ask(
         "POST", "/resources", files={"source": (None, "api"), "resource": ("notes.bin", b"text", "text/plain")}
     )["id"]
+    url, api_key = (scene.sandbox.variables[name] for name in ("DATAMINT_API_URL", "DATAMINT_API_KEY"))
     with Datamint() as account, account.open("sandbox", channel="gc") as dataset:
         files = [
             cf.FileRef(volume.files[0].location, "nifti.nii.gz"),
@@ -483,11 +491,12 @@ def names(scene: Scene, samples: Samples, tmp_path: Path) -> Iterator[dict[str, 
             "cf": cf,
             "np": np,
             "Datamint": Datamint,
+            "api": SimpleNamespace(root_url=url, api_key=api_key),
             "account": account,
             "dataset": dataset,
             "item": item,
-            "url": scene.sandbox.variables["DATAMINT_API_URL"],
-            "api_key": scene.sandbox.variables["DATAMINT_API_KEY"],
+            "url": url,
+            "api_key": api_key,
             "project_id": scene.project()["id"],
             "worklist_id": scene.project()["worklist_id"],
             "resource_id": resource_id,
