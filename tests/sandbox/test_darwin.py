@@ -616,7 +616,7 @@ def test_life_of_a_dataset(darwin: Darwin) -> None:
         "sandbox": ["__raster_layer__", "lesion"],
         "another-one": ["__raster_layer__", "lesion"],
     }
-    assert found["storages"] == ["sandbox-bucket", "sandbox-readonly", "sandbox-azure"]
+    assert found["storages"] == ["sandbox-bucket", "sandbox-readonly", "sandbox-azure", "darwin-e2e-data"]
     assert found["features"] == [["STATIC_INSTANCE_ID", True]]
     (thread,) = darwin.good("GET", f"items/{first['id']}/comment_threads")
     assert thread["bounding_box"] == {"x": 1, "y": 2, "w": 3, "h": 4}
