@@ -309,7 +309,7 @@ def test_the_sandbox_command(tmp_path: Path, folder: str) -> None:
 def test_the_export_lines_are_taken_by_a_shell(tmp_path: Path) -> None:
     """As the README says: eval the lines, then go on."""
     script = (
-        f'{sys.executable} -m caseferry sandbox --port 0 > "$1/lines" 2> "$1/said" & '
+        f'touch "$1/lines"; {sys.executable} -m caseferry sandbox --port 0 > "$1/lines" 2> "$1/said" & '
         'while [ "$(grep -c "^export" "$1/lines")" -lt 8 ]; do sleep 0.1; done; eval "$(cat "$1/lines")"; '
         f"{sys.executable} -m caseferry ls darwin: ; kill -INT $!; wait $!; echo ended $?"
     )
