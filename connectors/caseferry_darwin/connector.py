@@ -14,11 +14,12 @@ from caseferry.errors import ConfigurationError, NotFound
 from caseferry.imaging.kinds import Kind
 from caseferry_darwin.client import EXTERNAL_AT_ONCE, REGISTRATIONS_A_MINUTE, DarwinClient
 from caseferry_darwin.dataset import DarwinDataset
+from caseferry_darwin.setup import command
 from caseferry_darwin.wire.display import TABLES, read_displays
 from caseferry_darwin.wire.place import Place, Storage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 PRODUCTION = "https://darwin.v7labs.com"
 BESIDE = ("angle", "raw")
@@ -114,6 +115,11 @@ class DarwinConnector(Connector):
         team = client.team()
         for dataset in client.datasets():
             yield f"darwin:{team}/{dataset['slug']}"
+
+    @classmethod
+    def command(cls, arguments: Sequence[str]) -> int:
+        """Run ``caseferry darwin policy`` and the like; see `Connector.command`."""
+        return command(arguments)
 
     @classmethod
     def describe(cls) -> Capabilities:

@@ -11,6 +11,7 @@ from caseferry.deidentify import suspicious_name
 from caseferry.errors import AlreadyExists, ConfigurationError, IdentifiableData, Inexpressible, NotFound, Problem
 from caseferry.files import FileRef
 from caseferry.sidecar import case_fingerprint
+from caseferry_darwin.setup import storage_findings
 from caseferry_darwin.wire import exports, putting, reading, registering
 from caseferry_darwin.wire.place import Standing
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from caseferry.annotation import Annotation
     from caseferry.capability import Limits
     from caseferry.case import Case
+    from caseferry.diagnosis import Finding
     from caseferry.plan import Call, Plan, Reply
     from caseferry_darwin.client import DarwinClient
     from caseferry_darwin.wire.place import Place
@@ -139,6 +141,11 @@ class DarwinDataset(Dataset):
             self.place.classes.known.update(fresh.known)
 
     # -- putting ---------------------------------------------------------------------------------------------------
+
+    def diagnose(self) -> Iterator[Finding]:
+        """What is to be said of the external storage; see `Dataset.diagnose`."""
+        if self.place.storage is not None:
+            yield from storage_findings(self.place.storage, self.place.displays)
 
     def reads(self, ref: FileRef) -> bool:
         """Whether a file lies in the external storage; see `Dataset.reads`."""

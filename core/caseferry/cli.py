@@ -209,6 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--faults", default="", metavar="SPEC", help="faults, as in 'POST * 503 p0.1; PUT * 429=2 x3'")
     sandbox.add_argument("--state", metavar="DIR", type=Path, help="keep what is put there over restarts")
 
+    _add_setting_up(command, verbs, opening, as_json)
     command("connectors", commands.connectors, "list the platforms that are installed", as_json)
     return parser
 
@@ -234,3 +235,15 @@ def _add_registering(command: Callable[..., Any], *parents: argparse.ArgumentPar
         default=False,
         help="read every case back, bytes and all, and compare (off: the bytes stay where they are)",
     )
+
+
+def _add_setting_up(command: Callable[..., Any], verbs: Any, *parents: argparse.ArgumentParser) -> None:
+    """The commands for whoever sets a platform up."""
+    from caseferry.registry import schemes
+
+    doctor = command("doctor", commands.doctor, "find out why a dataset cannot be used", *parents)
+    doctor.add_argument("url", metavar="URL")
+    for scheme in schemes():
+        own = verbs.add_parser(scheme, add_help=False)  # not shown among the commands: most platforms have none
+        own.add_argument("rest", nargs=argparse.REMAINDER)
+        own.set_defaults(run=commands.own, command=scheme)

@@ -166,6 +166,32 @@ def _described_image(image: Image) -> str:
     return ", ".join(each for each in told if each)
 
 
+def doctor(given: Any) -> int:
+    """Find out why a dataset cannot be used."""
+    from caseferry.diagnosis import diagnose
+    from caseferry.registry import DatasetURL, connector
+
+    scheme = DatasetURL.parse(given.url).scheme
+    remote = connector(scheme).describe().remote
+    failed = False
+    findings = []
+    for finding in diagnose(scheme, lambda: _open(given.url, given), remote=remote):
+        failed |= finding.level == "error"
+        findings.append(finding)
+        if not given.json:
+            print(finding, flush=True)
+    if given.json:
+        _print_array(finding.to_json() for finding in findings)
+    return SOME_FAILED if failed else DONE
+
+
+def own(given: Any) -> int:
+    """Run a command that only one platform has."""
+    from caseferry.registry import connector
+
+    return connector(given.command).command(given.rest)
+
+
 def connectors(given: Any) -> int:
     """List the platforms that are installed."""
     from caseferry.registry import connector, schemes

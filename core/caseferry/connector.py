@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from caseferry.annotation import Annotation
     from caseferry.capability import Capabilities, Limits
     from caseferry.case import Case
+    from caseferry.diagnosis import Finding
     from caseferry.files import FileRef
     from caseferry.plain import Json
     from caseferry.plan import Call, Plan, Reply
@@ -403,6 +404,10 @@ class Dataset(ABC):
     def read(self, item: Item) -> Case:
         """The case of an item; see `Item.case`."""
 
+    def diagnose(self) -> Iterator[Finding]:
+        """What else is to be said of a dataset that can be opened and read, for whoever sets it up."""
+        return iter(())
+
     def reads(self, ref: FileRef) -> bool:
         """Whether the platform reads a file where it lies, so that putting it sends no bytes."""
         return False
@@ -467,6 +472,18 @@ class Connector(ABC):
             The platform cannot list them.
         """
         raise UnsupportedOperation(self.scheme, "list datasets")
+
+    @classmethod
+    def command(cls, arguments: Sequence[str]) -> int:  # noqa: ARG003  for connectors that have some
+        """Run a command that only this platform has: ``caseferry SCHEME ARGUMENTS``; its exit code.
+
+        Raises
+        ------
+        ConfigurationError
+            It has none.
+        """
+        msg = f"{cls.scheme} has no commands of its own"
+        raise ConfigurationError(msg)
 
     @classmethod
     def describe(cls) -> Capabilities:

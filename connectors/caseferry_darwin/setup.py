@@ -1,0 +1,91 @@
+"""Help with setting up external storage: the policy that V7 needs, and what is wrong with a storage."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from caseferry.diagnosis import Finding
+from caseferry.errors import CaseferryError, ConfigurationError
+from caseferry_darwin.wire import rules
+from caseferry_darwin.wire.place import OBJECT_STORES
+from caseferry_darwin.wire.policy import bucket_policy, cors_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from caseferry_darwin.wire.display import Displays
+    from caseferry_darwin.wire.place import Storage
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Run ``caseferry darwin policy``.
+
+    Raises
+    ------
+    ConfigurationError
+        Darwin could not use the bucket.
+    """
+    parser = argparse.ArgumentParser(prog="caseferry darwin", description="Commands that only Darwin has.")
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    summary = "print the bucket policy and the CORS rules that V7 needs on an AWS bucket"
+    policy = verbs.add_parser("policy", help=summary, description=summary)
+    policy.add_argument("--bucket", required=True)
+    policy.add_argument("--prefix", default="", help="the keys that V7 may touch; all by default")
+    policy.add_argument("--read-only", action="store_true", help="V7 may not write: for read-only registration")
+    given = parser.parse_args(arguments)
+    if problem := _bucket_problem(given.bucket):
+        raise ConfigurationError(problem)
+    shown = {
+        "policy": bucket_policy(given.bucket, given.prefix, readonly=given.read_only),
+        "cors": cors_rules(),
+    }
+    sys.stdout.write(json.dumps(shown, indent=2) + "\n")
+    sys.stderr.write(
+        "caseferry: 'policy' goes to the bucket's Permissions > Bucket policy, 'cors' to Permissions > CORS; "
+        "then V7's support connects the bucket with your team\n"
+    )
+    return 0
+
+
+def _bucket_problem(bucket: str) -> str:
+    """What makes a bucket useless to Darwin; empty when nothing does."""
+    if "/" in bucket or ":" in bucket or not bucket.strip():
+        return f"--bucket is {bucket!r}, expected the name of a bucket alone"
+    if "." in bucket:
+        return f"the bucket {bucket!r} has dots in its name, which Darwin cannot reach: copy it to one without dots"
+    return ""
+
+
+def storage_findings(storage: Storage, displays: Displays) -> Iterator[Finding]:
+    """What is to be said of a storage that a dataset was opened with."""
+    where = f"the storage {storage.name!r}"
+    kind = "read-only" if storage.readonly else "read-write"
+    yield Finding("ok", where, f"is {kind}, on {storage.provider}, in {storage.bucket!r}")
+    way = rules.Way.READONLY if storage.readonly else rules.Way.READWRITE
+    for broken in rules.check([], way, rules.Knowledge(storage=storage)):
+        yield Finding(broken.level, broken.where, broken.what, broken.remedy)
+    prepared = any(each.thumbnail for each in displays.roles.values())
+    if storage.readonly and not prepared:
+        what = "takes only files that are prepared, and the mapping names no thumbnails"
+        yield Finding("warning", where, what, "say in the mapping where they lie, or have V7 make it read-write")
+    if not storage.readonly and prepared:
+        what = "is read-write, and the mapping names thumbnails, which Darwin then makes itself"
+        yield Finding("warning", where, what, "leave them out, or have V7 make it read-only")
+    yield _listing(storage)
+
+
+def _listing(storage: Storage) -> Finding:
+    """Whether the bucket can be listed from here, which registering a prefix needs."""
+    from caseferry.storage import Bucket
+
+    scheme = next(scheme for scheme, provider in OBJECT_STORES.items() if provider == storage.provider)
+    address = f"{scheme}://{storage.bucket}"
+    try:
+        next(Bucket(address).list(), None)
+    except CaseferryError as error:
+        remedy = "'caseferry register' needs it; give this machine's credentials s3:ListBucket, or the like"
+        return Finding("warning", "the bucket, seen from here", str(error), remedy)
+    return Finding("ok", "the bucket, seen from here", f"{address} can be listed")
