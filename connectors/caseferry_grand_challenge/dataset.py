@@ -9,7 +9,7 @@ from caseferry.annotation import Mask
 from caseferry.capability import Limits
 from caseferry.case import Case, Image
 from caseferry.connector import Dataset, Item, Phi, State
-from caseferry.errors import AlreadyExists, ConfigurationError, Inexpressible, NotFound, Problem
+from caseferry.errors import AlreadyExists, ConfigurationError, Inexpressible, NotFound, PlatformError, Problem
 from caseferry.plan import Call, Plan, Reply
 from caseferry.sidecar import Kept, case_fingerprint, parse
 from caseferry_grand_challenge.wire import annotating, filling, putting, reading
@@ -50,6 +50,7 @@ class GrandChallengeDataset(Dataset):
         client.stop_with(self.cancelled)
         self._titles: dict[str, str] = {}
         self._titles_lock = threading.Lock()
+        self._all_listed = False
 
     # -- listing ---------------------------------------------------------------------------------------------------
 
@@ -70,10 +71,14 @@ class GrandChallengeDataset(Dataset):
         title, socket = filters.get("title"), filters.get("socket")
         return (
             self._item(row)
-            for row in self._client.items(self.place, **asked)
+            for row in self._rows(asked)
             if (title is None or row.get("title") == title)
             and (socket is None or socket in putting.filled_sockets(row))
         )
+
+    def _rows(self, asked: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+        yield from self._client.items(self.place, **asked)
+        self._all_listed = self._all_listed or not asked
 
     def _item(self, row: Mapping[str, Any]) -> Item:
         pk, title = str(row["pk"]), str(row.get("title") or "")
@@ -138,12 +143,23 @@ class GrandChallengeDataset(Dataset):
     # -- putting ---------------------------------------------------------------------------------------------------
 
     def _look(self, case: Case) -> putting.Standing | None:
+        if self._seems_absent(case.id):
+            return None
         item = self.find(case.id)
         if item is None:
             return None
         kept = self._kept(item.native, fetch=True)
         sockets = set(putting.filled_sockets(item.native))
         return putting.Standing(item.id, sockets, kept.fingerprint if kept is not None else "")
+
+    def _seems_absent(self, case_id: str) -> bool:
+        """Whether the archive was listed whole before, and had no item of that title.
+
+        The platform cannot be asked for a title, so that each look would list the whole archive. One that has come
+        since is no danger: the platform refuses to create a second item of a title, and then it is looked for.
+        """
+        with self._titles_lock:
+            return self.place.kind == "archive" and self._all_listed and case_id not in self._titles
 
     def _plan(self, case: Case, standing: Any, *, allow_spare: bool) -> tuple[Plan, list[FileRef]]:
         sockets = self._sockets(case)
@@ -181,7 +197,12 @@ class GrandChallengeDataset(Dataset):
         return dict(zip(slugs, self._workers().map(self._client.socket, slugs), strict=True))
 
     def _send(self, call: Call) -> Reply:
-        return self._client.send(call)
+        try:
+            return self._client.send(call)
+        except PlatformError:
+            if call.name == "create item":
+                self._all_listed = False
+            raise
 
     def _put_item(self, case: Case, plan: Plan, given: dict[str, Any]) -> Item:
         return self.get(str(given["item"]))

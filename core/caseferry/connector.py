@@ -245,8 +245,8 @@ class Dataset(ABC):
             except TemporaryFailure as error:
                 if fruitless == SETTLING - 1 or isinstance(error, NotDone):
                     raise
-            except AlreadyExists:
-                if not (first and known_absent):
+            except AlreadyExists:  # it has come since somebody looked
+                if not first:
                     raise
             else:
                 return Brought(self._put_item(sealed, plan, done.bindings), plan, done.bytes, sealed)
@@ -408,6 +408,27 @@ class Dataset(ABC):
         """What else is to be said of a dataset that can be opened and read, for whoever sets it up."""
         return iter(())
 
+    def replay(self, document: Any, *, phi: Phi | None = None) -> Iterator[tuple[str, str]]:
+        """Send again what a script sent to an older interface of the platform.
+
+        Nothing is looked into but the document itself, so it needs the caller's word that its files may be used:
+        ``phi="keep"``.
+
+        Yields
+        ------
+        The name of each item, and why it was refused; empty when it was taken.
+
+        Raises
+        ------
+        UnsupportedOperation
+            The platform has no such interface.
+        InvalidCase
+            It cannot be sent as it is; nothing was.
+        IdentifiableData
+            `phi` is ``refuse``; nothing was sent.
+        """
+        raise UnsupportedOperation(self.platform, "replay")
+
     def reads(self, ref: FileRef) -> bool:
         """Whether the platform reads a file where it lies, so that putting it sends no bytes."""
         return False
@@ -472,6 +493,21 @@ class Connector(ABC):
             The platform cannot list them.
         """
         raise UnsupportedOperation(self.scheme, "list datasets")
+
+    @classmethod
+    def legacy_cases(cls, document: Any, place: str) -> Iterator[Case] | None:
+        """Cases of what scripts sent to an older interface of the platform; None when the document is no such thing.
+
+        Parameters
+        ----------
+        place : where the files lie that it names: a folder, or the URL of a bucket; empty to take its own word
+
+        Raises
+        ------
+        InvalidCase
+            It is one, and cannot be used.
+        """
+        return None
 
     @classmethod
     def command(cls, arguments: Sequence[str]) -> int:  # noqa: ARG003  for connectors that have some

@@ -154,7 +154,7 @@ def test_it_is_given_up_in_the_end_with_nothing_left_over() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [cf.PermissionDenied("memory", "create"), cf.AlreadyExists("memory", "create"), RuntimeError("a bug")],
+    [cf.PermissionDenied("memory", "create"), RuntimeError("a bug")],
     ids=lambda error: type(error).__name__,
 )
 def test_other_failures_are_not_repeated_and_leave_nothing_over(error: Exception) -> None:
@@ -163,6 +163,15 @@ def test_other_failures_are_not_repeated_and_leave_nothing_over(error: Exception
     with pytest.raises(type(error)):
         dataset.put(CASE)
     assert dataset.sent == ["create"]
+    assert released(dataset)
+
+
+def test_a_name_that_is_taken_for_no_visible_reason_is_looked_for_once() -> None:
+    dataset = Memory()
+    dataset.trouble = [fails(cf.AlreadyExists("memory", "create"))] * 5
+    with pytest.raises(cf.AlreadyExists):
+        dataset.put(CASE)
+    assert dataset.sent == ["create", "create"]
     assert released(dataset)
 
 
