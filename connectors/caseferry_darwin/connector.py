@@ -15,11 +15,14 @@ from caseferry.imaging.kinds import Kind
 from caseferry_darwin.client import EXTERNAL_AT_ONCE, REGISTRATIONS_A_MINUTE, DarwinClient
 from caseferry_darwin.dataset import DarwinDataset
 from caseferry_darwin.setup import command
+from caseferry_darwin.wire import legacy
 from caseferry_darwin.wire.display import TABLES, read_displays
 from caseferry_darwin.wire.place import Place, Storage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from caseferry.case import Case
 
 PRODUCTION = "https://darwin.v7labs.com"
 BESIDE = ("angle", "raw")
@@ -117,6 +120,20 @@ class DarwinConnector(Connector):
             yield f"darwin:{team}/{dataset['slug']}"
 
     @classmethod
+    def legacy_cases(cls, document: Any, place: str) -> Iterator[Case] | None:
+        """Cases of a registration for Darwin's first interface; see `Connector.legacy_cases`."""
+        if not legacy.is_legacy(document):
+            return None
+
+        def located(item: Mapping[str, Any]) -> str:
+            key = item.get("storage_key")
+            base = place or (f"s3://{document.get('storage_name', '')}" if key else ".")
+            inside = str(key) if key else f"{item['path'].strip('/')}/{item['name']}".lstrip("/")
+            return f"{base.rstrip('/')}/{inside}"
+
+        return legacy.cases(document, located)
+
+    @classmethod
     def command(cls, arguments: Sequence[str]) -> int:
         """Run ``caseferry darwin policy`` and the like; see `Connector.command`."""
         return command(arguments)
@@ -131,6 +148,7 @@ class DarwinConnector(Connector):
             annotations={kind: "sidecar" if kind in BESIDE else "native" for kind in KINDS},
             tags="native",
             folders="native",
+            shows_unfinished=True,
         )
 
 

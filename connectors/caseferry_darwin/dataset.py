@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from caseferry.annotation import Mask
 from caseferry.connector import Dataset, Item, Phi, State
 from caseferry.deidentify import suspicious_name
-from caseferry.errors import AlreadyExists, ConfigurationError, IdentifiableData, Inexpressible, NotFound, Problem
+from caseferry.errors import (
+    AlreadyExists,
+    ConfigurationError,
+    IdentifiableData,
+    Inexpressible,
+    NotFound,
+    PlatformError,
+    Problem,
+)
 from caseferry.files import FileRef
 from caseferry.sidecar import case_fingerprint
 from caseferry_darwin.setup import storage_findings
@@ -146,6 +155,29 @@ class DarwinDataset(Dataset):
         """What is to be said of the external storage; see `Dataset.diagnose`."""
         if self.place.storage is not None:
             yield from storage_findings(self.place.storage, self.place.displays)
+
+    def replay(self, document: Any, *, phi: Phi | None = None) -> Iterator[tuple[str, str]]:
+        """Register again what was registered by Darwin's first interface; see `Dataset.replay`."""
+        items = registering.replayed(document, self.place)
+        if (phi or self.phi) == "refuse":
+            what = "names files that are not looked into, and Darwin reads them"
+            raise IdentifiableData(None, [Problem("items", what, "say phi='keep' if they may be used")])
+        self.resume()
+        calls = [registering.replay_call(item, self.place) for item in items]
+        with ThreadPoolExecutor(8 * self.limits.batch, thread_name_prefix="caseferry-replay") as pool:
+            for item, reason in zip(items, pool.map(self._replayed, calls), strict=True):
+                yield f"{item['path'].rstrip('/')}/{item['name']}".lstrip("/"), reason
+
+    def _replayed(self, call: Call) -> str:
+        try:
+            reply = self._client.send(call)
+            if call.read is not None:
+                call.read(reply)
+        except PlatformError as error:
+            if error.action == "stop":
+                raise
+            return str(error)
+        return ""
 
     def reads(self, ref: FileRef) -> bool:
         """Whether a file lies in the external storage; see `Dataset.reads`."""

@@ -193,6 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     _add_registering(command, sending, opening, as_json)
+    _add_importing(command, opening)
 
     status = command("status", commands.status, "what a journal says of its transfer", as_json)
     status.add_argument("journal", metavar="JOURNAL")
@@ -247,3 +248,15 @@ def _add_setting_up(command: Callable[..., Any], verbs: Any, *parents: argparse.
         own = verbs.add_parser(scheme, add_help=False)  # not shown among the commands: most platforms have none
         own.add_argument("rest", nargs=argparse.REMAINDER)
         own.set_defaults(run=commands.own, command=scheme)
+
+
+def _add_importing(command: Callable[..., Any], *parents: argparse.ArgumentParser) -> None:
+    """The command that reads what older scripts sent."""
+    summary = "print what a script sent to an older interface of a platform as cases, or send it again"
+    importing = command("import-legacy", commands.import_legacy, summary, *parents)
+    importing.add_argument("file", metavar="FILE", help="the JSON that was sent")
+    importing.add_argument("target", metavar="DST", nargs="?", help="send it again to this dataset")
+    importing.add_argument("--place", default="", metavar="WHERE", help="folder or bucket URL that its files lie in")
+    importing.add_argument(
+        "--phi", choices=("refuse", "keep"), help="the files are not looked into: say keep if they may be used"
+    )

@@ -298,6 +298,32 @@ def register(given: Any) -> int:
     return _reported(report, given)
 
 
+def import_legacy(given: Any) -> int:
+    """Print what an older script sent as cases, or send it again."""
+    from caseferry.registry import connector, schemes
+
+    try:
+        document = json.loads(Path(given.file).read_text(encoding="utf-8"))
+    except ValueError as error:
+        msg = f"{given.file} is no JSON: {error}"
+        raise ConfigurationError(msg) from error
+    if given.target is None:
+        found = (connector(scheme).legacy_cases(document, given.place) for scheme in schemes())
+        cases = next((each for each in found if each is not None), None)
+        if cases is None:
+            msg = f"{given.file} is nothing that an older interface of an installed platform takes"
+            raise ConfigurationError(msg)
+        _print_array([case.to_json() for case in cases])  # all or nothing
+        return DONE
+    with _open(given.target, given) as target:
+        outcomes = list(target.replay(document, phi=given.phi))
+    refused = [(name, reason) for name, reason in outcomes if reason]
+    for name, reason in refused:
+        print(f"{name}  {reason}")
+    say(f"{len(outcomes) - len(refused)} of {len(outcomes)} are registered")
+    return SOME_FAILED if refused else DONE
+
+
 def verify(given: Any) -> int:
     """Compare every case of two datasets."""
     from caseferry.transfers import verify

@@ -495,7 +495,7 @@ class Connector(ABC):
         raise UnsupportedOperation(self.scheme, "list datasets")
 
     @classmethod
-    def legacy_cases(cls, document: Any, place: str) -> Iterator[Case] | None:
+    def legacy_cases(cls, document: Any, place: str) -> Iterator[Case] | None:  # noqa: ARG003  for those that have one
         """Cases of what scripts sent to an older interface of the platform; None when the document is no such thing.
 
         Parameters

@@ -88,6 +88,10 @@ class Classes:
                 return known.name, known.types
         return None
 
+    def tags(self) -> dict[str, bool]:
+        """The classes of type tag, and whether each takes a text."""
+        return {name: "text" in known.types for (name, kind), known in self.known.items() if kind == "tag"}
+
     def why_not(self, wanted: Wanted, *, create: bool) -> str | None:
         """Why a class cannot be used, or None when it can: it is there, or may be made."""
         known = self.known.get((wanted.name, wanted.kind))
