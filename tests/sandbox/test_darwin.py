@@ -1028,24 +1028,25 @@ def test_imagined_storages_hold_what_was_declared(darwin: Darwin) -> None:
             "SeriesInstanceUID": "1.2.3",
         },
     }
-    flat = {"file_name": "f.dcm", "type": "dicom", "sections": sections(1, 2)}
-    pictures = [{"file_name": name, "type": "image", "width": 40, "height": 30} for name in ("a.jpg", "b.png", "c")]
+    flat = {"file_name": "f.dcm", "type": "dicom", "sections": sections(1, 2), "metadata": {"shape": ["?"]}}
+    pictures = [{"file_name": name, "type": "image", "width": 40, "height": 30} for name in ("a.jpg", "b.png", "c.psd")]
     items = [
         {"name": file["file_name"], "slots": [{"slot_name": "0", "storage_key": f"k/{file['file_name']}", **file}]}
         for file in (volume, flat, *pictures)
     ]
     items.append(VIDEO | {"sections": sections(1)})
+    items.append({"name": "huge.png", "type": "image", "storage_key": "h.png", "width": 1 << 20, "height": 1 << 20})
     body = {"dataset_slug": "sandbox", "storage_slug": "darwin-e2e-data", "items": items}
     done = darwin.good("POST", "items/register_existing_readonly", body)["items"]
     uploads = {item["name"]: item["slots"][0]["upload_id"] for item in done}
     got = {name: darwin.call("GET", f"uploads/{upload}") for name, upload in uploads.items()}
 
-    for name, kind in (("a.jpg", "JPEG"), ("b.png", "PNG"), ("c", "PNG")):
+    for name, kind in (("a.jpg", "JPEG"), ("b.png", "PNG"), ("c.psd", "PNG")):
         image = Image.open(io.BytesIO(got[name].content))
         assert (image.size, image.format) == ((40, 30), kind)
-    assert got["b.png"].content != got["c"].content
+    assert got["b.png"].content != got["c.psd"].content
     assert got["a.jpg"].content == darwin.call("GET", f"uploads/{uploads['a.jpg']}").content
-    assert got["v.mp4"].status_code == 404
+    assert got["v.mp4"].status_code == got["huge.png"].status_code == 404
 
     slot = darwin.upload(got["v.dcm"].content, "pushed.dcm")["slots"][0]
     medical = slot["metadata"]["medical"]

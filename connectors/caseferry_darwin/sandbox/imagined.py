@@ -32,18 +32,21 @@ if TYPE_CHECKING:
 TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """From the directions in which affines count to those in which DICOM does."""
 
+LARGEST = 1 << 28
+"""Pixels of the largest file that is drawn."""
+
 
 def imagine(file: Json) -> bytes | None:
     """The bytes of a file that was registered read-only.
 
     Returns
     -------
-    None where the registration does not say enough, as for videos, whose bytes no size describes.
+    None where the registration does not say enough, as for videos, whose bytes no size describes, or says too much.
     """
     said = file["declared"]
     sections = said.get("sections") or [said]
     width, height = (sections[0].get(side) for side in ("width", "height"))
-    if not width or not height:
+    if not width or not height or width * height * len(sections) > LARGEST:
         return None
     if file["type"] == "image":
         return _image(file["storage_key"], width, height)
@@ -55,7 +58,7 @@ def imagine(file: Json) -> bytes | None:
 def _image(key: str, width: int, height: int) -> bytes:
     kind = Image.registered_extensions().get(PurePosixPath(key.lower()).suffix, "PNG")
     buffer = io.BytesIO()
-    Image.fromarray(_shades(key, (height, width))).save(buffer, kind)
+    Image.fromarray(_shades(key, (height, width))).save(buffer, kind if kind in Image.SAVE else "PNG")
     return buffer.getvalue()
 
 
@@ -74,11 +77,11 @@ def _dicom(file: Json, width: int, height: int, frames: int) -> bytes:
     dataset.SOPClassUID = MultiFrameGrayscaleByteSecondaryCaptureImageStorage
     dataset.SOPInstanceUID = generate_uid(entropy_srcs=[key])
     size = (width, height, frames)
-    affine = _affine(file["metadata"])
-    if affine is not None:
+    placed = _placed(file["metadata"], size)
+    if placed is not None:
+        size, affine = placed
         dataset.SOPClassUID = EnhancedCTImageStorage
         dataset.Modality = "CT"
-        size = _stored(file["metadata"], affine)
         _place(dataset, TO_LPS @ affine, size[2])
     dataset.Columns, dataset.Rows, dataset.NumberOfFrames = size
     dataset.SamplesPerPixel = 1
@@ -95,24 +98,24 @@ def _dicom(file: Json, width: int, height: int, frames: int) -> bytes:
     return buffer.getvalue()
 
 
-def _affine(metadata: Json) -> NDArray[np.float64] | None:
-    """Voxel as stored in the file to RAS+, where the registration says it; its numbers are often texts."""
+def _placed(metadata: Json, shown: tuple[int, int, int]) -> tuple[tuple[int, int, int], NDArray[np.float64]] | None:
+    """Columns, rows and frames of the file, and voxel as stored in it to RAS+, where the registration says it.
+
+    The registration says the shape as it is shown: turned to LPI. Its numbers are often texts.
+    """
     try:
         affine = np.array(metadata["original_affine"], dtype=np.float64)
+        _, *turned = (int(size) for size in metadata["shape"])
     except (KeyError, TypeError, ValueError):
         return None
     usable = affine.shape == (4, 4) and np.isfinite(affine).all() and abs(np.linalg.det(affine)) > 0
-    return affine if usable and len(metadata.get("shape") or []) == 4 else None
-
-
-def _stored(metadata: Json, affine: NDArray[np.float64]) -> tuple[int, int, int]:
-    """Columns, rows and frames of the file, from the shape as it is shown: turned to LPI."""
-    shown = [int(size) for size in metadata["shape"][1:]]
+    if not usable or sorted(turned) != sorted(shown):
+        return None
     turn = nib.orientations.ornt_transform(
         nib.orientations.io_orientation(affine), nib.orientations.axcodes2ornt(("L", "P", "I"))
     )
-    columns, rows, frames = (shown[int(target)] for target, _ in turn)
-    return columns, rows, frames
+    columns, rows, frames = (turned[int(target)] for target, _ in turn)
+    return (columns, rows, frames), affine
 
 
 def _place(dataset: Dataset, affine: NDArray[np.float64], frames: int) -> None:
