@@ -243,6 +243,7 @@ def test_an_annotation_is_added_once(scene: Scene, samples: Samples, kind: Kind)
         case = item.case()
         assert sorted(each.kind for each in case.annotations) == ["category", "label", "mask"]
         drawn = next(each for each in case.annotations if isinstance(each, cf.Mask))
+        assert drawn.labels == mask(image).labels
         np.testing.assert_array_equal(drawn.voxels(), mask(image).voxels())
 
 

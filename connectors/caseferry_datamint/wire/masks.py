@@ -164,12 +164,9 @@ def mask_of(
     wanted : voxel value to label, when the mask is known; else values are given from 1 in order of the names
     """
     labels: dict[int, str] = {}
-    for piece in pieces:
-        for name in _named(piece):
-            label = names.label_back(name)
-            value = next((v for v, text in (wanted or {}).items() if text == label), None)
-            if label not in labels.values():
-                labels[value if value is not None else _free(labels, wanted)] = label
+    for label in sorted({names.label_back(name) for piece in pieces for name in _named(piece)}):
+        value = next((v for v, text in (wanted or {}).items() if text == label), None)
+        labels[value if value is not None else _free(labels, wanted)] = label
 
     def make(out: BinaryIO) -> None:
         grid = image.geometry
