@@ -268,7 +268,11 @@ def transfer(given: Any) -> int:
 
 
 def register(given: Any) -> int:
-    """Register what lies below a prefix of an object store, where it lies."""
+    """Register what lies below a prefix of an object store, where it lies.
+
+    Only keys are sent, and yet the platform reads the files then: so their headers are looked into for what identifies
+    a patient, as they are where the files themselves are sent.
+    """
     from caseferry.files import FileRef
     from caseferry.prefix import Prefix
     from caseferry.transfers import run

@@ -119,6 +119,20 @@ def test_a_prefix_becomes_items(
     assert list(registered(scene)) == ["/side.png"]
 
 
+def test_keys_on_azure_begin_with_the_container(scene: Scene, stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores.bucket("az", monkeypatch)
+    stores.make("az", "sandbox-container")
+    container = Bucket("az://sandbox-container")
+    for key, content in {**below("study/p1", slices(2)), "study/p2/front.png": picture()}.items():
+        container.write(key, cf.FileRef.of_bytes(content, key.rpartition("/")[2]))
+    url, target = "az://sandbox-container/study/", "darwin:sandbox-team/sandbox?storage=sandbox-azure"
+    assert main(["register", url, target]) == 0
+    assert {name: [slot["storage_key"] for slot in slots] for name, slots in registered(scene).items()} == {
+        "/p1/1.2.3.4": [f"sandbox-container/study/p1/00{n}.dcm" for n in (1, 2)],
+        "/p2/front.png": ["sandbox-container/study/p2/front.png"],
+    }
+
+
 def test_headers_are_read_and_not_whole_files(stores: Stores, bucket: Bucket) -> None:
     files = below("study/p1/ct", slices(4, pad=872))
     stores.fill(bucket.address, files)
