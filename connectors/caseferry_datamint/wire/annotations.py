@@ -145,9 +145,9 @@ def _plane(annotation: Placed | Polygon, image: Image) -> int | str | None:
     plane = round(heights[0])
     if max(abs(height - plane) for height in heights) <= 1e-6 and 0 <= plane < grid.shape[2]:
         return plane
-    if place_of(image, 0) is not None and len(image.files) == 1 and in_patient(image):
-        return None
-    return "it runs through several slices, which are resources of their own here"
+    if len(image.files) > 1:
+        return "it runs through several slices, which are resources of their own here"
+    return None if in_patient(image) else "it runs through several frames of an image without a place in the patient"
 
 
 # -- reading -------------------------------------------------------------------------------------------------------

@@ -92,7 +92,10 @@ SCHEMAS: dict[str, Schema] = {
     "Chart": CHART,
     "Choice": TEXT,
     "Multiple choice": _list(TEXT),
-    "Affine transform registration": _object({"3d_affine_transform": _list(_list(NUMBER, 4), 4)}),
+    "Affine transform registration": {
+        **_object({"3d_affine_transform": _list(_list(NUMBER, 4), 4)}),
+        "additionalProperties": True,
+    },
     **{name: _single(name, shape) for name, (shape, _, _) in _SHAPES.items()},
     **{several: _several(several, member, name, shape) for name, (shape, several, member) in _SHAPES.items()},
 }
