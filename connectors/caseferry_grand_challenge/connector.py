@@ -77,4 +77,5 @@ class GrandChallengeConnector(Connector):
             annotations={kind: "sidecar" if kind in BESIDE else "native" for kind in KINDS},
             values="native",
             attachments="native",
+            shows_unfinished=True,
         )

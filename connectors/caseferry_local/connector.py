@@ -62,4 +62,5 @@ class LocalConnector(Connector):
             folders="native",
             metadata="native",
             remote=False,
+            shows_unfinished=True,
         )

@@ -30,6 +30,8 @@ class Capabilities:
         allow it (a socket, a class), this says what is possible at best
     values, attachments, tags, folders, metadata : how each part of a case is held
     remote : whether putting something there sends it off this machine
+    shows_unfinished : whether `items` shows a case as soon as anything of it is there. Where not, what a killed process
+        left is found only by looking for it, so each case is looked for before it is put
     """
 
     verbs: frozenset[str] = frozenset(VERBS)
@@ -41,6 +43,7 @@ class Capabilities:
     folders: Support = "sidecar"
     metadata: Support = "sidecar"
     remote: bool = True
+    shows_unfinished: bool = False
 
     def to_json(self) -> dict[str, Json]:
         """Plain data."""
@@ -54,6 +57,7 @@ class Capabilities:
             "folders": self.folders,
             "metadata": self.metadata,
             "remote": self.remote,
+            "shows_unfinished": self.shows_unfinished,
         }
 
 

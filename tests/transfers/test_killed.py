@@ -39,8 +39,8 @@ PAIRS = (
     ("darwin", "local"),
     ("local", "grand-challenge"),
 )
-PARTS = {"at once": 0.0, "soon": 0.002, "later": 0.03}
-"""How long the target's own work (imports, conversions) takes, in seconds."""
+PARTS = {"at once": (0.0, True), "soon, without a journal": (0.002, False), "later": (0.03, True)}
+"""How long the target's own work (imports, conversions) takes, in seconds, and whether there is a journal."""
 
 KILLS = 12
 """For each pair and part of the three ways between platforms and home: 108 in all."""
@@ -241,11 +241,10 @@ def _empty_target(world: World, name: str, processing: float) -> Iterator[Target
         yield Target(url, variables | sandbox.variables, watched, sandbox, folder)
 
 
-def _begin(world: World, target: Target, name: str) -> Command:
-    journal = str(world.folder / f"{name}.db")
-    return world.stable.start(
-        "transfer", world.source_url, target.url, "--journal", journal, "--workers", "4", variables=target.variables
-    )
+def _begin(world: World, target: Target, journal: str | None) -> Command:
+    kept = ("--journal", str(world.folder / f"{journal}.db")) if journal is not None else ()
+    arguments = ("transfer", world.source_url, target.url, "--workers", "4", *kept)
+    return world.stable.start(*arguments, variables=target.variables)
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -260,17 +259,18 @@ def test_every_case_arrives_once_however_often_the_process_is_killed(
     while kills < (KILLS if source != FOLDER else KILLS_ON_THE_WAY_OUT):
         number += 1
         name = f"{part}-{number}"
-        with _empty_target(world, name, PARTS[part]) as target:
-            kills += _killed_until_done(world, target, name, chance)
+        processing, journalled = PARTS[part]
+        with _empty_target(world, name, processing) as target:
+            kills += _killed_until_done(world, target, name if journalled else None, chance)
             assert target.census() == world.census
             _all_equal(world, target)
 
 
-def _killed_until_done(world: World, target: Target, name: str, chance: random.Random) -> int:
+def _killed_until_done(world: World, target: Target, journal: str | None, chance: random.Random) -> int:
     """Run the command, and kill it or now and then interrupt it, until it ends by itself; how often it was killed."""
     kills = 0
     for turn in range(MOST_IN_A_ROUND + 1):
-        command = _begin(world, target, name)
+        command = _begin(world, target, journal)
         if turn < MOST_IN_A_ROUND:
             stop = command.kill if chance.random() < 0.9 else command.interrupt
             if chance.random() < 0.7:

@@ -149,6 +149,24 @@ def test_a_case_that_its_item_names_otherwise_is_looked_for_by_its_own_name() ->
     assert transfer(source, target).counts == {Outcome.UNCHANGED: 1}
 
 
+@pytest.mark.parametrize("shown", [True, False])
+def test_what_another_run_began_is_looked_for_where_no_listing_shows_it(shown: bool) -> None:
+    class Hiding(Memory):
+        looked = 0
+
+        def items(self, **filters: Any) -> Iterator[Item]:
+            return iter(())
+
+        def _look(self, case: cf.Case) -> cf.Case | None:
+            self.looked += 1
+            return super()._look(case)
+
+    target = Hiding("memory:target")
+    target.capabilities = replace(target.capabilities, shows_unfinished=shown)
+    assert transfer(full("a", "b"), target).counts == {Outcome.SENT: 2}
+    assert target.looked == (0 if shown else 2)
+
+
 def test_what_the_target_could_not_process_after_all_is_tried_again(tmp_path: Path) -> None:
     class Target(Memory):
         state = State.READY

@@ -243,6 +243,7 @@ class Run:
         self.journal.intend(item.case_id, item.id)
         self._begun = True
         absent = known is None and not {item.case_id, case.id} & self._standing
+        absent = absent and self.target.capabilities.shows_unfinished  # an earlier run may have had another journal
         brought = self.target.bring(case, phi=self._phi, spare=self._spare, known_absent=absent)
         self._check(brought)
         plan = brought.plan
