@@ -26,6 +26,9 @@ PAGE = 500
 SEARCHED_AT_ONCE = 100
 """Resources whose annotations one request asks for."""
 
+OF_EVERYBODY = {"load_ai_segmentations": True}
+"""The search for annotations of people and models: a model's segmentations are shown on demand only."""
+
 Row = Mapping[str, Any]
 """What the platform says of one thing."""
 
@@ -157,16 +160,24 @@ class DatamintClient:
 
     # -- annotations -----------------------------------------------------------------------------------------------
 
-    def annotations(self, resource_ids: Sequence[str]) -> list[Row]:
-        """All annotations of some resources, also the segmentations of models, which are shown on demand only."""
-        found: list[Row] = []
+    def annotations(
+        self, resource_ids: Sequence[str] | None, wanted: Mapping[str, Any] = OF_EVERYBODY
+    ) -> Iterator[Row]:
+        """Annotations of some resources, a page at a time.
+
+        Parameters
+        ----------
+        resource_ids : of which resources; None for all, and an empty list for none
+        wanted : what else must match
+        """
+        if resource_ids is None:
+            yield from self._searched(wanted)
+            return
         for start in range(0, len(resource_ids), SEARCHED_AT_ONCE):
             some = list(resource_ids[start : start + SEARCHED_AT_ONCE])
-            found += self.search({"resource_ids": some, "load_ai_segmentations": True})
-        return found
+            yield from self._searched({**wanted, "resource_ids": some})
 
-    def search(self, wanted: Mapping[str, Any]) -> Iterator[Row]:
-        """Annotations that match, a page at a time."""
+    def _searched(self, wanted: Mapping[str, Any]) -> Iterator[Row]:
         what = "list annotations"
 
         def page(offset: int) -> Any:

@@ -117,7 +117,7 @@ class DatamintDataset(Dataset):
     def read(self, item: Item) -> Case:
         """The case of an item; see `Item.case`."""
         found = self._whole(item)
-        rows = self._client.annotations([str(resource["id"]) for resource in found.resources])
+        rows = list(self._client.annotations([str(resource["id"]) for resource in found.resources]))
         return reading.case_of(found, rows, self.names, self._client.download)
 
     def _whole(self, item: Item) -> reading.Group:
@@ -245,7 +245,7 @@ class DatamintDataset(Dataset):
 
     def _rows(self, item: Item, annotations: Iterable[Annotation], verb: str) -> list[str]:
         found = self._whole(item)
-        rows = self._client.annotations([str(resource["id"]) for resource in found.resources])
+        rows = list(self._client.annotations([str(resource["id"]) for resource in found.resources]))
         return chosen_rows(rows_by_annotation(found, rows), (each.id for each in annotations), verb)
 
     def close(self) -> None:

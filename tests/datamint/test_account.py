@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -163,6 +164,18 @@ def test_annotations_in_the_names_of_those_who_made_them(scene: Scene, samples: 
     assert differences(scene.open().sealed(case), item.case()) == []
 
 
+def test_a_password_is_in_no_message(account: Datamint, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(client: Any, *asked: Any, **options: Any) -> Any:
+        raise cf.PermissionDenied("datamint", "create a user", "password 'secret word' is too weak", status=403)
+
+    monkeypatch.setattr("caseferry_datamint.client.DatamintClient.change", refuse)
+    with pytest.raises(cf.PermissionDenied, match="create a user answered 403") as refused:
+        account.create_user("new@sandbox.example", "secret word")
+    assert "secret word" not in "".join(traceback.format_exception(refused.value, chain=True)).replace(
+        'create_user("new@sandbox.example", "secret word")', ""
+    )
+
+
 # -- lists ---------------------------------------------------------------------------------------------------------
 
 
@@ -177,6 +190,10 @@ def test_lists_that_the_server_cuts_short_are_whole(scene: Scene, account: Datam
     for envelope in ("bare", "data", "nested"):
         scene.standin.search_envelope = envelope
         assert [each.label for each in account.annotations(ids[0])] == [f"label {number}" for number in range(4)]
+    assert [each.label for each in account.annotations([*ids, *map(str, range(150))])] == [
+        f"label {number}" for number in range(4)
+    ]
+    assert list(account.annotations([])) == []
     assert [each.id for each in account.resources()] == ids
     assert {each.name for each in account.channels()} == {f"channel {number}" for number in range(5)}
     assert len(account.users()) == 7

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from caseferry_datamint.account.part import Part, several
 from caseferry_datamint.client import part
@@ -29,7 +29,7 @@ class Annotations(Part):
         to_date: dt.date | None = None,
         dataset_id: str | None = None,
         worklist: str | None = None,
-        status: str | None = None,
+        status: Literal["new", "published"] | None = None,
         models: bool | None = None,
     ) -> Iterator[Marking]:
         """Annotations that match every filter, a page at a time, as the platform has them.
@@ -43,7 +43,7 @@ class Annotations(Part):
         author : an e-mail address
         from_date, to_date : of their creation; both days count
         dataset_id : `Project.dataset_id`
-        status : ``new`` or ``published``
+        status : ``published`` for those that were approved
         models : with segmentations made by models, which are left out otherwise
         """
         filters = {
@@ -56,10 +56,8 @@ class Annotations(Part):
             "status": status,
             "models": models,
         }
-        search = annotation_search(filters)
-        if resources is not None:
-            search["resource_ids"] = several(resources)
-        return map(marking, self._client.search(search))
+        ids = None if resources is None else several(resources)
+        return map(marking, self._client.annotations(ids, annotation_search(filters)))
 
     def approve_annotations(self, annotations: str | Iterable[str]) -> None:
         """Approve annotations by their ids on the platform; see `DatamintDataset.approve_annotations`, too.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from caseferry.errors import PlatformError
 from caseferry_datamint.account.part import Part
+from caseferry_datamint.client import PLATFORM
 from caseferry_datamint.wire.entities import User
 
 if TYPE_CHECKING:
@@ -47,4 +49,10 @@ class People(Part):
         def there() -> Mapping[str, Any] | None:
             return next((each.native for each in self.users() if each.email == email), None)
 
-        return User.read(self._created("users", body, "create a user", there))
+        try:
+            return User.read(self._created("users", body, "create a user", there))
+        except PlatformError as error:
+            if not password or password not in str(error):
+                raise
+            refused = type(error)(PLATFORM, "create a user", "what it said holds the password", status=error.status)
+        raise refused  # outside, where the error that holds the password is no context of it
