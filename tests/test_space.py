@@ -1,26 +1,34 @@
 """No axis is flipped and no voxel lost: every orientation, put on each platform, read back, and brought to the others.
 
 What was put comes back equal only where the platform's own form of it, read anew, says the same place and voxels;
-and where the platform has a form, none may lie in the sidecar instead. One point of each image is also looked up in
-what the platform holds, with nibabel's idea of where it should lie.
+and where the platform has a form, none may lie in the sidecar instead. One point and the mask of each image are also
+looked up in what the platform holds, by what nibabel, SimpleITK and pydicom say of where they should lie.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from gzip import decompress
+from hashlib import sha256
+from io import BytesIO
 from itertools import permutations
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
-from nibabel.orientations import axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
+from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
+from PIL import Image as Picture
 
 import caseferry as cf
 from caseferry.compare import differences
 from caseferry.sandbox import Sandbox
 from caseferry.testing import Samples
+from oracles import itk
 from space_cases import (
     DICOM_WAYS,
     LATTICES,
@@ -38,7 +46,6 @@ from transfer_scene import fresh_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -84,13 +91,21 @@ def drawn(name: str, placed: Sequence[Placed]) -> cf.Case:
     return cf.Case(name, images=[each.image for each in placed], annotations=annotations)
 
 
-def put_and_read(dataset: cf.Dataset, case: cf.Case, beside: set[str]) -> list[Any]:
-    """Put a case and read it back equal; returns what of JSON was sent."""
+class Arrived(NamedTuple):
+    """What was sent of a case as JSON, and how it reads there."""
+
+    sent: list[Any]
+    there: cf.Case
+
+
+def put_and_read(dataset: cf.Dataset, case: cf.Case, beside: set[str]) -> Arrived:
+    """Put a case and read it back equal."""
     brought = dataset.bring(case, phi="keep")
     lost = Counter(loss.part for loss in brought.plan.losses if not loss.part.startswith("image "))
     assert lost == Counter({part: len(case.images) for part in beside})
-    assert differences(case, dataset.get(brought.item.id).case()) == []
-    return [call.body for call in brought.plan.calls]
+    there = dataset.get(brought.item.id).case()
+    assert differences(case, there) == []
+    return Arrived([call.body for call in brought.plan.calls], there)
 
 
 def found(body: Any, key: str) -> Iterator[dict[str, Any]]:
@@ -105,7 +120,7 @@ def found(body: Any, key: str) -> Iterator[dict[str, Any]]:
             yield from found(value, key)
 
 
-# -- where the platform should have the point (4.25, 1.5, 3) -------------------------------------------------------
+# -- where the platform should have the point (4.25, 1.5, 3), and the structures -----------------------------------
 
 
 POINT = (4.25, 1.5, 3.0)
@@ -115,38 +130,92 @@ def in_patient(placed: Placed) -> NDArray[np.float64]:
     return np.asarray(nib.affines.apply_affine(placed.affine, POINT))
 
 
+def lpi(placed: Placed) -> NDArray[np.float64]:
+    """How nibabel turns the volume to LPI."""
+    return np.asarray(ornt_transform(io_orientation(RAS @ placed.affine), axcodes2ornt("LPI")))
+
+
 def as_lpi(placed: Placed) -> tuple[int, NDArray[np.float64]]:
     """The axis of the volume turned to LPI along which slices follow each other, and the point in millimetres there."""
-    affine = RAS @ placed.affine
-    turn = ornt_transform(io_orientation(affine), axcodes2ornt("LPI"))
+    affine, turn = RAS @ placed.affine, lpi(placed)
     voxel = nib.affines.apply_affine(np.linalg.inv(inv_ornt_aff(turn, SHAPE)), POINT)
     steps = np.empty(3)
     steps[turn[:, 0].astype(int)] = nib.affines.voxel_sizes(affine)
     return int(turn[2, 0]), np.where(np.arange(3) == turn[2, 0], voxel, voxel * steps)
 
 
-def check_grand_challenge(placed: Sequence[Placed], sent: list[Any]) -> None:
-    (point,) = [each["point"] for each in found(sent, "point") if each["type"] == "Point"]
+def check_grand_challenge(placed: Sequence[Placed], arrived: Arrived, _world: Sandbox) -> None:
+    (point,) = [each["point"] for each in found(arrived.sent, "point") if each["type"] == "Point"]
     np.testing.assert_allclose(point, in_patient(placed[0]), atol=1e-3)
+    (mask,) = [each for each in arrived.there.annotations if isinstance(each, cf.Mask)]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "mask.mha"
+        path.write_bytes(mask.file.read())
+        seen = itk(path)
+    indices = np.argwhere(seen.voxels)
+    own = nib.affines.apply_affine(np.linalg.inv(placed[0].affine) @ seen.affine, indices)
+    whole = own.round().astype(int)
+    np.testing.assert_allclose(own, whole, atol=1e-3)
+    assert len(indices) == np.count_nonzero(structures())
+    np.testing.assert_array_equal(seen.voxels[tuple(indices.T)], structures()[tuple(whole.T)])
 
 
-def check_datamint(placed: Sequence[Placed], sent: list[Any]) -> None:
-    points = [each["geometry"]["points"] for each in found(sent, "geometry") if each["identifier"] == "point"]
+def check_datamint(placed: Sequence[Placed], arrived: Arrived, world: Sandbox) -> None:
+    shown = [each for each in found(arrived.sent, "geometry") if each["identifier"] == "point"]
+    points = [each["geometry"]["points"] for each in shown]
     np.testing.assert_allclose(points, [[in_patient(each)] for each in placed], atol=1e-3)
+    for each, point in zip(placed, shown, strict=True):
+        upwards = nib.aff2axcodes(RAS @ each.affine)[2]
+        if len(each.image.files) == 1 and upwards in {"S", "I"}:
+            assert point["frame_index"] == (POINT[2] if upwards == "S" else SHAPE[2] - 1 - POINT[2])
+    standin: Any = world.standins["datamint"]
+    resources = {row["blob"]: key for key, row in list(standin.state["resources"].items())}
+    for each in placed:
+        seen = np.zeros(SHAPE, np.uint8)
+        for ref in each.image.files:
+            content = ref.read()
+            resource = resources[sha256(content).hexdigest()]
+            for row in list(standin.state["annotations"].values()):
+                if row["resource_id"] == resource and row["file"] is not None:
+                    value = STRUCTURES.index(row["identifier"]) + 1
+                    where = _of_datamint(standin.host.blobs.get(row["file"]).read(), content, each)
+                    assert not seen[where].any()
+                    seen[where] = value
+        np.testing.assert_array_equal(seen, structures())
 
 
-def check_darwin(placed: Sequence[Placed], sent: list[Any]) -> None:
-    points = {
-        row["context_keys"]["slot_names"][0]: (int(frame), content["keypoint"])
-        for row in found(sent, "context_keys")
-        for frame, content in row["data"]["frames"].items()
-        if "keypoint" in content
-    }
-    assert len(points) == len(placed)
-    for (_, (frame, shown)), each in zip(sorted(points.items(), key=lambda kv: int(kv[0])), placed, strict=True):
+def _of_datamint(mask: bytes, image: bytes, placed: Placed) -> tuple[NDArray[np.intp], ...]:
+    """The voxels of a mask that Datamint keeps: a NIfTI file, or a PNG of the slice whose file is given."""
+    if mask[:4] == b"\x89PNG":
+        corner = [float(each) for each in pydicom.dcmread(BytesIO(image)).ImagePositionPatient]
+        plane = np.linalg.solve(placed.affine[:3, :3], corner - placed.affine[:3, 3])
+        np.testing.assert_allclose(plane, [0, 0, plane[2].round()], atol=1e-3)
+        inside = np.asarray(Picture.open(BytesIO(mask))).T.nonzero()
+        return (*inside, np.full(inside[0].size, round(plane[2])))
+    volume = nib.Nifti1Image.from_bytes(decompress(mask))
+    np.testing.assert_allclose(volume.affine, RAS @ placed.affine, atol=1e-4)
+    return np.asarray(volume.dataobj).nonzero()
+
+
+def check_darwin(placed: Sequence[Placed], arrived: Arrived, _world: Sandbox) -> None:
+    rows = list(found(arrived.sent, "context_keys"))
+    for slot, each in enumerate(placed):
+        own = [row["data"]["frames"] for row in rows if row["context_keys"]["slot_names"] == [str(slot)]]
         along, expected = as_lpi(each)
-        assert frame == expected[along]
-        np.testing.assert_allclose([shown["x"], shown["y"]], np.delete(expected, along), atol=1e-3)
+        ((frame, content),) = [kept for frames in own for kept in frames.items() if "keypoint" in kept[1]]
+        assert int(frame) == expected[along]
+        point = content["keypoint"]
+        np.testing.assert_allclose([point["x"], point["y"]], np.delete(expected, along), atol=1e-3)
+        (layers,) = [frames for frames in own if any("raster_layer" in kept for kept in frames.values())]
+        turned = np.moveaxis(apply_orientation(structures(), lpi(each)), along, 0)
+        drawn = np.zeros((len(turned), turned[0].size), int)
+        for number, kept in layers.items():
+            runs = kept["raster_layer"]["dense_rle"]
+            drawn[int(number)] = np.repeat(runs[::2], runs[1::2])
+        seen = drawn.reshape(len(turned), *turned.shape[:0:-1]).transpose(0, 2, 1)
+        pairs = {*zip(turned.ravel().tolist(), seen.ravel().tolist(), strict=True)}
+        assert len(pairs) == len(STRUCTURES) + 1, "each structure has one number, where it lies and nowhere else"
+        assert (0, 0) in pairs
 
 
 CHECKS = {"grand-challenge": check_grand_challenge, "datamint": check_datamint, "darwin": check_darwin}
@@ -170,12 +239,13 @@ def test_the_matrix_is_whole() -> None:
             assert np.array_equal(turned, structures()) == same, "no turn leaves it as it is"
 
 
-def put_all(url: str, platform: str, groups: dict[str, list[Placed]], beside: set[str]) -> None:
-    """Put groups of images, each as a case, read them back, and look where their points are."""
+def put_all(world: Sandbox, url: str, groups: dict[str, list[Placed]], beside: set[str]) -> None:
+    """Put groups of images, each as a case, read them back, and look where their points and masks are."""
+    platform = url.partition(":")[0]
 
     def put(name: str) -> None:
-        sent = put_and_read(dataset, drawn(name, groups[name]), beside)
-        CHECKS[platform](groups[name], sent)
+        arrived = put_and_read(dataset, drawn(name, groups[name]), beside)
+        CHECKS[platform](groups[name], arrived, world)
 
     with cf.connect(url, mapping=MAPPING) as dataset, ThreadPoolExecutor(8) as pool:
         list(pool.map(put, groups))
@@ -190,7 +260,7 @@ def test_volumes_of_every_orientation(platform: str, lattice: str, world: Sandbo
     taken = [n for n in range(len(ORIENTATIONS)) if together > 1 or n % 3 == number]
     placed = [nifti(f"v{n}", ORIENTATIONS[n], lattice) for n in taken]
     groups = [placed[first : first + together] for first in range(0, len(placed), together)]
-    put_all(url, platform, {f"volumes of {group[0].image.role}": group for group in groups}, BESIDE[platform])
+    put_all(world, url, {f"volumes of {group[0].image.role}": group for group in groups}, BESIDE[platform])
 
 
 @pytest.mark.parametrize("platform", REMOTE)
@@ -202,7 +272,7 @@ def test_series_of_every_orientation(platform: str, world: Sandbox, tmp_path: Pa
     for each in placed:
         assert each.image.geometry is not None
         np.testing.assert_allclose(each.image.geometry.affine, each.affine, atol=1e-6)
-    put_all(url, platform, {each.image.role: [each] for each in placed}, BESIDE[platform] | OF_SERIES[platform])
+    put_all(world, url, {each.image.role: [each] for each in placed}, BESIDE[platform] | OF_SERIES[platform])
 
 
 @pytest.mark.parametrize("platform", REMOTE)
