@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 from urllib.parse import quote
 
-from caseferry.errors import NotFound, UnexpectedResponse
+from caseferry.errors import NotFound, TemporaryFailure, UnexpectedResponse
 from caseferry.http import Http
 from caseferry.plan import Repeat
 from caseferry_datamint.errors import explain, refuse_error_in_answer
@@ -25,6 +25,9 @@ PAGE = 500
 
 SEARCHED_AT_ONCE = 100
 """Resources whose annotations one request asks for."""
+
+DELETED_AT_ONCE = 200
+"""Resources that one request deletes."""
 
 OF_EVERYBODY = {"load_ai_segmentations": True}
 """The search for annotations of people and models: a model's segmentations are shown on demand only."""
@@ -153,10 +156,71 @@ class DatamintClient:
         return row
 
     def delete_resources(self, ids: Sequence[str]) -> None:
-        """Delete resources."""
-        for start in range(0, len(ids), 200):
-            joined = ",".join(ids[start : start + 200])
-            self.http.request("DELETE", "resources", query=(("resource_ids", joined),), what="delete resources")
+        """Delete resources.
+
+        Raises
+        ------
+        NotFound
+            There is no such resource, and those of the same request are left.
+        """
+        for start in range(0, len(ids), DELETED_AT_ONCE):
+            self._delete_some(ids[start : start + DELETED_AT_ONCE])
+
+    def _delete_some(self, ids: Sequence[str]) -> None:
+        left = list(ids)
+
+        def delete(unsure: bool) -> None:
+            nonlocal left
+            if unsure:
+                left = [each for each in left if self._is_there(each)]
+            if left:
+                query = (("resource_ids", ",".join(left)),)
+                once = Repeat.DETECTABLE
+                self.http.request("DELETE", "resources", query=query, what="delete resources", repeat=once)
+
+        self._until_sure(delete)
+
+    def _is_there(self, resource_id: str) -> bool:
+        try:
+            self.resource(resource_id)
+        except NotFound:
+            return False
+        return True
+
+    def delete(self, target: str, what: str) -> None:
+        """Delete one thing.
+
+        Raises
+        ------
+        NotFound
+            There is none.
+        """
+
+        def delete(unsure: bool) -> None:
+            try:
+                self.change("DELETE", target, what=what, repeat=Repeat.DETECTABLE)
+            except NotFound:
+                if not unsure:
+                    raise
+
+        self._until_sure(delete)
+
+    def _until_sure(self, do: Callable[[bool], None]) -> None:
+        """Do something until its answer arrives.
+
+        Parameters
+        ----------
+        do : is told whether it may have been done before
+        """
+        retry = self.http.repeater.retry
+        for failures in range(1, retry.attempts + 1):
+            try:
+                return do(failures > 1)
+            except TemporaryFailure:
+                if failures == retry.attempts:
+                    raise
+                self.http.repeater.pause(retry.delay(failures))
+        raise AssertionError  # the last turn of the loop returns or raises
 
     # -- annotations -----------------------------------------------------------------------------------------------
 

@@ -373,6 +373,29 @@ def test_an_id_is_never_taken_for_more_of_an_address(scene: Scene, account: Data
             do(name)
 
 
+@pytest.mark.parametrize("fault", ["reset-after x1", "502-after x2", "reset-before x1"])
+def test_what_is_deleted_is_gone_whatever_answer_is_lost(
+    scene: Scene, account: Datamint, samples: Samples, fault: str
+) -> None:
+    dataset = scene.open()
+    image = samples.image(Kind.DICOM_SERIES)
+    item = dataset.put(cf.Case("a", images=[image], annotations=[mask(image), cf.Label(image.role, "b")]))
+    account.create_project("second")
+    scene.sandbox.faults.add(f"DELETE * {fault}")
+    dataset.delete_annotations(item, item.case().annotations[:1])
+    scene.sandbox.faults.clear()
+    assert [each.kind for each in item.case().annotations] == ["label"]
+    scene.sandbox.faults.add(f"DELETE * {fault}")
+    dataset.delete(item)
+    assert list(account.resources()) == []
+    scene.sandbox.faults.clear()
+    scene.sandbox.faults.add(f"DELETE * {fault}")
+    account.delete_project("second")
+    assert [each.name for each in account.projects()] == ["sandbox"]
+    with pytest.raises(cf.NotFound):
+        dataset.delete(item)
+
+
 # -- files ---------------------------------------------------------------------------------------------------------
 
 

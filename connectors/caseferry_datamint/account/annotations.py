@@ -79,4 +79,4 @@ class Annotations(Part):
             There is no such annotation.
         """
         for aid in several(annotations):
-            self._client.change("DELETE", f"annotations/{part(aid)}", what=f"delete annotation {aid}")
+            self._client.delete(f"annotations/{part(aid)}", f"delete annotation {aid}")

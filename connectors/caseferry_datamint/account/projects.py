@@ -68,7 +68,7 @@ class Projects(Part):
             There is none.
         """
         found = self.project(project)
-        self._client.change("DELETE", f"projects/{found.id}", what=f"delete project {found.name!r}")
+        self._client.delete(f"projects/{found.id}", f"delete project {found.name!r}")
 
     def export_project(
         self,
