@@ -23,6 +23,7 @@ from caseferry.errors import (
     TransferIncomplete,
     UnsupportedOperation,
 )
+from caseferry.http import Cancelled
 from caseferry.registry import opened_here
 from caseferry.transfers.journal import DONE, Journal
 from caseferry.transfers.march import check_workers, march, resumed
@@ -150,8 +151,9 @@ class Run:
                 halted=lambda: self._stop is not None,
                 abandon=self._abandon,
             )
-        except CaseferryError as error:  # of the walk, which another error may have asked to stop
-            self._stop = self._stop or error
+        except CaseferryError as error:  # of the walk: what stopped the others, unless another error stopped the walk
+            if self._stop is None or isinstance(self._stop, Cancelled):
+                self._stop = error
         finally:
             progress.end()
             self.report.seconds = time.monotonic() - started
