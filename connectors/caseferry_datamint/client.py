@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar, cast
 from urllib.parse import quote
 
 from caseferry.errors import NotFound, TemporaryFailure, UnexpectedResponse
@@ -31,6 +31,8 @@ DELETED_AT_ONCE = 200
 
 OF_EVERYBODY = {"load_ai_segmentations": True}
 """The search for annotations of people and models: a model's segmentations are shown on demand only."""
+
+T = TypeVar("T")
 
 Row = Mapping[str, Any]
 """What the platform says of one thing."""
@@ -150,7 +152,7 @@ class DatamintClient:
             There is none, or it is deleted: some servers still answer those.
         """
         what = f"get resource {resource_id}"
-        row = self.row(f"resources/{part(resource_id)}", what)
+        row = self.row(f"resources/{path_part(resource_id)}", what)
         if row.get("deleted") or row.get("deleted_at"):
             raise NotFound(PLATFORM, what, "it is deleted")
         return row
@@ -178,7 +180,7 @@ class DatamintClient:
                 once = Repeat.DETECTABLE
                 self.http.request("DELETE", "resources", query=query, what="delete resources", repeat=once)
 
-        self._until_sure(delete)
+        self.until_sure(delete)
 
     def _is_there(self, resource_id: str) -> bool:
         try:
@@ -203,9 +205,9 @@ class DatamintClient:
                 if not unsure:
                     raise
 
-        self._until_sure(delete)
+        self.until_sure(delete)
 
-    def _until_sure(self, do: Callable[[bool], None]) -> None:
+    def until_sure(self, do: Callable[[bool], T]) -> T:
         """Do something until its answer arrives.
 
         Parameters
@@ -251,7 +253,7 @@ class DatamintClient:
         return _paged(page, "annotations", what)
 
 
-def part(name: str) -> str:
+def path_part(name: str) -> str:
     """An id as one part of an address, whatever it holds.
 
     Raises

@@ -59,7 +59,7 @@ MAKERS: dict[str, tuple[str, Callable[[Datamint], Any], Callable[[Datamint], lis
 }
 
 
-@pytest.mark.parametrize("fault", ["reset-after x1", "503-after x1", "reset-before x1", "502 x1"])
+@pytest.mark.parametrize("fault", ["reset-after x1", "503-after x1", "reset-before x1", "502 x2"])
 @pytest.mark.parametrize("made", MAKERS)
 def test_what_is_made_is_made_once(scene: Scene, account: Datamint, made: str, fault: str) -> None:
     call, make, there = MAKERS[made]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from caseferry_datamint.account.part import Part, several
-from caseferry_datamint.client import part
+from caseferry_datamint.account.section import Section, several
+from caseferry_datamint.client import path_part
 from caseferry_datamint.wire.filters import annotation_search
 from caseferry_datamint.wire.rows import marking
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from caseferry_datamint.wire.entities import Marking
 
 
-class Annotations(Part):
+class Annotations(Section):
     """Annotations of whatever resources. Those of a case, in caseferry's words, are in `Item.case`."""
 
     def annotations(
@@ -68,7 +68,7 @@ class Annotations(Part):
             There is no such annotation.
         """
         for aid in several(annotations):
-            self._client.change("PATCH", f"annotations/{part(aid)}/approve", what=f"approve annotation {aid}")
+            self._client.change("PATCH", f"annotations/{path_part(aid)}/approve", what=f"approve annotation {aid}")
 
     def delete_annotations(self, annotations: str | Iterable[str]) -> None:
         """Delete annotations by their ids on the platform; see `DatamintDataset.delete_annotations`, too.
@@ -79,4 +79,4 @@ class Annotations(Part):
             There is no such annotation.
         """
         for aid in several(annotations):
-            self._client.delete(f"annotations/{part(aid)}", f"delete annotation {aid}")
+            self._client.delete(f"annotations/{path_part(aid)}", f"delete annotation {aid}")

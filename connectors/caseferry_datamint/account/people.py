@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from caseferry.errors import PlatformError
-from caseferry_datamint.account.part import Part
+from caseferry_datamint.account.section import Section
 from caseferry_datamint.client import PLATFORM
 from caseferry_datamint.wire.entities import User
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-class People(Part):
+class People(Section):
     """Users."""
 
     def users(self) -> list[User]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from caseferry.errors import AlreadyExists
-from caseferry_datamint.account.part import Part, saved
+from caseferry_datamint.account.section import Section, saved
 from caseferry_datamint.client import PLATFORM
 from caseferry_datamint.wire.entities import Project, ProjectDataset
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Projects(Part):
+class Projects(Section):
     """Projects: sets of resources that are worked on together."""
 
     def projects(self, *, archived: bool = False) -> list[Project]:
@@ -52,9 +52,8 @@ class Projects(Part):
             "require_review": False,
             "annotation_set": {"annotators": [], "resource_ids": ids, "annotations": []},
         }
-        return Project.read(
-            self._created("projects", body, f"create project {name!r}", lambda: self._of_name(name)),
-        )
+        made = self._created("projects", body, f"create project {name!r}", lambda: self._of_name(name))
+        return self.project(str(made["id"]))  # some servers answer the id alone
 
     def _of_name(self, name: str, *, archived: bool = False) -> Mapping[str, Any] | None:
         return next((each.native for each in self.projects(archived=archived) if each.name == name), None)

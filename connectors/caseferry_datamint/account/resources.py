@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from caseferry.errors import ConfigurationError, NotFound, PlatformError
-from caseferry_datamint.account.part import Part, saved, several
-from caseferry_datamint.client import PLATFORM, part
+from caseferry_datamint.account.section import Section, saved, several
+from caseferry_datamint.client import PLATFORM, path_part
 from caseferry_datamint.errors import ALREADY_PUBLISHED
 from caseferry_datamint.wire.address import TAG, is_own_tag
 from caseferry_datamint.wire.entities import Channel, Resource
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from caseferry_datamint.wire.entities import Order, Status
 
 
-class Resources(Part):
+class Resources(Section):
     """Resources. Whole cases are moved by the verbs of a dataset."""
 
     def resources(
@@ -175,7 +175,7 @@ class Resources(Part):
 
     def _publish_one(self, rid: str) -> None:
         try:
-            self._client.change("POST", f"resources/{part(rid)}/publish", what=f"publish resource {rid}")
+            self._client.change("POST", f"resources/{path_part(rid)}/publish", what=f"publish resource {rid}")
         except PlatformError as error:
             if ALREADY_PUBLISHED not in error.detail:
                 raise
@@ -195,7 +195,7 @@ class Resources(Part):
         for rid in several(resources):
             own = [tag for tag in self._client.resource(rid).get("tags") or () if is_own_tag(str(tag))]
             self._client.change(
-                "PUT", f"resources/{part(rid)}/tags", {"tags": [*tags, *own]}, what=f"tag resource {rid}"
+                "PUT", f"resources/{path_part(rid)}/tags", {"tags": [*tags, *own]}, what=f"tag resource {rid}"
             )
 
     def delete_resources(self, resources: str | Iterable[str]) -> None:

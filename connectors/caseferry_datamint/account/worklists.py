@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from caseferry.errors import AlreadyExists
-from caseferry_datamint.account.part import Part
-from caseferry_datamint.client import PLATFORM, part
+from caseferry_datamint.account.section import Section
+from caseferry_datamint.client import PLATFORM, path_part
 from caseferry_datamint.wire.entities import Worklist
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from caseferry_datamint.wire.entities import WorklistStatus
 
 
-class Worklists(Part):
+class Worklists(Section):
     """Worklists: what is to be annotated, by whom, with which labels."""
 
     def worklists(self, project: str | None = None, *, status: WorklistStatus | None = None) -> list[Worklist]:
@@ -40,7 +40,9 @@ class Worklists(Part):
         NotFound
             There is none.
         """
-        return Worklist.read(self._client.row(f"annotationsets/{part(worklist_id)}", f"get worklist {worklist_id}"))
+        return Worklist.read(
+            self._client.row(f"annotationsets/{path_part(worklist_id)}", f"get worklist {worklist_id}")
+        )
 
     def create_worklist(
         self,
@@ -117,6 +119,6 @@ class Worklists(Part):
         }
         given = {key: value for key, value in changes.items() if value is not None}
         self._client.change(
-            "PATCH", f"annotationsets/{part(worklist_id)}", given, what=f"change worklist {worklist_id}"
+            "PATCH", f"annotationsets/{path_part(worklist_id)}", given, what=f"change worklist {worklist_id}"
         )
         return self.worklist(worklist_id)

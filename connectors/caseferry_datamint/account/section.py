@@ -1,4 +1,4 @@
-"""What every part of an account works with."""
+"""What every section of an account works with."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from caseferry.errors import TemporaryFailure, UnexpectedResponse
+from caseferry.errors import UnexpectedResponse
 from caseferry.files import CHUNK, Digesting
 from caseferry.plan import Repeat
 from caseferry_datamint.client import PLATFORM
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from caseferry_datamint.client import DatamintClient
 
 
-class Part:
-    """A part of an account: some of its questions.
+class Section:
+    """A section of an account: some of its questions.
 
     Parameters
     ----------
@@ -49,17 +49,15 @@ class Part:
         ----------
         there : finds it, when it was made
         """
-        for last in (False, True):
-            try:
-                made: Mapping[str, Any] = self._client.change("POST", target, body, what=what, repeat=Repeat.DETECTABLE)
-            except TemporaryFailure:
-                if (found := there()) is not None:
-                    return found
-                if last:
-                    raise
-            else:
-                return made
-        raise AssertionError  # the last turn of the loop returns or raises
+
+        def make(unsure: bool) -> Mapping[str, Any]:
+            found = there() if unsure else None
+            made: Mapping[str, Any] = found or self._client.change(
+                "POST", target, body, what=what, repeat=Repeat.DETECTABLE
+            )
+            return made
+
+        return self._client.until_sure(make)
 
 
 def several(ids: str | Iterable[str]) -> list[str]:
