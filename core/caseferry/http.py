@@ -416,6 +416,8 @@ class Http:
         reason = getattr(error.args[0], "reason", error.args[0]) if error.args else error
         host = urlsplit(url).netloc.rpartition("@")[2]
         if isinstance(error, requests.exceptions.SSLError):
+            if "CERTIFICATE_VERIFY_FAILED" not in str(error):  # the line broke while it was being secured, or later
+                return self._failure(what, f"the secure connection to {host} was cut", applied=None)
             return PlatformError(self.platform, what, f"the certificate of {host} is not trusted; set CASEFERRY_CA")
         if isinstance(error, requests.Timeout) and not isinstance(error, requests.ConnectionError):
             return self._failure(what, f"no answer within {self._timeout[1]:g} s", None)

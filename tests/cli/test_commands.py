@@ -321,7 +321,7 @@ def test_the_export_lines_are_taken_by_a_shell(tmp_path: Path) -> None:
 
 def test_the_demo(tmp_path: Path) -> None:
     code, out, err = run("demo", "--folder", str(tmp_path / "demo"), timeout=120)
-    assert code == 0, err
+    assert code == 0, out + err
     assert "All 5 cases came home" in out
     assert out.count("all equal") == 4
     with cf.connect(f"local:{tmp_path / 'demo' / 'home'}") as home:

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
 import caseferry as cf
 from caseferry.http import Cancelled, ExpiredURL, Http, Retry, clean_text, retry_after
@@ -606,3 +607,15 @@ def test_stored_gzip_is_given_as_it_is_stored(server: Server, http: Http) -> Non
 def test_an_answer_in_gzip_is_unpacked(server: Server, http: Http) -> None:
     server.script = [status(200, gzip.compress(b'{"a": 1}'), Content_Encoding="gzip")]
     assert http.get("things") == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate", cf.PlatformError),
+        ("[SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred in violation of protocol", cf.TemporaryFailure),
+    ],
+)
+def test_only_a_bad_certificate_is_final(http: Http, said: str, kind: type[cf.PlatformError]) -> None:
+    error = http._line_failure("look", "https://host/x", requests.exceptions.SSLError(said))
+    assert type(error) is kind
