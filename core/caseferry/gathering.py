@@ -68,7 +68,8 @@ def gather(files: Iterable[tuple[str, FileRef]], left_out: list[str]) -> Iterato
 
     Parameters
     ----------
-    files : each with its path, folders divided by slashes; they may come lazily
+    files : each with its path, folders divided by slashes; they may come lazily. What is kept of a reference is its
+        location, name and size
     left_out : takes the paths of files that are no image that can be read
     """
     with tempfile.TemporaryDirectory(prefix="caseferry-") as folder, closing(_book(Path(folder) / "files")) as book:
