@@ -22,6 +22,7 @@ from caseferry.files import FileRef
 from caseferry.sidecar import case_fingerprint
 from caseferry_darwin.setup import storage_findings
 from caseferry_darwin.wire import exports, putting, reading, registering
+from caseferry_darwin.wire.classes import RASTER_TYPE
 from caseferry_darwin.wire.place import Standing
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from caseferry.capability import Limits
     from caseferry.case import Case
     from caseferry.diagnosis import Finding
+    from caseferry.mapping import Offered
     from caseferry.plan import Call, Plan, Reply
     from caseferry_darwin.client import DarwinClient
     from caseferry_darwin.wire.place import Place
@@ -150,6 +152,15 @@ class DarwinDataset(Dataset):
             self.place.classes.known.update(fresh.known)
 
     # -- putting ---------------------------------------------------------------------------------------------------
+
+    def offered(self) -> Offered:
+        """The team's classes, with their types; see `Dataset.offered`."""
+        self._refresh_classes()
+        types: dict[str, list[str]] = {}
+        for known in self.place.classes.known.values():
+            if known.types[0] != RASTER_TYPE:
+                types.setdefault(known.name, []).append(known.types[0])
+        return {"labels": {name: ", ".join(sorted(own)) for name, own in types.items()}}
 
     def diagnose(self) -> Iterator[Finding]:
         """What is to be said of the external storage; see `Dataset.diagnose`."""

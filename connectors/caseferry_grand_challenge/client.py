@@ -220,6 +220,10 @@ class GrandChallengeClient:
             self._sockets[slug] = next((Socket.read(row) for row in rows if row.get("slug") == slug), None)
         return self._sockets[slug]
 
+    def sockets(self) -> Iterator[Socket]:
+        """All sockets of the platform."""
+        return map(Socket.read, self._pages("components/interfaces/", {}, "list the sockets"))
+
     def items(self, place: Place, **filters: str) -> Iterator[Mapping[str, Any]]:
         """All items of an archive or a reader study.
 

@@ -14,7 +14,7 @@ from caseferry.plan import Call, Plan, Reply
 from caseferry.sidecar import Kept, case_fingerprint, parse
 from caseferry_grand_challenge.wire import annotating, filling, putting, reading
 from caseferry_grand_challenge.wire.filling import Stored
-from caseferry_grand_challenge.wire.sockets import Sockets, sidecar_candidates, wanted_slugs
+from caseferry_grand_challenge.wire.sockets import Sockets, offered_sockets, sidecar_candidates, wanted_slugs
 from caseferry_grand_challenge.wire.uploads import PART
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from caseferry.annotation import Annotation
     from caseferry.files import FileRef
-    from caseferry.mapping import Names
+    from caseferry.mapping import Names, Offered
     from caseferry_grand_challenge.client import GrandChallengeClient
     from caseferry_grand_challenge.wire.filling import Content
     from caseferry_grand_challenge.wire.places import Place
@@ -195,6 +195,10 @@ class GrandChallengeDataset(Dataset):
     def _sockets(self, case: Case) -> Sockets:
         slugs = list(wanted_slugs(case, self.names))
         return dict(zip(slugs, self._workers().map(self._client.socket, slugs), strict=True))
+
+    def offered(self) -> Offered:
+        """The platform's sockets, with their kinds; see `Dataset.offered`."""
+        return offered_sockets(self._client.sockets())
 
     def _send(self, call: Call) -> Reply:
         try:

@@ -210,7 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--faults", default="", metavar="SPEC", help="faults, as in 'POST * 503 p0.1; PUT * 429=2 x3'")
     sandbox.add_argument("--state", metavar="DIR", type=Path, help="keep what is put there over restarts")
 
-    _add_setting_up(command, verbs, opening, as_json)
+    _add_setting_up(command, verbs, choosing, opening, as_json)
     command("connectors", commands.connectors, "list the platforms that are installed", as_json)
     return parser
 
@@ -238,12 +238,25 @@ def _add_registering(command: Callable[..., Any], *parents: argparse.ArgumentPar
     )
 
 
-def _add_setting_up(command: Callable[..., Any], verbs: Any, *parents: argparse.ArgumentParser) -> None:
+def _add_setting_up(
+    command: Callable[..., Any],
+    verbs: Any,
+    choosing: argparse.ArgumentParser,
+    opening: argparse.ArgumentParser,
+    as_json: argparse.ArgumentParser,
+) -> None:
     """The commands for whoever sets a platform up."""
     from caseferry.registry import schemes
 
-    doctor = command("doctor", commands.doctor, "find out why a dataset cannot be used", *parents)
+    doctor = command("doctor", commands.doctor, "find out why a dataset cannot be used", opening, as_json)
     doctor.add_argument("url", metavar="URL")
+    summary = "begin a mapping of names"
+    mapping = verbs.add_parser("mapping", help=summary, description=summary)
+    summary = "print a first mapping from the names in the cases of SRC and what is there in DST"
+    init = mapping.add_subparsers(metavar="init", required=True).add_parser(
+        "init", help=summary, description=summary, parents=[choosing, opening]
+    )
+    init.set_defaults(run=commands.mapping_init)
     for scheme in schemes():
         own = verbs.add_parser(scheme, add_help=False)  # not shown among the commands: most platforms have none
         own.add_argument("rest", nargs=argparse.REMAINDER)

@@ -328,6 +328,20 @@ def import_legacy(given: Any) -> int:
     return SOME_FAILED if refused else DONE
 
 
+def mapping_init(given: Any) -> int:
+    """Print a first mapping from the names in the cases of one dataset and what is there in another."""
+    from caseferry.mapping import first_mapping, names_in
+    from caseferry.registry import DatasetURL
+
+    with ExitStack() as opened:
+        source = opened.enter_context(_open(given.source, given))
+        target = opened.enter_context(_open(given.target, given))
+        select = _selection(given.select)
+        used = names_in(item.case() for item in source.items() if select is None or select(item))
+        print(first_mapping(DatasetURL.parse(given.target).scheme, used, target.offered()))
+    return DONE
+
+
 def verify(given: Any) -> int:
     """Compare every case of two datasets."""
     from caseferry.transfers import verify

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from caseferry.case import Case
     from caseferry.diagnosis import Finding
     from caseferry.files import FileRef
+    from caseferry.mapping import Offered
     from caseferry.plain import Json
     from caseferry.plan import Call, Plan, Reply
 
@@ -403,6 +404,13 @@ class Dataset(ABC):
     @abstractmethod
     def read(self, item: Item) -> Case:
         """The case of an item; see `Item.case`."""
+
+    def offered(self) -> Offered:
+        """What the parts of cases may be called there: names that are there already, and what each is.
+
+        Of a part that may have any name it says nothing.
+        """
+        return {}
 
     def diagnose(self) -> Iterator[Finding]:
         """What else is to be said of a dataset that can be opened and read, for whoever sets it up."""

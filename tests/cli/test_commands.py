@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import caseferry as cf
+from caseferry.mapping import read_mapping
 from caseferry.registry import schemes
+from caseferry.testing import Samples
 from processes import begun
 from transfer_scene import run, spoken
 
@@ -48,6 +50,31 @@ def test_connectors(caseferry: Callable[..., Any]) -> None:
     assert listed.code == 0
     assert all(f"{scheme}:" in listed.out for scheme in schemes())
     assert [each["scheme"] for each in caseferry("connectors", "--json").json] == schemes()
+
+
+def test_a_first_mapping_is_one(caseferry: Callable[..., Any], online: Sandbox, tmp_path: Path) -> None:
+    """It maps what is there, and a transfer can use it as it is."""
+    source = f"local:{tmp_path / 'cases'}"
+    image = Samples(tmp_path / "samples").image(cf.Kind.NIFTI, "CT image")
+    line = cf.Line("CT image", [(1, 1), (3, 3)], frame=1, label="Distance Measurement")
+    with cf.connect(source) as folder:
+        folder.put(cf.Case("a", images=[image], annotations=[line], values={"age": 3}))
+    target = url(online, "grand-challenge")
+    ended = caseferry("mapping", "init", source, target)
+    assert (ended.code, ended.err) == (0, "")
+    path = tmp_path / "names.toml"
+    path.write_text(ended.out)
+    names = read_mapping(path, "grand-challenge")
+    assert names.images == {"CT image": "ct-image"}
+    assert names.labels == {"Distance Measurement": "distance-measurement"}
+    assert '# "age" = ""' in ended.out
+    assert caseferry("transfer", source, target, "--mapping", str(path), "--phi", "keep").code == 0
+    standin: Any = online.standins["darwin"]
+    standin.add_class("distance measurement", ["line"])
+    for_darwin = caseferry("mapping", "init", source, url(online, "darwin")).out
+    assert '"Distance Measurement" = "distance measurement"  # "line"; in 1 case' in for_darwin
+    assert '# "age" = "age"  # in 1 case; any name is taken' in for_darwin
+    assert caseferry("mapping").code == 2
 
 
 def test_ls_and_show_of_a_folder(caseferry: Callable[..., Any], folder: str) -> None:

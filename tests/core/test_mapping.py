@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import caseferry as cf
-from caseferry.mapping import Names, read_mapping
+from caseferry.mapping import PARTS, Names, first_mapping, names_in, read_mapping
+from caseferry.testing import Samples
+from strategies import WORD, cases
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,3 +71,48 @@ def test_a_file_that_cannot_be_read(content: bytes | None, tmp_path: Path) -> No
         path.write_bytes(content)
     with pytest.raises(cf.ConfigurationError, match=r"the mapping '.*mapping.toml' cannot be read: "):
         read_mapping(path, "darwin")
+
+
+def test_a_first_mapping_maps_what_is_there_and_tells_of_the_rest() -> None:
+    used = {
+        "images": {"CT image": 2, "overlay": 1},
+        "labels": {'say "hi"\x7f\n': 1},
+        "values": {},
+        "attachments": {"r": 1},
+    }
+    offered = {"images": {"ct-image": "Image", "generic-overlay": "Heat Map"}, "labels": {}}
+    text = first_mapping("grand-challenge", used, offered)
+    assert text.splitlines() == [
+        "# Names in the cases, and what they are called on grand-challenge.",
+        "",
+        "[grand-challenge.images]",
+        '"CT image" = "ct-image"  # "Image"; in 2 cases',
+        '# "overlay" = ""  # in 1 case; there is "generic-overlay" ("Heat Map")',
+        "",
+        "[grand-challenge.labels]",
+        '# "say \\"hi\\"\\u007f\\n" = ""  # in 1 case; nothing like it is there',
+        "",
+        "[grand-challenge.attachments]",
+        '# "r" = "r"  # in 1 case; any name is taken',
+    ]
+
+
+@given(st.lists(cases(), max_size=3), st.dictionaries(st.sampled_from(PARTS), st.dictionaries(WORD, WORD, max_size=3)))
+def test_a_first_mapping_is_a_mapping(held: list[cf.Case], offered: dict[str, dict[str, str]]) -> None:
+    """Whatever names are like; and what it maps is there on both sides."""
+    used = names_in(held)
+    names = read_mapping(tomllib.loads(first_mapping("x", used, offered)), "x")
+    for part in PARTS:
+        for ours, theirs in getattr(names, part).items():
+            assert ours in used[part]
+            assert theirs in offered[part]
+        assert all(name in getattr(names, part) for name in used[part] if name in offered.get(part, {}))
+
+
+def test_a_first_mapping_speaks_of_every_name_in_the_cases(tmp_path: Path) -> None:
+    case = Samples(tmp_path).full_case()
+    used = names_in([case, case])
+    assert used["images"] == {"dicom-series": 2, "picture": 2}
+    assert {"spot", "blob", "diameter", "whole case"} < used["labels"].keys()
+    assert used["values"].keys() == case.values.keys()
+    assert used["attachments"] == {"report": 2, "table": 2}

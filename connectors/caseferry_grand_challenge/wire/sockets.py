@@ -6,13 +6,13 @@ sidecar. What a mapping names comes first; without one a part looks for a socket
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Annotation, Mask, Raw, slug
 from caseferry.imaging.kinds import Kind
-from caseferry_grand_challenge.wire.annotations import kinds_for
+from caseferry_grand_challenge.wire.annotations import MARKS, kinds_for
 
 if TYPE_CHECKING:
     from caseferry.case import Attachment, Case, Image
@@ -26,6 +26,7 @@ GENERIC_IMAGE, GENERIC_OVERLAY = "generic-medical-image", "generic-overlay"
 
 IMAGE_KINDS = ("Image", "Heat Map")
 MASK_KINDS = ("Segmentation", "Heat Map", "Image")
+VALUE_KINDS = ("Bool", "Choice", "String", "Integer", "Float")
 FILE_KINDS = {
     "PDF file": b"%PDF-",
     "CSV file": None,
@@ -65,6 +66,18 @@ class Socket:
             if isinstance(each, Mapping) and "voxel_value" in each
         )
         return cls(str(row["slug"]), str(row["kind"]), str(row["super_kind"]), segments)
+
+
+def offered_sockets(sockets: Iterable[Socket]) -> dict[str, dict[str, str]]:
+    """Sockets by the parts of a case that they may hold, with their kinds."""
+    holds = {
+        "images": {*IMAGE_KINDS, "MP4 file", "PDF file"},
+        "labels": {*MASK_KINDS, *MARKS, *VALUE_KINDS},
+        "values": {*VALUE_KINDS, "Multiple choice", "Anything", "Chart", "Affine transform registration"},
+        "attachments": {*FILE_KINDS},
+    }
+    known = list(sockets)
+    return {part: {each.slug: each.kind for each in known if each.kind in kinds} for part, kinds in holds.items()}
 
 
 Sockets = Mapping[str, "Socket | None"]
