@@ -79,10 +79,9 @@ def gather(files: Iterable[tuple[str, FileRef]], left_out: list[str]) -> Iterato
                 continue
             row = (path, ref.location, ref.name, ref.size, found.series, found.role)
             book.execute("INSERT INTO file VALUES (?, ?, ?, ?, ?, ?)", row)
-        rows = book.execute(
-            "SELECT file.* FROM file JOIN (SELECT series, MIN(path) AS first FROM file GROUP BY series) USING (series)"
-            " ORDER BY first, path"
-        )
+        book.execute("CREATE INDEX by_series ON file (series)")
+        book.execute("INSERT INTO begun SELECT series, MIN(path) FROM file GROUP BY series")
+        rows = book.execute("SELECT file.* FROM begun CROSS JOIN file USING (series) ORDER BY begun.first, file.path")
         for series, group in groupby(rows, key=lambda row: row[4]):
             yield from _cases(series, list(group))
 
@@ -91,6 +90,7 @@ def _book(path: Path) -> sqlite3.Connection:
     book = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     book.execute("PRAGMA journal_mode = OFF")
     book.execute("PRAGMA synchronous = OFF")
+    book.execute("CREATE TABLE begun (series TEXT PRIMARY KEY, first TEXT) WITHOUT ROWID")
     book.execute("CREATE TABLE file (path TEXT, location TEXT, name TEXT, size INTEGER, series TEXT, role TEXT)")
     return book
 
