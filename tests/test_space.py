@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from gzip import decompress
 from hashlib import sha256
 from io import BytesIO
@@ -25,8 +26,9 @@ from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, 
 from PIL import Image as Picture
 
 import caseferry as cf
-from caseferry.compare import differences
+from caseferry.compare import differences, same_meaning
 from caseferry.sandbox import Sandbox
+from caseferry.seal import aligned
 from caseferry.testing import Samples
 from oracles import itk
 from space_cases import (
@@ -287,6 +289,56 @@ def flat_cases(folder: Path) -> list[cf.Case]:
     """A cine and a photograph."""
     images = [Samples(folder).image(kind) for kind in (cf.Kind.DICOM_MULTIFRAME, cf.Kind.PICTURE)]
     return [cf.Case(image.role, images=[image], annotations=flat_shapes(image)) for image in images]
+
+
+# -- as others find it ---------------------------------------------------------------------------------------------
+
+
+def forget(world: Sandbox, platform: str) -> None:
+    """Take away everything that caseferry has written beside what the platform shows."""
+    state = world.standins[platform].state
+    if platform == "datamint":
+        for row in state["resources"].values():
+            row["metadata"].pop("caseferry", None)
+        for row in state["annotations"].values():
+            row["imported_from"] = None
+    if platform == "darwin":
+        for item in state["items"].values():
+            for slot in item["slots"]:
+                slot["metadata"].pop("caseferry", None)
+
+
+@pytest.mark.parametrize("platform", REMOTE)
+def test_without_a_sidecar_it_lies_in_the_same_place(platform: str, world: Sandbox, tmp_path: Path) -> None:
+    """What people draw themselves is read by nothing but the platform's own words."""
+    url = fresh_dataset(world, platform, "forgotten", tmp_path)
+    placed = [nifti(f"f{n}", ORIENTATIONS[n], [*LATTICES][n % 3]) for n in range(1, len(ORIENTATIONS), 5)]
+    cases = {each.image.role: drawn(each.image.role, [each]) for each in placed}
+    with cf.connect(url, mapping=MAPPING) as dataset, ThreadPoolExecutor(8) as pool:
+        items = dict(zip(cases, pool.map(dataset.put, cases.values()), strict=True))
+    forget(world, platform)
+    options = {"sidecar": "big-metadata"} if platform == "grand-challenge" else {}
+    with cf.connect(url, **options) as dataset:
+        for name, case in cases.items():
+            found = dataset.get(items[name].id).case()
+            (image,) = found.images
+            shown = {each.label: each for each in found.annotations if not isinstance(each, cf.Mask)}
+            for mark in case.annotations:
+                if isinstance(mark, cf.Mask) or f"{mark.kind} {mark.label!r}" in BESIDE[platform]:
+                    continue
+                mine = replace(mark, image=image.role)
+                assert same_meaning(mine, shown[mark.label], image.geometry), mark
+            seen = np.zeros(SHAPE, np.uint8)
+            for mask in found.annotations:
+                if isinstance(mask, cf.Mask):
+                    for value in mask.labels:
+                        seen[aligned(mask, image) == value] = number(mask.labels[value])
+            np.testing.assert_array_equal(seen, structures())
+
+
+def number(label: str) -> int:
+    """The value of a structure, by its own name or by that of a voxel value of the platform's."""
+    return STRUCTURES.index(label) + 1 if label in STRUCTURES else int(label.rpartition(" ")[2])
 
 
 # -- from each platform to each other ------------------------------------------------------------------------------

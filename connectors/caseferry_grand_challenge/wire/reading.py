@@ -309,8 +309,15 @@ def _file_name(value: Mapping[str, Any], slug: str) -> str:
     return name if check_name(name) is None else slug
 
 
-def _shape(told: Mapping[str, Any]) -> Any:
-    return told.get("shape_without_color"), told.get("voxel_width_mm"), told.get("voxel_depth_mm")
+def _shape(told: Mapping[str, Any]) -> tuple[Any, tuple[float, ...]]:
+    """How many voxels an image has along each axis, and how large they are; 0 where the platform does not know."""
+    sizes = (told.get(f"voxel_{side}_mm") for side in ("width", "height", "depth"))
+    return told.get("shape_without_color"), tuple(float(size or 0) for size in sizes)
+
+
+def _same_shape(one: tuple[Any, tuple[float, ...]], other: tuple[Any, tuple[float, ...]]) -> bool:
+    """Whether images may lie on each other; programs write the same size of voxels in more or fewer digits."""
+    return bool(one[0] == other[0] and np.allclose(one[1], other[1], rtol=1e-4))
 
 
 def _foreign_mask(
@@ -318,7 +325,7 @@ def _foreign_mask(
 ) -> Mask | None:
     """A segmentation as a mask of the image of the same size; None when there is no such image."""
     own = _shape(source.image(str(value["image"])))
-    role = next((role for role, shape in shapes.items() if shape == own), None)
+    role = next((role for role, shape in shapes.items() if _same_shape(shape, own)), None)
     labels = {number: name or f"{slug} {number}" for number, name in socket.segments if number}
     if role is None or not labels:
         return None
