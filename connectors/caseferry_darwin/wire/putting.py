@@ -13,7 +13,8 @@ from caseferry.errors import Inexpressible, Problem, ProcessingFailed, Temporary
 from caseferry.plan import Call, Given, Loss, Plan, Repeat, Reply
 from caseferry.seal import aligned
 from caseferry.sidecar import Native, build
-from caseferry_darwin.wire.annotations import Form, Ids, is_uuid, mask_forms, native_form
+from caseferry_darwin.wire.adding import problems_of_adding
+from caseferry_darwin.wire.annotations import Form, Ids, mask_forms, native_form
 from caseferry_darwin.wire.classes import Wanted, class_id
 from caseferry_darwin.wire.place import PLATFORM
 from caseferry_darwin.wire.registering import (
@@ -105,12 +106,11 @@ def plan_annotations(case: Case, new: Sequence[Annotation], place: Place, datase
     Raises
     ------
     Inexpressible
-        An annotation has no form on the platform, or an id that cannot be kept there.
+        An annotation has no form on the platform, or would not read back as it is; see `problems_of_adding`.
     """
-    what, remedy = "is no UUID, and no sidecar can be changed here to tell of it", "leave the id out, or give a UUID"
-    if nameless := [each for each in new if not is_uuid(each.id)]:
-        raise Inexpressible(case.id, [Problem(f"annotation id {each.id!r}", what, remedy) for each in nameless])
     views = _views(placed_images(case, place), place, standing)
+    if problems := problems_of_adding(new, views):
+        raise Inexpressible(case.id, problems)
     forms, losses = _forms(replace(case, annotations=new), place, views, Ids(place.dataset_id, case.id, kept=True))
     if losses:
         raise Inexpressible(case.id, [Problem(loss.part, loss.reason, "put the case anew") for loss in losses])

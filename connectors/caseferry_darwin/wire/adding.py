@@ -1,0 +1,62 @@
+"""Which annotations may be added to an item that is there: those that read back as they were without a sidecar.
+
+The sidecar of an item is registered with it and cannot be changed any more, so that nothing tells later of what the
+platform itself has no word for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from caseferry.annotation import Annotation, Category, Label, Numeric, Polyline
+from caseferry.errors import Problem
+from caseferry_darwin.wire.annotations import is_uuid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from caseferry_darwin.wire.view import View
+
+SAID_BESIDE = ("author", "reviewer", "created", "modified", "status", "source", "model", "confidence", "codes")
+"""What a sidecar keeps of annotations beside what they are and where."""
+
+AGAIN = "put the whole case anew"
+
+
+def problems_of_adding(new: Sequence[Annotation], views: Mapping[str, View | None]) -> list[Problem]:
+    """Why annotations cannot be added to an item that is there; empty when they can.
+
+    Parameters
+    ----------
+    views : how each image is shown, by role
+    """
+    return [problem for annotation in new for problem in _problems(annotation, views)]
+
+
+def _problems(annotation: Annotation, views: Mapping[str, View | None]) -> Iterator[Problem]:
+    where = f"{annotation.kind} {annotation.label!r}"
+    if not is_uuid(annotation.id):
+        what = "is no UUID, and no sidecar can be changed here to tell of it"
+        yield Problem(f"annotation id {annotation.id!r}", what, "leave the id out, or give a UUID")
+    if (what := _changed(annotation, views)) is not None:
+        yield Problem(where, what, AGAIN)
+    usual = {"status": "new", "source": "unknown"}
+    lost = [name for name in SAID_BESIDE if getattr(annotation, name) not in (None, (), usual.get(name))]
+    lost += ["attributes"] if annotation.attributes else []
+    if lost:
+        what = f"{' and '.join(lost)} would be lost: Darwin keeps that of a case's first annotations alone"
+        yield Problem(where, what, f"leave it out, or {AGAIN}")
+
+
+def _changed(annotation: Annotation, views: Mapping[str, View | None]) -> str | None:
+    """As what else an annotation would be read, or None where it is read as what it is."""
+    if isinstance(annotation, Category | Numeric):
+        return f"would come back as a text: Darwin has tags with a text, and no {annotation.kind} annotations"
+    if annotation.image is None:
+        return "is of the whole case, and would come back as one of an image: Darwin's annotations lie in slots"
+    view = views.get(annotation.image)
+    if isinstance(annotation, Label) and view is not None and not view.frames:
+        return "would come back as a tag of the case: on an image of one frame Darwin has no other labels"
+    if isinstance(annotation, Polyline) and len(annotation.points) == 2:
+        return "has two positions, and would come back as a line"
+    return None
