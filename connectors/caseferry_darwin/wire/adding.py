@@ -38,8 +38,8 @@ def _problems(annotation: Annotation, views: Mapping[str, View | None]) -> Itera
     if not is_uuid(annotation.id):
         what = "is no UUID, and no sidecar can be changed here to tell of it"
         yield Problem(f"annotation id {annotation.id!r}", what, "leave the id out, or give a UUID")
-    if (what := _changed(annotation, views)) is not None:
-        yield Problem(where, what, AGAIN)
+    if (changed := _changed(annotation, views)) is not None:
+        yield Problem(where, changed, AGAIN)
     usual = {"status": "new", "source": "unknown"}
     lost = [name for name in SAID_BESIDE if getattr(annotation, name) not in (None, (), usual.get(name))]
     lost += ["attributes"] if annotation.attributes else []
