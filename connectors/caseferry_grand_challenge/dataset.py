@@ -9,7 +9,7 @@ from caseferry.annotation import Mask
 from caseferry.capability import Limits
 from caseferry.case import Case, Image
 from caseferry.connector import Dataset, Item, Phi, State
-from caseferry.errors import AlreadyExists, ConfigurationError, Inexpressible, NotFound, PlatformError, Problem
+from caseferry.errors import AlreadyExists, ConfigurationError, Inexpressible, NotFound, Problem
 from caseferry.plan import Call, Plan, Reply
 from caseferry.sidecar import Kept, case_fingerprint, parse
 from caseferry_grand_challenge.wire import annotating, filling, putting, reading
@@ -50,6 +50,7 @@ class GrandChallengeDataset(Dataset):
         client.stop_with(self.cancelled)
         self._titles: dict[str, str] = {}
         self._titles_lock = threading.Lock()
+        self._begun: set[str] = set()
         self._all_listed = False
 
     # -- listing ---------------------------------------------------------------------------------------------------
@@ -159,7 +160,8 @@ class GrandChallengeDataset(Dataset):
         since is no danger: the platform refuses to create a second item of a title, and then it is looked for.
         """
         with self._titles_lock:
-            return self.place.kind == "archive" and self._all_listed and case_id not in self._titles
+            unknown = case_id not in self._titles and case_id not in self._begun
+            return self.place.kind == "archive" and self._all_listed and unknown
 
     def _plan(self, case: Case, standing: Any, *, allow_spare: bool) -> tuple[Plan, list[FileRef]]:
         sockets = self._sockets(case)
@@ -201,12 +203,10 @@ class GrandChallengeDataset(Dataset):
         return offered_sockets(self._client.sockets())
 
     def _send(self, call: Call) -> Reply:
-        try:
-            return self._client.send(call)
-        except PlatformError:
-            if call.name == "create item":
-                self._all_listed = False
-            raise
+        if call.name == "create item":
+            with self._titles_lock:
+                self._begun.add(str(call.body["title"]))
+        return self._client.send(call)
 
     def _put_item(self, case: Case, plan: Plan, given: dict[str, Any]) -> Item:
         return self.get(str(given["item"]))

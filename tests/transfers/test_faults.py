@@ -26,17 +26,19 @@ PAIRS = (("grand-challenge", "datamint"), ("datamint", "darwin"), ("darwin", "gr
 CASES = 4
 """One of each kind that `small_cases` makes."""
 
+# Each strikes once for certain, and then by chance.
 FAULTS = {
-    "429 with Retry-After": "* * 429=0.05 p0.15",
-    "429 without Retry-After": "* * 429 p0.15",
-    "500": "* * 500 p0.1",
-    "502 after the commit": "* * 502-after p0.05",
-    "503": "* * 503=0.05 p0.15",
-    "cut before the request": "* * reset-before p0.1",
-    "cut after the commit": "* * reset-after p0.05",
-    "half an answer": "* * truncate p0.05",
-    "a slow line": "GET * trickle=200000 p0.1",
-    "everything": "* * 429=0 p0.03; * * 503 p0.03; * * reset-after p0.03; * * truncate p0.03; * * reset-before p0.03",
+    "429 with Retry-After": "* * 429=0.05 x1; * * 429=0.05 p0.15",
+    "429 without Retry-After": "* * 429 x1; * * 429 p0.15",
+    "500": "* * 500 x1; * * 500 p0.1",
+    "502 after the commit": "POST * 502-after x1; * * 502-after p0.05",
+    "503": "* * 503=0.05 x1; * * 503=0.05 p0.15",
+    "cut before the request": "* * reset-before x1; * * reset-before p0.1",
+    "cut after the commit": "POST * reset-after x1; * * reset-after p0.05",
+    "half an answer": "GET * truncate x1; * * truncate p0.05",
+    "a slow line": "GET * trickle=200000 x1; GET * trickle=200000 p0.1",
+    "everything": "* * 503=0 x1; "
+    "* * 429=0 p0.03; * * 503 p0.03; * * reset-after p0.03; * * truncate p0.03; * * reset-before p0.03",
 }
 
 EXPIRED = {
