@@ -244,27 +244,32 @@ class _Results(Silent):
 
 def transfer(given: Any) -> int:
     """Bring every case to the target, once."""
-    from caseferry.transfers import run
-
     with ExitStack() as opened:
         source = opened.enter_context(_open(given.source, given))
         target = opened.enter_context(_open(given.target, given))
         try:
-            report = run.transfer(
-                source,
-                target,
-                journal=given.journal,
-                workers=given.workers,
-                verify=given.verify,
-                phi=given.phi,
-                strict=given.strict,
-                dry_run=given.dry_run,
-                select=_selection(given.select),
-                progress=_Results() if given.dry_run and not given.json else usual(),
-            )
+            report = _run(source, target, given)
         except TransferIncomplete as stopped:
             report = stopped.report
     return _reported(report, given)
+
+
+def _run(source: Dataset, target: Dataset, given: Any) -> Report:
+    """The transfer that the arguments ask for."""
+    from caseferry.transfers import run
+
+    return run.transfer(
+        source,
+        target,
+        journal=given.journal,
+        workers=given.workers,
+        verify=given.verify,
+        phi=given.phi,
+        strict=given.strict,
+        dry_run=given.dry_run,
+        select=_selection(given.select),
+        progress=_Results() if given.dry_run and not given.json else usual(),
+    )
 
 
 def register(given: Any) -> int:
@@ -275,7 +280,6 @@ def register(given: Any) -> int:
     """
     from caseferry.files import FileRef
     from caseferry.prefix import Prefix
-    from caseferry.transfers import run
 
     with ExitStack() as opened:
         source = opened.enter_context(Prefix(given.prefix))
@@ -283,18 +287,7 @@ def register(given: Any) -> int:
         if not target.reads(FileRef(f"{source.url}any")):
             msg = f"{given.target} does not read {source.url} itself: name a storage on that bucket (?storage=NAME)"
             raise ConfigurationError(msg)
-        report = run.transfer(
-            source,
-            target,
-            journal=given.journal,
-            workers=given.workers,
-            verify=given.verify,
-            phi=given.phi,
-            strict=given.strict,
-            dry_run=given.dry_run,
-            select=_selection(given.select),
-            progress=_Results() if given.dry_run and not given.json else usual(),
-        )
+        report = _run(source, target, given)
         for path in source.left_out[:LEFT_OUT_SHOWN]:
             say(f"left out, for it is no image that can be read: {path}")
         if (more := len(source.left_out) - LEFT_OUT_SHOWN) > 0:

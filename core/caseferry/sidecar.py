@@ -57,6 +57,17 @@ class Native:
         return cls(**{name: dict(document.get(name, {})) for name in NATIVE_PARTS})
 
 
+SAID_BESIDE = ("author", "reviewer", "created", "modified", "status", "source", "model", "confidence", "codes")
+"""Fields of an annotation that say neither what it is nor where, beside its attributes."""
+
+
+def said_beside(annotation: Annotation) -> list[str]:
+    """The fields of an annotation that say something and that a sidecar keeps where the platform has no word for it."""
+    usual = {"status": "new", "source": "unknown"}
+    said = [name for name in SAID_BESIDE if getattr(annotation, name) not in (None, (), usual.get(name))]
+    return [*said, *(["attributes"] if annotation.attributes else [])]
+
+
 def case_fingerprint(case: Case) -> str:
     """A digest of what a case describes, by which the same case is recognised wherever its files lie now.
 

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 
 from caseferry.annotation import Annotation, Category, Label, Numeric, Polyline
 from caseferry.errors import Problem
+from caseferry.sidecar import said_beside
 from caseferry_darwin.wire.annotations import is_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from caseferry_darwin.wire.view import View
-
-SAID_BESIDE = ("author", "reviewer", "created", "modified", "status", "source", "model", "confidence", "codes")
-"""What a sidecar keeps of annotations beside what they are and where."""
 
 AGAIN = "put the whole case anew"
 
@@ -40,10 +38,7 @@ def _problems(annotation: Annotation, views: Mapping[str, View | None]) -> Itera
         yield Problem(f"annotation id {annotation.id!r}", what, "leave the id out, or give a UUID")
     if (changed := _changed(annotation, views)) is not None:
         yield Problem(where, changed, AGAIN)
-    usual = {"status": "new", "source": "unknown"}
-    lost = [name for name in SAID_BESIDE if getattr(annotation, name) not in (None, (), usual.get(name))]
-    lost += ["attributes"] if annotation.attributes else []
-    if lost:
+    if lost := said_beside(annotation):
         what = f"{' and '.join(lost)} would be lost: Darwin keeps that of a case's first annotations alone"
         yield Problem(where, what, f"leave it out, or {AGAIN}")
 

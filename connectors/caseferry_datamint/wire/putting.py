@@ -14,7 +14,7 @@ from caseferry.geometry import as_stored
 from caseferry.imaging.convert import write_nifti, write_png
 from caseferry.imaging.kinds import MEDIA_TYPES, Format, Kind
 from caseferry.plan import Call, Given, Loss, Part, Plan, Repeat, Reply
-from caseferry.sidecar import KEY, Native, build
+from caseferry.sidecar import KEY, Native, build, said_beside
 from caseferry_datamint.wire.address import Address, case_tag, reason_against_tag
 from caseferry_datamint.wire.annotations import LINK, SEGMENTATION, native_form
 from caseferry_datamint.wire.frames import Place
@@ -270,10 +270,6 @@ def reason_against(case: Case, annotation: Annotation, names: Names) -> str | No
     return form if isinstance(form, str) else None
 
 
-WITH_THE_CASE = ("author", "reviewer", "created", "modified", "status", "source", "model", "confidence", "codes")
-"""What is kept beside a case of its annotations, and has no place on the platform when one is added later."""
-
-
 def problems_of_adding(case: Case, new: Sequence[Annotation], there: There) -> list[Problem]:
     """Why annotations cannot be added to a case that is there, whose sidecar cannot be changed any more."""
     problems = []
@@ -294,9 +290,7 @@ def unsaid(annotation: Annotation, image: Image, there: There) -> list[str]:
         said |= {"source", "model"}
     elif there.project.import_authors and not (isinstance(annotation, Mask) and as_volume(image)):
         said.add("author")
-    usual = {"status": "new", "source": "unknown"}
-    lost = [name for name in WITH_THE_CASE if getattr(annotation, name) not in (None, (), usual.get(name))]
-    return [*(name for name in lost if name not in said), *(["attributes"] if annotation.attributes else [])]
+    return [name for name in said_beside(annotation) if name not in said]
 
 
 def _beside(case: Case, overflow: Sequence[FileRef]) -> list[Loss]:
