@@ -109,6 +109,7 @@ class DarwinConnector(Connector):
             place,
             url.rstrip("/"),
             phi=self.phi,
+            capabilities=self.describe(),
             limits=self._limits(),
         )
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from caseferry.annotation import Annotation
-    from caseferry.capability import Limits
+    from caseferry.capability import Capabilities, Limits
     from caseferry.case import Case
     from caseferry.diagnosis import Finding
     from caseferry.mapping import Offered
@@ -54,11 +54,19 @@ class DarwinDataset(Dataset):
 
     platform: ClassVar[str] = "darwin"
 
-    def __init__(self, url: str, client: DarwinClient, place: Place, web: str, *, phi: Phi, limits: Limits) -> None:
+    def __init__(
+        self,
+        url: str,
+        client: DarwinClient,
+        place: Place,
+        web: str,
+        *,
+        phi: Phi,
+        capabilities: Capabilities,
+        limits: Limits,
+    ) -> None:
         super().__init__(url, names=place.names, phi=phi)
-        from caseferry_darwin.connector import DarwinConnector
-
-        self.capabilities = DarwinConnector.describe()
+        self.capabilities = capabilities
         self.limits = limits
         self.place = place
         self._client = client

@@ -4,8 +4,8 @@ A dataset is opened with ``caseferry.connect("datamint:PROJECT")``. `Datamint` i
 channels, people and single resources. `from_sdk` takes a client of Datamint's own that is there already.
 """
 
-from caseferry_datamint.account import Datamint
 from caseferry_datamint.connector import DatamintConnector
+from caseferry_datamint.entrance import Datamint
 from caseferry_datamint.sdk import from_sdk
 
 __all__ = ["Datamint", "DatamintConnector", "from_sdk"]

@@ -64,6 +64,7 @@ class DatamintConnector(Connector):
             _web(client.url),
             names=self.names,
             phi=self.phi,
+            capabilities=self.describe(),
             limits=Limits(in_flight=32, sidecar_bytes=1 << 20),
         )
 

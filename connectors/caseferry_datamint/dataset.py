@@ -8,6 +8,7 @@ from caseferry.connector import Dataset, Item, Phi
 from caseferry.errors import AlreadyExists, Inexpressible, NotFound
 from caseferry.plan import Call, Plan, Reply
 from caseferry.sidecar import case_fingerprint
+from caseferry_datamint.account import Account
 from caseferry_datamint.wire import putting, reading
 from caseferry_datamint.wire.address import case_tag
 from caseferry_datamint.wire.annotations import link_of
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from caseferry.annotation import Annotation
-    from caseferry.capability import Limits
+    from caseferry.capability import Capabilities, Limits
     from caseferry.case import Case
     from caseferry.files import FileRef
     from caseferry.mapping import Names
-    from caseferry_datamint.account import Datamint
     from caseferry_datamint.client import DatamintClient
 
 
@@ -44,12 +44,11 @@ class DatamintDataset(Dataset):
         *,
         names: Names,
         phi: Phi,
+        capabilities: Capabilities,
         limits: Limits,
     ) -> None:
         super().__init__(url, names=names, phi=phi)
-        from caseferry_datamint.connector import DatamintConnector
-
-        self.capabilities = DatamintConnector.describe()
+        self.capabilities = capabilities
         self.limits = limits
         self.project = project
         self._client = client
@@ -213,11 +212,9 @@ class DatamintDataset(Dataset):
     # -- what Datamint has beside the verbs -------------------------------------------------------------------------
 
     @property
-    def account(self) -> Datamint:
+    def account(self) -> Account:
         """The account by which it was opened: projects, worklists, channels, people, single resources."""
-        from caseferry_datamint.account import Datamint
-
-        return Datamint(client=self._client)
+        return Account(self._client)
 
     def resources(self, item: Item) -> list[Resource]:
         """The resources of an item: its files in the order of images and files; their ids are what `account` takes."""

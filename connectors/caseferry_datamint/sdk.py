@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from caseferry.config import Secret
 from caseferry.errors import ConfigurationError
-from caseferry_datamint.account import Datamint
 from caseferry_datamint.client import DatamintClient
+from caseferry_datamint.entrance import Datamint
 
 
 def from_sdk(api: Any) -> Datamint:

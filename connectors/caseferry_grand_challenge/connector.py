@@ -57,7 +57,7 @@ class GrandChallengeConnector(Connector):
             client.close()
             raise
         names = self.names.with_options(sidecar=self.options.get("sidecar"), socket=self.options.get("socket"))
-        return GrandChallengeDataset(client, place, names=names, phi=self.phi)
+        return GrandChallengeDataset(client, place, names=names, phi=self.phi, capabilities=self.describe())
 
     def datasets(self) -> Iterator[str]:
         """The URLs of all archives and reader studies that the token may view; see `Connector.datasets`."""

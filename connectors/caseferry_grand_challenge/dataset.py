@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from caseferry.annotation import Annotation
+    from caseferry.capability import Capabilities
     from caseferry.files import FileRef
     from caseferry.mapping import Names, Offered
     from caseferry_grand_challenge.client import GrandChallengeClient
@@ -39,11 +40,11 @@ class GrandChallengeDataset(Dataset):
         "delete": "only Grand Challenge's support can: write to support@grand-challenge.org"
     }
 
-    def __init__(self, client: GrandChallengeClient, place: Place, *, names: Names, phi: Phi) -> None:
+    def __init__(
+        self, client: GrandChallengeClient, place: Place, *, names: Names, phi: Phi, capabilities: Capabilities
+    ) -> None:
         super().__init__(f"grand-challenge:{place.name}", names=names, phi=phi)
-        from caseferry_grand_challenge.connector import GrandChallengeConnector
-
-        self.capabilities = GrandChallengeConnector.describe()
+        self.capabilities = capabilities
         self.limits = Limits(in_flight=16, sidecar_bytes=64 << 20, part_bytes=PART)
         self.place = place
         self._client = client

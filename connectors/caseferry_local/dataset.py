@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from caseferry.annotation import Annotation
+    from caseferry.capability import Capabilities
     from caseferry.case import Case
     from caseferry.files import FileRef
     from caseferry.mapping import Names
@@ -28,12 +29,10 @@ class LocalDataset(Dataset):
 
     platform: ClassVar[str] = "local"
 
-    def __init__(self, root: Path, *, names: Names, phi: Phi) -> None:
+    def __init__(self, root: Path, *, names: Names, phi: Phi, capabilities: Capabilities) -> None:
         super().__init__(f"local:{root}", names=names, phi=phi)
-        from caseferry_local.connector import LocalConnector
-
         self.root = root
-        self.capabilities = LocalConnector.describe()
+        self.capabilities = capabilities
         self.limits = Limits(in_flight=1)
         self._folder = Folder(root)
 

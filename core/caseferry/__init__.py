@@ -55,7 +55,6 @@ if TYPE_CHECKING:
         RateLimited,
         TemporaryFailure,
         TransferError,
-        TransferIncomplete,
         UnexpectedResponse,
         UnsupportedOperation,
     )
@@ -65,7 +64,7 @@ if TYPE_CHECKING:
     from caseferry.plan import Call, Loss, Plan
     from caseferry.registry import connect
     from caseferry.transfers.journal import Journal
-    from caseferry.transfers.outcome import Outcome, Report
+    from caseferry.transfers.outcome import Outcome, Report, TransferIncomplete
     from caseferry.transfers.run import transfer
     from caseferry.transfers.verify import verify
 
@@ -80,7 +79,7 @@ _HOMES = {
         "AlreadyExists AuthenticationFailed CaseferryError ConfigurationError GeometryError IdentifiableData "
         "Inexpressible IntegrityMismatch InvalidCase ItemsBlocked MissingCredentials MissingDependency NotFound "
         "PermissionDenied PlatformError ProcessingFailed RateLimited TemporaryFailure TransferError "
-        "TransferIncomplete UnexpectedResponse UnsupportedOperation"
+        "UnexpectedResponse UnsupportedOperation"
     ),
     "caseferry.files": "FileRef",
     "caseferry.geometry": "Geometry",
@@ -88,7 +87,7 @@ _HOMES = {
     "caseferry.plan": "Call Loss Plan",
     "caseferry.registry": "connect",
     "caseferry.transfers.journal": "Journal",
-    "caseferry.transfers.outcome": "Outcome Report",
+    "caseferry.transfers.outcome": "Outcome Report TransferIncomplete",
     "caseferry.transfers.run": "transfer",
     "caseferry.transfers.verify": "verify",
 }

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from caseferry import commands
 from caseferry.commands import DONE, NOTHING_SENT, SOME_FAILED, say
-from caseferry.errors import CaseferryError, TransferIncomplete
+from caseferry.errors import CaseferryError
+from caseferry.transfers.outcome import TransferIncomplete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

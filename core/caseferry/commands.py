@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from caseferry.connector import Spare
-from caseferry.errors import CaseferryError, ConfigurationError, NotFound, TransferIncomplete
+from caseferry.errors import CaseferryError, ConfigurationError, NotFound
 from caseferry.plan import Plan
 from caseferry.text import size
-from caseferry.transfers.outcome import Outcome
+from caseferry.transfers.outcome import Outcome, TransferIncomplete
 from caseferry.transfers.progress import Silent, usual
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _described_image(image: Image) -> str:
 
 def doctor(given: Any) -> int:
     """Find out why a dataset cannot be used."""
-    from caseferry.diagnosis import diagnose
+    from caseferry.doctor import diagnose
     from caseferry.registry import DatasetURL, connector
 
     scheme = DatasetURL.parse(given.url).scheme

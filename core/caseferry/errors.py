@@ -26,7 +26,7 @@ call, or ``skip`` this case and go on with the others.
         UnexpectedResponse
       TransferError                        skip
         IntegrityMismatch
-        TransferIncomplete
+        TransferIncomplete               with its report: caseferry.transfers.outcome
 
 No message holds a token, the query of a signed URL, or the value of a patient attribute.
 """
@@ -38,8 +38,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from caseferry.transfers.outcome import Report
 
 Action = Literal["stop", "retry", "skip"]
 
@@ -64,7 +62,6 @@ __all__ = [
     "RateLimited",
     "TemporaryFailure",
     "TransferError",
-    "TransferIncomplete",
     "UnexpectedResponse",
     "UnsupportedOperation",
 ]
@@ -332,16 +329,3 @@ class IntegrityMismatch(TransferError):
         super().__init__(f"case {case_id!r} reads back differently: " + "; ".join(differences))
         self.case_id = case_id
         self.differences = tuple(differences)
-
-
-class TransferIncomplete(TransferError):
-    """Some cases of a transfer are not where they should be.
-
-    Parameters
-    ----------
-    report : what became of each
-    """
-
-    def __init__(self, report: Report) -> None:
-        super().__init__(str(report))
-        self.report = report

@@ -24,6 +24,7 @@ from urllib.parse import unquote
 
 from caseferry import scratch
 from caseferry.errors import CaseferryError, ConfigurationError
+from caseferry.objects import open_url
 from caseferry.plain import only_fields
 
 if TYPE_CHECKING:
@@ -165,8 +166,6 @@ class FileRef:
         if self.scheme == "data":
             return io.BytesIO(self._decoded())
         if self.scheme in STORE_SCHEMES:
-            from caseferry.storage import open_url
-
             return open_url(self.location, self.size)
         if self.scheme != "file":
             msg = f"{self.location!r} can only be opened through the dataset it came from; connect to it first"

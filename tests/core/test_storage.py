@@ -10,7 +10,8 @@ import pytest
 import caseferry as cf
 from caseferry.errors import CaseferryError
 from caseferry.files import FileProblem
-from caseferry.storage import FIRST, Bucket, StorageError
+from caseferry.objects import FIRST
+from caseferry.storage import Bucket, StorageError
 
 if TYPE_CHECKING:
     from stores import Stores

@@ -77,7 +77,7 @@ class TestWriting:
 
     def test_processes_that_put_the_same_case(self, root: Path, folder: LocalDataset) -> None:
         """One meets the other half way, and both are told the same item."""
-        other = LocalDataset(root, names=folder.names, phi="refuse")
+        other = LocalDataset(root, names=folder.names, phi="refuse", capabilities=folder.capabilities)
         send, reached, go_on = Folder.send, threading.Event(), threading.Event()
 
         def slowly(self: Folder, call: Any) -> Any:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from caseferry.sandbox.wire import answer
 from caseferry_datamint.sandbox.annotation_shapes import Unacceptable, annotation_answer, drafted
-from caseferry_datamint.sandbox.asking import form_parts, json_body, now, object_body
+from caseferry_datamint.sandbox.asking import form_parts, json_body, object_body
+from caseferry_datamint.sandbox.clock import now
 from caseferry_datamint.sandbox.refusals import Refused, malformed, missing
 from caseferry_datamint.sandbox.resources import whole_file
 from caseferry_datamint.sandbox.routing import Call, Caller, Calls

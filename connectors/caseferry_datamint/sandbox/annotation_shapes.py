@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from caseferry_datamint.sandbox.asking import now
+from caseferry_datamint.sandbox.clock import now
 
 if TYPE_CHECKING:
     from caseferry_datamint.sandbox.desk import Desk

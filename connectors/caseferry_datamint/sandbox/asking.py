@@ -1,8 +1,7 @@
-"""Reading what a request asks: bodies, pages, switches, lists of names, dates."""
+"""Reading what a request asks: bodies, pages, switches, lists of names."""
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -104,17 +103,3 @@ def names(text: str | None, name: str) -> Names | None:
     except (ValueError, TypeError, KeyError) as error:
         raise malformed(f"{name} must be JSON with items and filterType") from error
     return Names(items, wish.get("filterType") == "intersection") if items else None
-
-
-def instant(text: str, name: str) -> dt.datetime:
-    """A date or a time in ISO form; without a zone it counts as UTC."""
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise malformed(f"{name} must be an ISO date") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-
-
-def now() -> str:
-    """The present as the platform writes it: ISO with milliseconds and Z."""
-    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,7 +9,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from caseferry.sandbox.wire import answer
-from caseferry_datamint.sandbox.asking import listed, now, object_body
+from caseferry_datamint.sandbox.asking import listed, object_body
+from caseferry_datamint.sandbox.clock import now
 from caseferry_datamint.sandbox.desk import CUSTOMER, Desk
 from caseferry_datamint.sandbox.exports import ZIP, leaf, zipped
 from caseferry_datamint.sandbox.projects import members_page

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from caseferry.sandbox.standin import StandIn
-from caseferry_datamint.sandbox.asking import now
+from caseferry_datamint.sandbox.clock import now
 from caseferry_datamint.sandbox.index import Index, Record
 from caseferry_datamint.sandbox.refusals import malformed, missing
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from caseferry.sandbox.wire import answer
-from caseferry_datamint.sandbox.asking import now, object_body
+from caseferry_datamint.sandbox.asking import object_body
+from caseferry_datamint.sandbox.clock import now
 from caseferry_datamint.sandbox.refusals import Refused, malformed, missing
 from caseferry_datamint.sandbox.resources import resource_answer
 from caseferry_datamint.sandbox.routing import Call, Caller, Calls

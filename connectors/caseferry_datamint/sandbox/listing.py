@@ -10,7 +10,8 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from caseferry.sandbox.wire import answer
-from caseferry_datamint.sandbox.asking import Names, instant, listed, names, paged, truth
+from caseferry_datamint.sandbox.asking import Names, listed, names, paged, truth
+from caseferry_datamint.sandbox.clock import instant
 from caseferry_datamint.sandbox.desk import CUSTOMER, Desk
 from caseferry_datamint.sandbox.refusals import malformed
 from caseferry_datamint.sandbox.resources import resource_answer

@@ -10,7 +10,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from caseferry.sandbox.wire import answer
-from caseferry_datamint.sandbox.asking import instant, now, object_body
+from caseferry_datamint.sandbox.asking import object_body
+from caseferry_datamint.sandbox.clock import instant, now
 from caseferry_datamint.sandbox.refusals import malformed, missing
 from caseferry_datamint.sandbox.routing import Call, Calls
 from caseferry_datamint.sandbox.worklists import summary, worklist_answer

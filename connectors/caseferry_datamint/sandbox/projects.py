@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from caseferry.sandbox.wire import answer
-from caseferry_datamint.sandbox.asking import now, object_body, paged, truth
+from caseferry_datamint.sandbox.asking import object_body, paged, truth
+from caseferry_datamint.sandbox.clock import now
 from caseferry_datamint.sandbox.refusals import Refused, malformed
 from caseferry_datamint.sandbox.resources import resource_answer
 from caseferry_datamint.sandbox.routing import Call, Calls

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from caseferry.sandbox.wire import answer, serve_blob
-from caseferry_datamint.sandbox.asking import form_parts, now, text_of, truth, whole_number
+from caseferry_datamint.sandbox.asking import form_parts, text_of, truth, whole_number
+from caseferry_datamint.sandbox.clock import now
 from caseferry_datamint.sandbox.desk import CUSTOMER, Desk
 from caseferry_datamint.sandbox.frames import render
 from caseferry_datamint.sandbox.headers import SYNONYMS, UNKNOWN, Facts, learn

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from caseferry.sandbox.wire import answer
 from caseferry_datamint.sandbox.annotation_shapes import annotation_answer
-from caseferry_datamint.sandbox.asking import instant, object_body, paged, truth
+from caseferry_datamint.sandbox.asking import object_body, paged, truth
+from caseferry_datamint.sandbox.clock import instant
 from caseferry_datamint.sandbox.refusals import malformed
 from caseferry_datamint.sandbox.routing import Call, Calls
 

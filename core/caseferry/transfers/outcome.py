@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from caseferry.errors import TransferIncomplete
+from caseferry.errors import TransferError
 from caseferry.text import duration, size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from caseferry.plain import Json
     from caseferry.plan import Loss
-    from caseferry.transfers.journal import Journal
 
 
 class Outcome(StrEnum):
@@ -90,6 +89,7 @@ class Report:
     Attributes
     ----------
     source, target : their URLs
+    recorded : gives every case's result, where they are kept; else only those that are not well are known
     counts : by outcome
     losses : by what became of the part: converted, sidecar, journal
     bytes, calls, seconds : in all
@@ -98,7 +98,7 @@ class Report:
 
     source: str
     target: str
-    journal: Journal | None = field(default=None, repr=False)
+    recorded: Callable[[], Iterator[Result]] | None = field(default=None, repr=False)
     counts: Counter[Outcome] = field(default_factory=Counter)
     losses: Counter[str] = field(default_factory=Counter)
     bytes: int = 0
@@ -145,7 +145,7 @@ class Report:
 
     def results(self) -> Iterator[Result]:
         """Every case's result in the order of their names; of a comparison only those that are not well."""
-        return self.journal.results() if self.journal is not None else iter(self.problems)
+        return self.recorded() if self.recorded is not None else iter(self.problems)
 
     def to_json(self) -> dict[str, Json]:
         """Plain data."""
@@ -172,3 +172,16 @@ class Report:
             lines.append(f"stopped: {self.stopped}")
         lines += [f"{result.outcome} {result.case_id}: {result.reason}" for result in self.problems]
         return "\n".join(lines)
+
+
+class TransferIncomplete(TransferError):
+    """Some cases of a transfer are not where they should be.
+
+    Parameters
+    ----------
+    report : what became of each
+    """
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(str(report))
+        self.report = report

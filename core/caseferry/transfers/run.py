@@ -20,14 +20,13 @@ from caseferry.errors import (
     InvalidCase,
     NotFound,
     Problem,
-    TransferIncomplete,
     UnsupportedOperation,
 )
 from caseferry.http import Cancelled
 from caseferry.registry import opened_here
 from caseferry.transfers.journal import DONE, Journal
 from caseferry.transfers.march import check_workers, march, resumed
-from caseferry.transfers.outcome import Outcome, Report, Result
+from caseferry.transfers.outcome import Outcome, Report, Result, TransferIncomplete
 from caseferry.transfers.progress import Progress, Silent
 from caseferry.transfers.verify import check, whole_case
 
@@ -117,7 +116,7 @@ class Run:
         self.target = target
         self.journal = journal
         self._results = Journal() if dry_run else journal
-        self.report = Report(source.url, target.url, self._results)
+        self.report = Report(source.url, target.url, self._results.results)
         self._verify = verify
         self._phi = phi
         self._strict = strict

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from PIL import Image
 
-from caseferry import storage
+from caseferry import files, storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ def keys(count: int) -> Iterator[str]:
 
 
 def imagine(count: int) -> None:
-    """Have `caseferry.storage` see such a bucket."""
+    """Have caseferry see such a bucket."""
     stream = io.BytesIO()
     Image.new("L", (16, 16)).save(stream, "PNG")
     content = stream.getvalue()
@@ -35,4 +35,4 @@ def imagine(count: int) -> None:
         return io.BytesIO(content)
 
     storage.Bucket.list = listed  # type: ignore[method-assign]
-    storage.open_url = opened
+    files.open_url = opened
