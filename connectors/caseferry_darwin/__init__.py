@@ -1,5 +1,6 @@
 """V7 Darwin: items with slots, uploaded or registered from external storage, and their annotations."""
 
 from caseferry_darwin.connector import DarwinConnector
+from caseferry_darwin.team import Darwin
 
-__all__ = ["DarwinConnector"]
+__all__ = ["Darwin", "DarwinConnector"]

@@ -212,7 +212,38 @@ class DarwinClient:
         """The target of the file of a slot."""
         return f"v2/teams/{self._team}/uploads/{upload_id}"
 
-    def delete(self, dataset_id: int, item_id: str) -> None:
-        """Delete one item. Filters without ids would mean every item, so both are always sent."""
-        body = {"filters": {"item_ids": [item_id], "dataset_ids": [dataset_id]}}
-        self.http.request("DELETE", f"v2/teams/{self._team}/items", json=body, what="delete an item")
+    def change_items(
+        self, method: str, verb: str, dataset_id: int, ids: Sequence[str], more: Mapping[str, Any] | None = None
+    ) -> int | None:
+        """Change some items of a dataset; how many the platform says, None where it says nothing.
+
+        Parameters
+        ----------
+        verb : what is done, as the address says it; empty for what the method says
+        more : what the body holds besides the filters
+        """
+        if not ids:  # a filter without ids would mean every item
+            return 0
+        target = f"v2/teams/{self._team}/items{f'/{verb}' if verb else ''}"
+        body = {"filters": {"item_ids": list(ids), "dataset_ids": [dataset_id]}, **(more or {})}
+        said: Any = self.http.request(method, target, json=body, what=f"{verb or 'delete'} items").body
+        counted = [said[key] for key in ("affected_item_count", "created_commands") if key in (said or {})]
+        return int(counted[0]) if counted and isinstance(counted[0], int) else None
+
+    def threads(self, item_id: str) -> list[Mapping[str, Any]]:
+        """The comments on an item."""
+        return self._list(f"v2/teams/{self._team}/items/{item_id}/comment_threads")
+
+    def dataset(self, dataset_id: int) -> Mapping[str, Any]:
+        """One dataset, with its workflows."""
+        return self._one(f"datasets/{dataset_id}", "look at the dataset")
+
+    def workflow(self, workflow_id: str) -> Mapping[str, Any]:
+        """One workflow, with its stages."""
+        return self._one(f"v2/teams/{self._team}/workflows/{quote(workflow_id)}", "look at the workflow")
+
+    def _one(self, target: str, what: str) -> Mapping[str, Any]:
+        body = self.http.get(target, what=what)
+        if not isinstance(body, Mapping):
+            raise UnexpectedResponse(PLATFORM, what, "the answer is no object")
+        return body

@@ -67,6 +67,29 @@ class DarwinConnector(Connector):
         key = settings.secret("api_key", "DARWIN_API_KEY")
         return DarwinClient(url, key, settings.certificates(), self._limits()), url
 
+    def sign_in(self, wanted: str | None = "") -> tuple[DarwinClient, str, str]:
+        """A client, the team of its key, and the address of the server.
+
+        Parameters
+        ----------
+        wanted : the team that the key must be of; as the options say when it is empty, any when None
+
+        Raises
+        ------
+        MissingCredentials, AuthenticationFailed
+            There is no key, or it is not accepted.
+        ConfigurationError
+            It is of another team.
+        """
+        if wanted == "":
+            wanted = str(Settings(self.scheme, self.options).get("team", "DARWIN_TEAM", "") or "")
+        client, url = self._client(wanted or None)
+        team = client.team()
+        if wanted and wanted != team:
+            msg = f"the key belongs to team {team!r}, and {wanted!r} is asked for; use a key of that team"
+            raise ConfigurationError(msg)
+        return client, team, url.rstrip("/")
+
     def _limits(self) -> Limits:
         return Limits(
             in_flight=32,
@@ -79,13 +102,9 @@ class DarwinConnector(Connector):
         """Open a dataset by ``TEAM/DATASET``; see `Connector.open`."""
         wanted, slash, slug = name.partition("/")
         if not slash:
-            wanted, slug = str(Settings(self.scheme, self.options).get("team", "DARWIN_TEAM", "") or ""), name
+            wanted, slug = "", name
         create, container = self._switch("create"), self._switch("container")
-        client, url = self._client(wanted or None)
-        team = client.team()
-        if wanted and wanted != team:
-            msg = f"the key belongs to team {team!r}, and {name!r} is asked for; use a key of team {wanted!r}"
-            raise ConfigurationError(msg)
+        client, team, url = self.sign_in(wanted)
         known = client.datasets()
         found = next((each for each in known if slug in {each.get("slug"), each.get("name")}), None)
         if found is None:
@@ -107,7 +126,7 @@ class DarwinConnector(Connector):
             f"darwin:{team}/{place.dataset}",
             client,
             place,
-            url.rstrip("/"),
+            url,
             phi=self.phi,
             capabilities=self.describe(),
             limits=self._limits(),
@@ -115,8 +134,7 @@ class DarwinConnector(Connector):
 
     def datasets(self) -> Iterator[str]:
         """The URLs of all datasets of the key's team; see `Connector.datasets`."""
-        client, _ = self._client(None)
-        team = client.team()
+        client, team, _ = self.sign_in(None)
         for dataset in client.datasets():
             yield f"darwin:{team}/{dataset['slug']}"
 

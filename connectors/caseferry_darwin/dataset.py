@@ -11,7 +11,6 @@ from caseferry.connector import Dataset, Item, Phi, State
 from caseferry.deidentify import suspicious_name
 from caseferry.errors import (
     AlreadyExists,
-    ConfigurationError,
     IdentifiableData,
     Inexpressible,
     NotFound,
@@ -20,9 +19,11 @@ from caseferry.errors import (
 )
 from caseferry.files import FileRef
 from caseferry.sidecar import case_fingerprint
+from caseferry_darwin.life import Life
 from caseferry_darwin.setup import storage_findings
-from caseferry_darwin.wire import exports, putting, reading, registering
+from caseferry_darwin.wire import comments, exports, putting, reading, registering
 from caseferry_darwin.wire.classes import RASTER_TYPE
+from caseferry_darwin.wire.filters import asked
 from caseferry_darwin.wire.place import Standing
 
 if TYPE_CHECKING:
@@ -35,21 +36,13 @@ if TYPE_CHECKING:
     from caseferry.mapping import Offered
     from caseferry.plan import Call, Plan, Reply
     from caseferry_darwin.client import DarwinClient
+    from caseferry_darwin.wire.filters import Asked
     from caseferry_darwin.wire.place import Place
 
 STATES = {"uploading": State.UPLOADING, "processing": State.PROCESSING, "error": State.FAILED}
 
-FILTERS = {
-    "statuses": "statuses[]",
-    "names": "item_names[]",
-    "paths": "item_paths[]",
-    "ids": "item_ids[]",
-    "slot_types": "slot_types[]",
-}
-"""Filters of `items`, and what the platform calls them."""
 
-
-class DarwinDataset(Dataset):
+class DarwinDataset(Life, Dataset):
     """The items of a Darwin dataset, each a case with a slot for each image."""
 
     platform: ClassVar[str] = "darwin"
@@ -81,23 +74,18 @@ class DarwinDataset(Dataset):
 
         Parameters
         ----------
-        filters : ``statuses``, ``names``, ``paths``, ``ids``, ``slot_types``: a text or a list of texts each
+        filters : ``statuses``, ``names``, ``paths`` (folders), ``ids``, ``slot_types``, ``labels`` (of annotations),
+            ``stages`` (their ids), ``assignees`` (their ids): one or several, of which any will do; with ``not_`` in
+            front all others. ``name_contains``, ``name_prefix``, ``path_prefix``: a text. ``has_comments``: True or
+            False. ``archived=True``: those that were archived, and no others
         """
-        unknown = sorted(set(filters) - set(FILTERS))
-        if unknown:
-            msg = f"darwin has no filter {', '.join(unknown)}; known are {', '.join(FILTERS)}"
-            raise ConfigurationError(msg)
-        query = [
-            (FILTERS[name], str(one))
-            for name, value in filters.items()
-            for one in ([value] if isinstance(value, str) else value)
-        ]
-        return self._items(query)
+        return self._items(asked(filters, self.place.classes, self.names))
 
-    def _items(self, query: Sequence[tuple[str, str]]) -> Iterator[Item]:
-        for item in self._client.items(self.place.dataset_id, query):
-            if not item.get("archived"):
-                yield self._item(item)
+    def _items(self, wanted: Asked) -> Iterator[Item]:
+        for query in wanted.queries:
+            for item in self._client.items(self.place.dataset_id, query):
+                if bool(item.get("archived")) is wanted.archived:
+                    yield self._item(item)
 
     def _item(self, item: Mapping[str, Any]) -> Item:
         state = STATES.get(str(item.get("status")), State.READY)
@@ -125,10 +113,15 @@ class DarwinDataset(Dataset):
         native = item.native
         if item.state in {State.UPLOADING, State.PROCESSING} or not native.get("slots"):
             native = self._client.item(self.place.dataset_id, item.id)
+        asked_beside = self._workers().submit(self._client.threads, item.id)
         rows = self._client.annotations(item.id)
+        threads = asked_beside.result()
         if any(self.place.classes.name_of(row.get("annotation_class_id")) is None for row in rows):
             self._refresh_classes()
-        return reading.case_of(native, rows, self.place.classes, self.names, self._fetch)
+        return reading.case_of(native, rows, threads, self.place.classes, self.names, self._fetch)
+
+    def _shown_roles(self, native: Any) -> dict[str, str]:
+        return reading.roles_of(native, self.names)
 
     def release(self, name: str) -> Iterator[Case]:
         """The cases of a release that was exported in Darwin JSON 2.0, one at a time.
@@ -225,11 +218,18 @@ class DarwinDataset(Dataset):
             if item.get("path") == path:
                 kept = reading.kept_of(item)
                 ready = STATES.get(str(item.get("status"))) is None
-                there = {str(row["id"]) for row in self._client.annotations(str(item["id"]))} if ready else set()
+                there = self._there(str(item["id"]), case) if ready else set()
                 if kept is None:
                     return Standing(item, there)
                 return Standing(item, there, kept.fingerprint, frozenset(kept.native.annotations))
         return None
+
+    def _there(self, item_id: str, case: Case) -> set[str]:
+        """What stands on an item: ids of annotations and, where the case has comments, keys of those."""
+        there = {str(row["id"]) for row in self._client.annotations(item_id)}
+        if any(comments.is_comment(annotation) for annotation in case.annotations):
+            there |= {key for key in comments.keys_of(self._client.threads(item_id)) if key is not None}
+        return there
 
     def _plan(self, case: Case, standing: Any, *, allow_spare: bool) -> tuple[Plan, list[FileRef]]:
         shown = standing is not None and standing.item.get("slots")
@@ -262,7 +262,7 @@ class DarwinDataset(Dataset):
 
     def _delete(self, item: Item) -> None:
         self._client.item(self.place.dataset_id, item.id)  # the platform says nothing of one that is not there
-        self._client.delete(self.place.dataset_id, item.id)
+        self._client.change_items("DELETE", "", self.place.dataset_id, [item.id])
 
     def close(self) -> None:
         """Give connections back; see `Dataset.close`."""

@@ -168,7 +168,7 @@ def annotation_differences(
     return found
 
 
-MEANING = ("kind", "image", "label", "value", "unit", "labels")
+MEANING = ("kind", "image", "label", "value", "unit", "labels", "platform", "payload")
 """The fields of an annotation that say what it is, beside where it lies."""
 
 

@@ -16,6 +16,7 @@ from caseferry.sidecar import Native, build
 from caseferry_darwin.wire.adding import problems_of_adding
 from caseferry_darwin.wire.annotations import Form, Ids, mask_forms, native_form
 from caseferry_darwin.wire.classes import Wanted, class_id
+from caseferry_darwin.wire.comments import losses_of, open_call, threads_of
 from caseferry_darwin.wire.place import PLATFORM
 from caseferry_darwin.wire.registering import (
     Placed,
@@ -30,7 +31,7 @@ from caseferry_darwin.wire.slotfile import conversion
 from caseferry_darwin.wire.view import View, expected_view, native_slot, shown_view
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -62,13 +63,15 @@ def plan_case(
     placed = placed_images(case, place)
     views = _views(placed, place, standing)
     names = Ids(place.dataset_id, case.id)
-    forms, losses = _forms(case, place, views, names)
-    _refuse_broken_promises(case, forms, losses, standing)
+    threads = threads_of(case, placed, views)
+    forms, losses = _forms(case, place, views, names, {each.annotation for each in threads})
+    losses += losses_of(threads)
+    _refuse_broken_promises(case, {*forms, *(each.annotation for each in threads)}, losses, standing)
     tags, lost_tags = _tags(case, place)
     losses = [loss for image in case.images if (loss := conversion(image)) is not None] + losses + lost_tags
     native = Native(
         images={each.image.role: each.slot for each in placed},
-        annotations={each: names.annotation(each) for each in forms},
+        annotations={each: names.annotation(each) for each in forms} | {each.annotation: each.key for each in threads},
         tags={tag: tag for tag in tags},
     )
     sidecar, overflow = build(case, native, limit)
@@ -89,9 +92,13 @@ def plan_case(
         calls += unfinished_calls(placed, place, standing)
     there = standing.annotations if standing is not None else set()
     missing = {key: [f for f in parts if f.id not in there] for key, parts in forms.items()}
-    if any(missing.values()):
+    unsaid = [each.body for each in threads if each.key not in there]
+    if any(missing.values()) or unsaid:
         calls.append(_ready_call(case, placed, place, views, adopts, tuple(call.name for call in calls)))
-        calls += import_calls([form for parts in missing.values() for form in parts], ids, place, adopts, ("ready",))
+        if any(missing.values()):
+            drawn = [form for parts in missing.values() for form in parts]
+            calls += import_calls(drawn, ids, place, adopts, ("ready",))
+        calls += [open_call(body, number, place, adopts, ("ready",)) for number, body in enumerate(unsaid)]
     bindings: dict[str, Any] = dict(ids) | ({"item": adopts} if adopts else {})
     bindings |= upload_ids(placed, standing)
     plan = Plan(
@@ -140,9 +147,14 @@ def _views(placed: Sequence[Placed], place: Place, standing: Standing | None) ->
 
 
 def _forms(
-    case: Case, place: Place, views: Mapping[str, View | None], ids: Ids
+    case: Case, place: Place, views: Mapping[str, View | None], ids: Ids, others: Collection[str] = ()
 ) -> tuple[dict[str, list[Form]], list[Loss]]:
-    """The native forms of annotations by their ids, and a loss for each that has none."""
+    """The native forms of annotations by their ids, and a loss for each that has none.
+
+    Parameters
+    ----------
+    others : ids of annotations that have a form of another kind
+    """
     forms: dict[str, list[Form]] = {}
     losses: list[Loss] = []
 
@@ -152,6 +164,8 @@ def _forms(
 
     masks: dict[str, list[tuple[Mask, NDArray[Any]]]] = {}
     for annotation in case.annotations:
+        if annotation.id in others:
+            continue
         role = annotation.image if annotation.image is not None else case.images[0].role
         view = views[role]
         if view is None:
@@ -179,7 +193,7 @@ def _forms(
 
 
 def _refuse_broken_promises(
-    case: Case, forms: Mapping[str, list[Form]], losses: Sequence[Loss], standing: Standing | None
+    case: Case, forms: Collection[str], losses: Sequence[Loss], standing: Standing | None
 ) -> None:
     """Stop where an annotation would be nowhere: its item says that it is drawn there, and it cannot be.
 

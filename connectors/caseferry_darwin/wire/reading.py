@@ -16,6 +16,7 @@ from caseferry.imaging.kinds import Kind
 from caseferry.sidecar import KEY, Found, Kept, merge, parse
 from caseferry_darwin.wire.annotations import Ids, Layer, core_form, raw_form, said_of
 from caseferry_darwin.wire.classes import RASTER_TYPE
+from caseferry_darwin.wire.comments import comments_of
 from caseferry_darwin.wire.registering import case_id_of
 from caseferry_darwin.wire.series import members
 from caseferry_darwin.wire.view import View, registered_slot, shown_view
@@ -56,13 +57,19 @@ def case_name(item: Mapping[str, Any]) -> str:
 
 
 def case_of(
-    item: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], classes: Classes, names: Names, fetch: Fetch
+    item: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    threads: Sequence[Mapping[str, Any]],
+    classes: Classes,
+    names: Names,
+    fetch: Fetch,
 ) -> Case:
-    """A case from its item and annotations."""
+    """A case from its item, annotations and comments."""
     kept = kept_of(item)
     shown = images_of(item, kept, names, fetch)
     tags, others = tags_of(rows, classes, kept)
     found = annotations_of(others, classes, names, shown, kept, item.get("dataset_id"))
+    found += comments_of(threads, list(item.get("slots") or ()), shown.roles, kept)
     if kept is not None:
         unheld = [tag for tag in kept.case.tags if tag not in kept.native.tags]
         return replace(merge(kept, shown.images, found), tags=[*tags, *unheld])
@@ -111,23 +118,34 @@ class Shown:
 
 def images_of(item: Mapping[str, Any], kept: Kept | None, names: Names, fetch: Fetch) -> Shown:
     """The images of an item by role, and how each slot shows its image."""
-    roles = {slot: role for role, slot in (kept.native.images if kept is not None else {}).items()}
-    mapped = {slot: role for role, slot in names.images.items()}
     described = {image.role: image for image in kept.case.images} if kept is not None else {}
     images: dict[str, Image] = {}
     views: dict[str, View] = {}
-    held: dict[str, str] = {}
+    held = roles_of(item, names, kept)
     slots = list(item.get("slots") or ())
-    bases = [registered_slot(str(slot.get("slot_name")), slots) for slot in slots]
-    for slot, base in zip(slots, bases, strict=True):
+    for slot in slots:
         name = str(slot.get("slot_name"))
-        role = roles.get(base) or mapped.get(base) or (f"slot {base}" if len(set(bases)) > 1 else "image")
+        role = held[name]
         if role not in images:
-            images[role] = _image(role, slot, files_of(item, slot, base, fetch), described.get(role))
-        held[name] = role
+            files = files_of(item, slot, registered_slot(name, slots), fetch)
+            images[role] = _image(role, slot, files, described.get(role))
         if (view := shown_view(images[role], slot)) is not None:
             views[name] = view
     return Shown(images, views, held)
+
+
+def roles_of(item: Mapping[str, Any], names: Names, kept: Kept | None = None) -> dict[str, str]:
+    """The role of the image in each slot of an item, in the order of the slots."""
+    kept = kept or kept_of(item)
+    roles = {slot: role for role, slot in (kept.native.images if kept is not None else {}).items()}
+    mapped = {slot: role for role, slot in names.images.items()}
+    slots = list(item.get("slots") or ())
+    bases = {str(slot.get("slot_name")): registered_slot(str(slot.get("slot_name")), slots) for slot in slots}
+    several = len(set(bases.values())) > 1
+    return {
+        name: roles.get(base) or mapped.get(base) or (f"slot {base}" if several else "image")
+        for name, base in bases.items()
+    }
 
 
 def files_of(item: Mapping[str, Any], slot: Mapping[str, Any], base: str, fetch: Fetch) -> list[FileRef]:
