@@ -24,6 +24,7 @@ JSON = st.recursive(
     max_leaves=6,
 )
 TABLE = st.dictionaries(TEXT, JSON, max_size=3)
+SHAPES = (cf.Point, cf.Line, cf.Polyline, cf.Box, cf.Ellipse, cf.Angle, cf.Polygon)
 WHEN = st.datetimes(timezones=st.sampled_from([dt.UTC, dt.timezone(dt.timedelta(hours=-3.5))]))
 
 
@@ -69,6 +70,27 @@ def _positions(draw: Any, least: int, most: int, size: int) -> list[tuple[Any, .
 
 
 @st.composite
+def timing(draw: Any, label: str, image: str) -> dict[str, Any]:
+    """The keyframes and ranges of a track."""
+    made = draw(st.sampled_from([cf.Label, cf.Category, cf.Numeric, cf.Text, *SHAPES]))
+    frames = sorted(draw(st.sets(st.integers(0, 60), min_size=1, max_size=4)))
+    keyframes = []
+    for frame in frames:
+        fields: dict[str, Any] = {"label": label, "frame": frame, "attributes": draw(TABLE)}
+        if made is cf.Polygon:
+            fields["rings"] = [_positions(draw, 3, 5, 2)]
+        elif made in SHAPES:
+            fields["points"] = _positions(draw, made.least, made.most or 5, 2)
+        elif made is not cf.Label:
+            fields["value"] = draw(NUMBER if made is cf.Numeric else WORD)
+        keyframes.append(made(image, **fields))
+    starts = draw(st.lists(st.tuples(st.integers(frames[0], 70), st.integers(0, 9)), max_size=3))
+    ranges = [(first, first + length) for first, length in starts]
+    interpolated = made in SHAPES and draw(st.booleans())
+    return {"keyframes": draw(st.permutations(keyframes)), "ranges": ranges, "interpolated": interpolated}
+
+
+@st.composite
 def annotations(draw: Any, roles: list[str], kind: str | None = None) -> cf.Annotation:
     """An annotation of a kind, or of any kind; in one of the images, or of the case."""
     name = kind or draw(st.sampled_from(sorted(KINDS)))
@@ -88,8 +110,8 @@ def annotations(draw: Any, roles: list[str], kind: str | None = None) -> cf.Anno
     }
     size = draw(st.sampled_from([2, 3]))
     placed = issubclass(made, cf.Line | cf.Point | cf.Polyline | cf.Box | cf.Ellipse | cf.Angle | cf.Polygon | cf.Mask)
-    image = draw(st.sampled_from(roles)) if placed else draw(st.sampled_from([None, *roles]))
-    if size == 2 or not placed:
+    image = draw(st.sampled_from(roles)) if placed or made is cf.Track else draw(st.sampled_from([None, *roles]))
+    if (size == 2 or not placed) and made is not cf.Track:
         fields["frame"] = draw(st.none() | st.integers(0, 500))
     if made is cf.Category:
         fields["value"] = draw(WORD)
@@ -102,6 +124,8 @@ def annotations(draw: Any, roles: list[str], kind: str | None = None) -> cf.Anno
         fields["labels"] = draw(st.dictionaries(st.integers(1, 65535), WORD, min_size=1, max_size=3))
     elif made is cf.Polygon:
         fields["rings"] = [_positions(draw, 3, 5, size) for _ in range(draw(st.integers(1, 2)))]
+    elif made is cf.Track:
+        fields |= draw(timing(fields["label"], image))
     elif made is cf.Raw:
         fields |= {"platform": draw(WORD), "payload": draw(JSON)}
     elif placed:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from caseferry.case import Case
 
 PRODUCTION = "https://darwin.v7labs.com"
-BESIDE = ("angle", "raw")
+BESIDE = ("angle", "track", "raw")
 """Kinds of annotations that have no form on the platform."""
 
 

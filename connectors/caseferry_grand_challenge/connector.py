@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PRODUCTION = "https://grand-challenge.org/api/v1/"
-BESIDE = ("raw",)
+BESIDE = ("track", "raw")
 """Kinds of annotations that no socket is made for."""
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Polyline,
         Raw,
         Text,
+        Track,
     )
     from caseferry.capability import Capabilities, Limits
     from caseferry.case import Attachment, Case, Image
@@ -70,7 +71,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "caseferry.annotation": (
-        "Angle Annotation Box Category Code Ellipse Label Line Mask Numeric Point Polygon Polyline Raw Text"
+        "Angle Annotation Box Category Code Ellipse Label Line Mask Numeric Point Polygon Polyline Raw Text Track"
     ),
     "caseferry.capability": "Capabilities Limits",
     "caseferry.case": "Attachment Case Image",
@@ -145,6 +146,7 @@ __all__ = [
     "State",
     "TemporaryFailure",
     "Text",
+    "Track",
     "TransferError",
     "TransferIncomplete",
     "UnexpectedResponse",

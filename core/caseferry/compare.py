@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caseferry.annotation import Annotation, Ellipse, Mask, Placed, Polygon
+from caseferry.annotation import Annotation, Ellipse, Mask, Placed, Polygon, Track
 from caseferry.geometry import SAME_GRID_MM
 from caseferry.seal import aligned
 from caseferry.shapes.ellipse import same_ellipse
@@ -157,7 +157,7 @@ def annotation_differences(
     found = [
         f"{key} differs"
         for key in sorted(set(ours) | set(others))
-        if not _same_value(ours.get(key), others.get(key), tolerance if key in {"points", "rings"} else 1e-9)
+        if not _same_value(ours.get(key), others.get(key), tolerance if key in PLACES else 1e-9)
     ]
     if isinstance(mine, Mask) and isinstance(theirs, Mask) and not found and image is not None and target is not None:
         if mine.file.sha256 is not None and mine.file.sha256 == theirs.file.sha256:
@@ -167,6 +167,9 @@ def annotation_differences(
             found.append("voxels differ")
     return found
 
+
+PLACES = {"points", "rings", "keyframes"}
+"""The fields of an annotation that say where it lies."""
 
 MEANING = ("kind", "image", "label", "value", "unit", "labels", "platform", "payload")
 """The fields of an annotation that say what it is, beside where it lies."""
@@ -184,12 +187,27 @@ def same_meaning(mine: Annotation, theirs: Annotation, grid: Geometry | None) ->
     keys = MEANING if mine.image is not None else [key for key in MEANING if key != "image"]
     if any(not _same_value(ours.get(key), others.get(key), 1e-9) for key in keys):
         return False
+    if isinstance(mine, Track) and isinstance(theirs, Track):
+        return mine.ranges == theirs.ranges and all(
+            here is None or (there is not None and same_meaning(here, there, grid))
+            for here, there in ((mine.at(frame), theirs.at(frame)) for frame in _telling_frames(mine, theirs))
+        )
     tolerance = SAME_PLACE_MM / (min(grid.spacing_mm) if grid is not None else 1.0)
     if isinstance(mine, Ellipse) and isinstance(theirs, Ellipse):
         return same_ellipse(_in_space(mine)[0], _in_space(theirs)[0], tolerance)
     if isinstance(mine, Placed | Polygon) and isinstance(theirs, Placed | Polygon):
         return _same_value(_in_space(mine), _in_space(theirs), tolerance)
     return mine.frame in {None, theirs.frame}
+
+
+def _telling_frames(one: Track, other: Track) -> set[int]:
+    """Frames by which two tracks of the same ranges are told apart.
+
+    From one keyframe of either to the next, both stay as they are or change evenly: the ends and the middle tell.
+    """
+    turns = {each.frame or 0 for track in (one, other) for each in track.keyframes}
+    turns |= {frame for first, last in one.ranges for frame in (first, last + 1)}
+    return {frame for a, b in pairwise(sorted(turns)) for frame in (a, (a + b - 1) // 2, b - 1)}
 
 
 def _in_space(annotation: Placed | Polygon) -> list[Any]:

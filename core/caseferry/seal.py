@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from caseferry.annotation import LARGEST_LABEL, Annotation, Mask, Placed, Polygon
+from caseferry.annotation import LARGEST_LABEL, Annotation, Mask, Placed, Polygon, Track
 from caseferry.case import Attachment, Case, Image
 from caseferry.deidentify import suspicious_name
 from caseferry.errors import IdentifiableData, InvalidCase, Problem
@@ -146,12 +146,16 @@ def _sealed_annotation(
     if image is None:
         return annotation
     if image.geometry is None:
-        if isinstance(annotation, Placed | Polygon | Mask) or annotation.frame is not None:
+        if isinstance(annotation, Placed | Polygon | Mask | Track) or annotation.frame is not None:
             problems.append(Problem(where, f"lies in image {image.role!r}, which has no grid"))
         return annotation
     planes = image.geometry.planes
     if annotation.frame is not None and annotation.frame >= planes:
         problems.append(Problem(f"{where}.frame", f"is {annotation.frame}; image {image.role!r} has {planes} planes"))
+    if isinstance(annotation, Track):
+        last = max(*(keyframe.frame or 0 for keyframe in annotation.keyframes), annotation.ranges[-1][1])
+        if last >= planes:
+            problems.append(Problem(where, f"reaches to frame {last}; image {image.role!r} has {planes} planes"))
     if isinstance(annotation, Placed | Polygon):
         if annotation.dimensions == 2 and annotation.frame is None and planes > 1:
             what = f"is missing: image {image.role!r} has {planes} planes"

@@ -31,7 +31,7 @@ def refusal(kind: type[cf.Annotation], *values: Any, **fields: Any) -> list[str]
 def test_every_kind_of_the_design_is_there() -> None:
     assert set(KINDS) == {
         "label", "category", "numeric", "text", "point", "line", "polyline", "box", "polygon", "ellipse", "angle",
-        "mask", "raw",
+        "mask", "track", "raw",
     }  # fmt: skip
 
 

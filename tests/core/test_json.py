@@ -139,6 +139,7 @@ def test_what_is_no_case_is_refused(document: Any) -> None:
 FILE = {"location": "a.dcm", "name": "a.dcm"}
 IMAGE = {"role": "ct", "files": [FILE]}
 LABEL = {"kind": "label", "label": "x"}
+KEYFRAME = {"kind": "point", "frame": 1, "points": [[1, 2]]}
 
 
 def placed(kind: str, **more: Any) -> dict[str, Any]:
@@ -193,6 +194,14 @@ BAD: dict[str, dict[str, Any]] = {
     },
     "mask": {"images": [IMAGE], "annotations": [{"kind": "mask", "image": "ct", "file": FILE, "labels": {"0": "x"}}]},
     "mask file": {"images": [IMAGE], "annotations": [{"kind": "mask", "image": "ct", "labels": {"1": "x"}}]},
+    "track": {"annotations": [placed("track", keyframes=[])]},
+    "track without a frame": {"annotations": [placed("track", keyframes=[{"kind": "label"}])]},
+    "track of masks": {"annotations": [placed("track", keyframes=[{"kind": "mask", "frame": 1, "file": FILE}])]},
+    "track of depth": {"annotations": [placed("track", keyframes=[KEYFRAME | {"points": [[1, 2, 3]]}])]},
+    "track's author": {"annotations": [placed("track", keyframes=[KEYFRAME | {"author": "a"}])]},
+    "track's ranges": {"annotations": [placed("track", keyframes=[KEYFRAME], ranges=[[1]])]},
+    "track's end": {"annotations": [placed("track", keyframes=[KEYFRAME], ranges=[[1, 2.5]])]},
+    "track's way": {"annotations": [placed("track", keyframes=[KEYFRAME], interpolated="yes")]},
     "raw": {"annotations": [{"kind": "raw", "payload": 1}]},
     "values": {"values": [1, 2]},
     "metadata": {"metadata": "x"},

@@ -27,6 +27,7 @@ from caseferry.annotation import (
     Polyline,
     Raw,
     Text,
+    Track,
 )
 from caseferry.case import Attachment, Case, Image
 from caseferry.files import FileRef
@@ -276,6 +277,17 @@ class Samples:
                 author="reader@example.org",
                 codes=(Code("4147007", "SCT", "Mass"),),
             ),
+            Track(
+                role,
+                [
+                    Box(role, [(0, 1), (2, 3)], frame=0, label="catheter"),
+                    Box(role, [(3, 1), (6, 4)], frame=2, label="catheter", attributes={"tip": "seen"}),
+                ],
+                ranges=[(0, 1), (3, 3)],
+                interpolated=True,
+                author="reader@example.org",
+            ),
+            Track(role, [Label(role, "contrast", frame=1)], ranges=[(1, 2)]),
             Raw(role, platform="elsewhere", payload={"kept": ["whole", 1]}),
         ]
 

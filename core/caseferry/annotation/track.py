@@ -1,0 +1,211 @@
+"""One finding followed through the planes of an image: the frames of a cine, the slices of a volume."""
+
+from __future__ import annotations
+
+import cmath
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
+
+from caseferry.annotation.base import Annotation, whole
+from caseferry.annotation.placed import Ellipse, Placed, Polygon
+from caseferry.annotation.said import Category, Label, Numeric, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from caseferry.annotation.placed import Position
+    from caseferry.plain import Json
+
+Shape: TypeAlias = Label | Category | Numeric | Text | Placed | Polygon
+"""What can be followed. Masks need not be: one mask holds all planes."""
+
+Range: TypeAlias = "tuple[int, int]"
+"""The first and the last plane of several that follow each other; both are included."""
+
+OF_A_KEYFRAME = {"kind", "image", "label", "frame", "attributes", "points", "rings", "value", "unit"}
+
+
+@dataclass(frozen=True)
+class Track(Annotation):
+    """One finding followed through the planes of an image.
+
+    A keyframe holds until the next one, and the last one to the end. With `interpolated`, its shape changes evenly on
+    the way to the next: every position moves straight from where it is in the one to where it is in the other; of an
+    ellipse the centre, and the length and direction of each axis. Where two keyframes have different numbers of
+    positions, nothing says which becomes which, and the earlier one holds. Attributes of a keyframe hold until
+    another keyframe says otherwise.
+
+    Parameters
+    ----------
+    keyframes : what it is in some planes: labels, categories, numbers, texts or two-dimensional shapes, all of one
+        kind, each with its `frame`; kept in order of frames. They say what may differ from plane to plane: place,
+        value and attributes; all else is said of the track, and its image and label count when they are given.
+    ranges : the first and the last plane, both included, of each run of planes in which it is there; from the first
+        keyframe to the last when left out. It is nowhere before its first keyframe.
+    interpolated : whether shapes change evenly between keyframes
+    """
+
+    kind: ClassVar[str] = "track"
+    needs_label: ClassVar[bool] = False
+
+    keyframes: Sequence[Shape] = ()
+    ranges: Sequence[Range] = ()
+    interpolated: bool = False
+
+    def _problems(self) -> list[str]:
+        given: Any = self.keyframes
+        if not isinstance(given, Sequence) or not all(isinstance(each, Annotation) for each in given):
+            return [f"keyframes is {given!r}, expected annotations that each have a frame"]
+        if not given:
+            return ["keyframes is empty: say what is seen in at least one plane"]
+        problems = [f"keyframes[{n}] {what}" for n, each in enumerate(given) for what in _keyframe_problems(each)]
+        if len(kinds := sorted({each.kind for each in given})) > 1:
+            problems.append(f"keyframes mixes {' and '.join(kinds)}")
+        if self.frame is not None:
+            problems.append("frame is given: its keyframes say where it is")
+        interpolated: Any = self.interpolated
+        if not isinstance(interpolated, bool):
+            problems.append(f"interpolated is {interpolated!r}, expected true or false")
+        elif interpolated and not isinstance(given[0], Placed | Polygon):
+            problems.append(f"interpolated is true, and a {given[0].kind} has no shape that could change evenly")
+        problems += self._agreed("image", "name the role of the image") + self._agreed("label", "say what was found")
+        return problems or self._timing_problems()
+
+    def _agreed(self, name: str, remedy: str) -> list[str]:
+        """Give the keyframes the track's image or label; or the track theirs, when it says none."""
+        theirs = sorted({getattr(each, name) for each in self.keyframes} - {None, ""})
+        said = getattr(self, name) or (theirs[0] if theirs else None)
+        if said is None:
+            return [f"{name} is missing: {remedy}"]
+        if len(theirs) > 1:
+            return [f"keyframes mixes the {name}s {' and '.join(map(repr, theirs))}"]
+        self._set(name, said)
+        self._set("keyframes", tuple(replace(each, **{name: said}) for each in self.keyframes))
+        return []
+
+    def _timing_problems(self) -> list[str]:
+        frames = [cast("int", each.frame) for each in self.keyframes]
+        if len(set(frames)) < len(frames):
+            repeated = sorted({frame for frame in frames if frames.count(frame) > 1})
+            return [f"keyframes has several of frame {', '.join(map(str, repeated))}"]
+        self._set("keyframes", tuple(sorted(self.keyframes, key=lambda each: cast("int", each.frame))))
+        ranges = _ranges(self.ranges)
+        if isinstance(ranges, str):
+            return [ranges]
+        ranges = ranges or ((min(frames), max(frames)),)
+        self._set("ranges", ranges)
+        if ranges[0][0] < min(frames):
+            return [f"ranges begins with {ranges[0][0]}, before the first keyframe, {min(frames)}"]
+        return []
+
+    @property
+    def frames(self) -> Iterator[int]:
+        """Every plane in which it is there, in order."""
+        return (frame for first, last in self.ranges for frame in range(first, last + 1))
+
+    def at(self, frame: int) -> Shape | None:
+        """What it is in a plane, with all that is said of the track; None where it is not there.
+
+        It has no id: many of them are one annotation.
+        """
+        if not any(first <= frame <= last for first, last in self.ranges):
+            return None
+        place = bisect_right(self.keyframes, frame, key=lambda each: cast("int", each.frame)) - 1
+        shape = self.keyframes[place]
+        if self.interpolated and place + 1 < len(self.keyframes):
+            shape = _between(shape, self.keyframes[place + 1], frame)
+        common = {name: getattr(self, name) for name in _COMMON}
+        held: dict[str, Json] = dict(self.attributes)
+        for each in self.keyframes[: place + 1]:
+            held |= each.attributes
+        return replace(shape, **common, frame=frame, attributes=held)
+
+    def shapes(self) -> Iterator[Shape]:
+        """What it is in each plane in which it is there; see `at`."""
+        return (shape for frame in self.frames if (shape := self.at(frame)) is not None)
+
+    def to_json(self) -> dict[str, Json]:
+        """Plain data; see `Annotation.to_json`. Its keyframes do not repeat image and label."""
+        document = super().to_json()
+        document["keyframes"] = [
+            {name: value for name, value in each.to_json().items() if name not in {"image", "label"}}
+            for each in self.keyframes
+        ]
+        return document
+
+
+_COMMON = ("author", "reviewer", "created", "modified", "status", "source", "model", "confidence", "codes")
+
+
+def _keyframe_problems(keyframe: Annotation) -> list[str]:
+    if not isinstance(keyframe, Shape):
+        return [f"is a {keyframe.kind}, expected a label, category, number, text or two-dimensional shape"]
+    problems = []
+    if keyframe.frame is None:
+        problems.append("has no frame" if getattr(keyframe, "dimensions", 2) == 2 else "is three-dimensional")
+    if others := sorted(set(keyframe.to_json()) - OF_A_KEYFRAME):
+        problems.append(f"says {' and '.join(others)}: say it of the track")
+    return problems
+
+
+def _ranges(given: Any) -> tuple[Range, ...] | str:
+    """Ranges in order, those that touch made one; or what is wrong with them."""
+    expected = "expected pairs of a first and a last plane from 0"
+    if not hasattr(given, "__iter__") or isinstance(given, str):
+        return f"ranges is {given!r}, {expected}"
+    pairs = []
+    for each in given:
+        ends = [whole(end) for end in each] if hasattr(each, "__iter__") and not isinstance(each, str) else []
+        first, last = ends if len(ends) == 2 else (None, None)
+        if first is None or last is None or not 0 <= first <= last:
+            return f"ranges has {each!r}, {expected}"
+        pairs.append((first, last))
+    joined: list[Range] = []
+    for first, last in sorted(pairs):
+        if joined and first <= joined[-1][1] + 1:
+            joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
+        else:
+            joined.append((first, last))
+    return tuple(joined)
+
+
+def _between(before: Shape, after: Shape, frame: int) -> Shape:
+    """The shape between two keyframes; the earlier one where nothing says how it changes."""
+    share = (frame - cast("int", before.frame)) / (cast("int", after.frame) - cast("int", before.frame))
+    if isinstance(before, Polygon) and isinstance(after, Polygon):
+        if [len(ring) for ring in before.rings] != [len(ring) for ring in after.rings]:
+            return before
+        rings = zip(before.rings, after.rings, strict=True)
+        return replace(before, rings=[_moved(one, other, share) for one, other in rings])
+    if not isinstance(before, Placed) or not isinstance(after, Placed) or len(before.points) != len(after.points):
+        return before
+    moved = _turned if isinstance(before, Ellipse) else _moved
+    return replace(before, points=moved(before.points, after.points, share))
+
+
+def _moved(before: Sequence[Position], after: Sequence[Position], share: float) -> list[Position]:
+    """Positions that move straight."""
+    if share == 0:
+        return list(before)
+    return [
+        cast("Position", tuple(a + (b - a) * share for a, b in zip(one, other, strict=True)))
+        for one, other in zip(before, after, strict=True)
+    ]
+
+
+def _turned(before: Sequence[Position], after: Sequence[Position], share: float) -> list[Position]:
+    """The ends of the axes of an ellipse whose centre moves straight, and whose axes turn the shorter way."""
+    if share == 0:
+        return list(before)
+    ends: list[Position] = []
+    for axis in (slice(0, 2), slice(2, 4)):
+        (start, end), (start_after, end_after) = ([complex(*each[:2]) for each in of[axis]] for of in (before, after))
+        middle = (start + end + (start_after + end_after - start - end) * share) / 2
+        half, half_after = (end - start) / 2, (end_after - start_after) / 2
+        turn = cmath.phase(half_after / half) if half and half_after else 0.0
+        length = abs(half) + (abs(half_after) - abs(half)) * share
+        half = cmath.rect(length, cmath.phase(half or half_after) + turn * share)
+        ends += [(each.real, each.imag) for each in (middle - half, middle + half)]
+    return ends
