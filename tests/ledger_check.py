@@ -185,7 +185,7 @@ def _planned_body(call: Call) -> str:
             name = part.name or part.ref.name
             form.append({"name": part.field, "filename": name, "content_type": None, "size": count, "sha256": digest})
         return _text([{**part, **_folded(part)} for part in form])
-    if call.files:
+    if call.files and call.body is None:
         return _text(list(_measured(call.files[0])))
     return "" if call.body is None else _text(call.body)
 

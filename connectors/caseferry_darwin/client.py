@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
 
@@ -22,11 +24,14 @@ if TYPE_CHECKING:
 
 PLATFORM = "darwin"
 PAGE = 500
-UPLOADS_AT_ONCE = 100
 TOO_LARGE = 413
+AT_ONCE = {"/register_upload": 100, "/direct_upload": 20}
+"""Items in one registration for upload, of which V7's own client sends up to 500; and in one with their content, of
+which the platform takes about 30 MB."""
+
 EXTERNAL_AT_ONCE = 10
-"""Items in one registration. V7's own client sends up to 500 uploads; of external items the reference allows 100, and
-the client sends 10, since more overloaded the platform's queue."""
+"""External items in one registration: the reference allows 100, and V7's client sends 10, since more overloaded the
+platform's queue."""
 
 LOOKUPS_AT_ONCE = 50
 """Items that are asked for by their ids in one request: their ids stand in its address."""
@@ -59,9 +64,9 @@ class DarwinClient:
             connections=3 * limits.in_flight,
             explain=explain,
         )
-        leave = Pace(limits.per_minute, self.http.repeater.pause).wait
-        self._uploads = Batcher(self._register, UPLOADS_AT_ONCE, leave=leave, linger=LINGER)
-        self._external = Batcher(self._register, limits.batch, leave=leave, linger=LINGER)
+        self._leave = Pace(limits.per_minute, self.http.repeater.pause).wait
+        self._external_at_once = limits.batch
+        self._batchers: dict[str, Batcher[Call, Reply]] = {}
         self._lookups = Batcher(self._looked_up, LOOKUPS_AT_ONCE, linger=LINGER)
         self._class_lock = threading.Lock()
         self._made: dict[tuple[str, str], Mapping[str, Any]] = {}
@@ -69,8 +74,7 @@ class DarwinClient:
     def send(self, call: Call) -> Reply:
         """Make one call of a plan. Registrations of many cases that are made at the same time go out together."""
         if call.name == "register":
-            batcher = self._external if "/register_existing" in call.target else self._uploads
-            return batcher.ask(call)
+            return replace(self._batcher(call).ask(call), sent=call.size)
         if call.method == "POST" and call.target == "annotation_classes":
             return self._make_class(call)
         if call.name.startswith("import "):
@@ -93,12 +97,20 @@ class DarwinClient:
 
     def _register(self, calls: Sequence[Call]) -> Sequence[Reply | Exception]:
         """One registration of several items; each gets the part of the answer that is about it."""
-        if len(calls) == 1:
-            return [self.http.call(calls[0])]
         first = calls[0]
         body = {**first.body, "items": [item for call in calls for item in call.body["items"]]}
         reply = self.http.request(first.method, first.target, json=body, repeat=first.repeat, what=first.purpose)
-        return [self._part(reply, call) for call in calls]
+        return [reply] if len(calls) == 1 else [self._part(reply, call) for call in calls]
+
+    def _batcher(self, call: Call) -> Batcher[Call, Reply]:
+        """Who joins a registration with others: such as differ from it in their items alone."""
+        most = next((most for end, most in AT_ONCE.items() if call.target.endswith(end)), self._external_at_once)
+        shared = {key: value for key, value in call.body.items() if key != "items"}
+        key = f"{call.target} {json.dumps(shared, sort_keys=True)}"
+        with self._class_lock:
+            if key not in self._batchers:
+                self._batchers[key] = Batcher(self._register, most, leave=self._leave, linger=LINGER)
+            return self._batchers[key]
 
     @staticmethod
     def _part(reply: Reply, call: Call) -> Reply | Exception:

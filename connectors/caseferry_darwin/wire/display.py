@@ -4,11 +4,15 @@ Two tables of a mapping say it. What is not said keeps the platform's own defaul
 
     [darwin]
     ignore_dicom_layout = true        # slices in the case's own order, each file a slice, whatever their headers say
+    force_tiling = true               # cut large pictures into tiles when they are uploaded
+    merge = "channels"                # several images as channels of one picture; "slots", the default: side by side
+    direct_upload = true              # a case of one small file goes in one request, with others, instead of four
 
     [darwin.roles.clip]               # for the image of that role; "*" for all others
     fps = 5                           # frames a second that are taken from a video, or "native"
     as_frames = true                  # a video or PDF as frames that do not belong together
     extract_views = true              # a volume as axial, coronal and sagittal view
+    slices = true                     # a series is uploaded slice by slice: it is no volume then
 
     [darwin.layout]                   # of the slots; names of roles stand for the slots of their images
     version = 3
@@ -28,7 +32,7 @@ In a storage that Darwin may only read, it makes nothing by itself. The mapping 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -43,6 +47,7 @@ TABLES = ("roles", "layout")
 
 EVERY_ROLE = "*"
 NATIVE = "native"
+SLOTS, CHANNELS = "slots", "channels"
 MOST_CHANNELS = 16
 """Slots in one cell, that is channels of one image."""
 
@@ -59,6 +64,7 @@ class Display:
     fps : frames a second of a video; None for the platform's default, which is the native rate
     as_frames : whether a video or PDF is taken as frames that do not belong together
     extract_views : whether a volume is shown along all three axes
+    slices : whether each file of a series is uploaded by itself
     thumbnail, hq, lq : templates of the keys of what was prepared in a read-only storage
     sections : frames that were prepared; 0 for as many as the video has
     compact : what darwin-py makes of a video before it registers it, as it is sent
@@ -67,6 +73,7 @@ class Display:
     fps: float | str | None = None
     as_frames: bool = False
     extract_views: bool = False
+    slices: bool = False
     thumbnail: str = ""
     hq: str = ""
     lq: str = ""
@@ -89,12 +96,18 @@ class Displays:
     layout : of the slots, with names of roles; empty for one that is made to fit
     ignore_dicom_layout : whether the case's own order of slices counts, not that of their headers
     batch : items in one registration; 0 for the usual number
+    force_tiling : whether large pictures are cut into tiles when they are uploaded
+    merge : whether several images stand side by side (``slots``) or are channels of one picture (``channels``)
+    direct_upload : whether small files go with their registration
     """
 
     roles: Mapping[str, Display] = field(default_factory=dict)
     layout: Mapping[str, Any] = field(default_factory=dict)
     ignore_dicom_layout: bool = False
     batch: int = 0
+    force_tiling: bool = False
+    merge: str = SLOTS
+    direct_upload: bool = False
 
     def of(self, role: str) -> Display:
         """How the image of a role is shown."""
@@ -115,6 +128,24 @@ class Displays:
         if shown.get("version") in {1, 2}:
             shown.setdefault("slots", list(slots.values()))
         return shown
+
+    def covered(self, roles: Sequence[str]) -> dict[str, str]:
+        """Images that lie under another, by role: annotations are seen on the first channel of a cell alone.
+
+        Parameters
+        ----------
+        roles : of all images, in order
+
+        Source
+        ------
+        darwin-py 3.6.3, which refuses such annotations; its pull requests 895 and 896.
+        """
+        if self.merge == CHANNELS and len(roles) > 1:
+            cells = [list(roles)]
+        else:
+            grid = self.layout.get("slots_grid") if self.layout.get("version") == 3 else None
+            cells = [cell for column in grid or () for cell in column]
+        return {role: cell[0] for cell in cells for role in cell[1:]}
 
 
 def filled(template: str, key: str, section: int | None = None) -> str:
@@ -139,9 +170,25 @@ def read_displays(names: Names) -> Displays:
     return Displays(
         roles=roles,
         layout=_layout(names.tables.get("layout", {})),
-        ignore_dicom_layout=_switch(names.options.get("ignore_dicom_layout", "False"), "darwin.ignore_dicom_layout"),
         batch=_count(names.options.get("batch", "0"), "darwin.batch"),
+        merge=_merge(names),
+        **{name: _switch(names.options.get(name, "False"), f"darwin.{name}") for name in _SWITCHES},
     )
+
+
+_SWITCHES = ("ignore_dicom_layout", "force_tiling", "direct_upload")
+"""What a mapping may switch on for all images."""
+
+
+def _merge(names: Names) -> str:
+    merge = names.options.get("merge", SLOTS)
+    if merge not in {SLOTS, CHANNELS}:
+        msg = f"the mapping has darwin.merge = {merge!r}, expected {SLOTS!r} or {CHANNELS!r}"
+        raise ConfigurationError(msg)
+    if merge == CHANNELS and names.tables.get("layout"):
+        msg = "the mapping has darwin.merge and darwin.layout; leave one of them out"
+        raise ConfigurationError(msg)
+    return str(merge)
 
 
 def _display(role: str, table: Any, every: Any) -> Display:
@@ -218,6 +265,7 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "fps": _rate,
     "as_frames": _switch,
     "extract_views": _switch,
+    "slices": _switch,
     "thumbnail": _template,
     "hq": _template,
     "lq": _template,

@@ -108,6 +108,6 @@ class Standing:
     promised: frozenset[str] = frozenset()
 
     @property
-    def uploads(self) -> dict[str, Mapping[str, Any]]:
-        """The last upload of each slot, by the slot's name."""
-        return {str(each.get("slot_name")): each for each in self.item.get("uploads") or ()}
+    def uploads(self) -> list[Mapping[str, Any]]:
+        """The uploads of the item, oldest first."""
+        return list(self.item.get("uploads") or ())

@@ -24,10 +24,9 @@ from caseferry_darwin.wire.registering import (
     registration,
     registration_calls,
     shown_planes,
-    unfinished_calls,
-    upload_ids,
 )
 from caseferry_darwin.wire.slotfile import conversion
+from caseferry_darwin.wire.uploading import CONTENT, content_of, unfinished_calls, upload_ids
 from caseferry_darwin.wire.view import View, expected_view, native_slot, shown_view
 
 if TYPE_CHECKING:
@@ -101,6 +100,8 @@ def plan_case(
         calls += [open_call(body, number, place, adopts, ("ready",)) for number, body in enumerate(unsaid)]
     bindings: dict[str, Any] = dict(ids) | ({"item": adopts} if adopts else {})
     bindings |= upload_ids(placed, standing)
+    if any(CONTENT in call.takes for call in calls):
+        bindings[CONTENT] = content_of(placed[0].image)
     plan = Plan(
         dataset=dataset, case_id=case.id, calls=tuple(calls), losses=tuple(losses), adopts=adopts, bindings=bindings
     )
@@ -157,6 +158,7 @@ def _forms(
     """
     forms: dict[str, list[Form]] = {}
     losses: list[Loss] = []
+    covered = place.displays.covered([image.role for image in case.images])
 
     def lose(annotation: Annotation, reason: str) -> None:
         part = f"{annotation.kind} {annotation.label or ', '.join(getattr(annotation, 'labels', {}).values())!r}"
@@ -168,8 +170,8 @@ def _forms(
             continue
         role = annotation.image if annotation.image is not None else case.images[0].role
         view = views[role]
-        if view is None:
-            lose(annotation, _unseen(role, place))
+        if view is None or role in covered:
+            lose(annotation, _unseen(role, place, covered))
             continue
         if isinstance(annotation, Mask):
             reason = _mask_reason(annotation, case.image(role), place, masks.setdefault(role, []))
@@ -210,8 +212,10 @@ def _refuse_broken_promises(
         raise Inexpressible(case.id, [Problem(f"{a.kind} {a.label!r}", what, remedy) for a in broken])
 
 
-def _unseen(role: str, place: Place) -> str:
+def _unseen(role: str, place: Place, covered: Mapping[str, str]) -> str:
     """Why nothing can be drawn on an image."""
+    if role in covered:
+        return f"it is a channel of image {covered[role]!r}, and Darwin shows annotations on that alone"
     if place.displays.of(role).sampled:
         return "which frames Darwin takes of the file is known afterwards only"
     return "Darwin annotates images only"

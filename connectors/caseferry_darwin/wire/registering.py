@@ -14,19 +14,31 @@ from caseferry.imaging.kinds import Kind
 from caseferry.plan import Call, Part, Repeat, Reply
 from caseferry.sidecar import KEY
 from caseferry_darwin.wire import legacy, rules
-from caseferry_darwin.wire.display import filled
+from caseferry_darwin.wire.display import SLOTS, filled
 from caseferry_darwin.wire.place import PLATFORM
 from caseferry_darwin.wire.slotfile import CONVERTED, TYPES, slot_file
+from caseferry_darwin.wire.uploading import (
+    CONTENT,
+    channels,
+    direct_item,
+    direct_options,
+    goes_directly,
+    goes_in_slices,
+    options_of,
+    told_of,
+    upload_calls,
+    upload_names,
+    uploaded_files,
+)
 from caseferry_darwin.wire.view import stored_planes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from caseferry.case import Case, Image
-    from caseferry.files import FileRef
     from caseferry.mapping import Names
     from caseferry_darwin.wire.display import Display, Displays
-    from caseferry_darwin.wire.place import Place, Standing
+    from caseferry_darwin.wire.place import Place
 
 log = logging.getLogger("caseferry.darwin")
 
@@ -79,6 +91,7 @@ class Placed:
     slot : the slot of the item
     keys : the files' keys in the external storage, in the order in which they are registered; none for an upload
     order : for each of these the index of the image's file
+    slices : whether each file is uploaded by itself, as a slice; then `order` is that of the uploads
     """
 
     image: Image
@@ -86,11 +99,12 @@ class Placed:
     display: Display
     keys: tuple[str, ...] = ()
     order: tuple[int, ...] = ()
+    slices: bool = False
 
     @property
     def count(self) -> int:
         """How many files are registered for the slot."""
-        return len(self.keys) or 1
+        return len(self.keys) or (len(self.order) if self.slices else 1)
 
 
 def placed_images(case: Case, place: Place) -> list[Placed]:
@@ -105,10 +119,13 @@ def placed_images(case: Case, place: Place) -> list[Placed]:
     for index, image in enumerate(case.images):
         keys = [place.storage.key(ref) for ref in image.files] if place.storage is not None else [None]
         inside = [key for key in keys if key is not None]
-        order = file_order(image, place.displays) if len(inside) == len(keys) else ()
+        external = len(inside) == len(keys)
         slot = slot_name(image, index, place.names)
         display = place.displays.of(image.role)
-        found.append(Placed(image, slot, display, tuple(inside[n] for n in order), order))
+        slices = not external and goes_in_slices(image, display, place.displays)
+        order = file_order(image, place.displays) if external or slices else ()
+        keys_in_order = tuple(inside[n] for n in order) if external else ()
+        found.append(Placed(image, slot, display, keys_in_order, order, slices))
     name = place.storage.name if place.storage is not None else ""
     problems = []
     if any(each.keys for each in found):
@@ -134,7 +151,7 @@ def file_order(image: Image, displays: Displays) -> tuple[int, ...]:
 
 def shown_planes(placed: Placed, displays: Displays) -> tuple[int, ...]:
     """The plane that each frame of an image shows when it is shown as it is stored; see `stored_planes`."""
-    if placed.keys and displays.ignore_dicom_layout and placed.image.kind is Kind.DICOM_SERIES:
+    if (placed.keys or placed.slices) and displays.ignore_dicom_layout and placed.image.kind is Kind.DICOM_SERIES:
         return ()
     return stored_planes(placed.image, [PurePosixPath(key).name for key in placed.keys])
 
@@ -161,12 +178,13 @@ def registration(
             own["order"] = list(each.order)
         if index == 0:
             own["sidecar"] = sidecar
-        slots += _external_slots(each, place, {KEY: own}) if each.keys else [_uploaded_slot(each, {KEY: own})]
+        slots += _external_slots(each, place, {KEY: own}) if each.keys else _uploaded_slots(each, {KEY: own})
     item: dict[str, Any] = {"name": item_name(case.id, case.folder), "path": item_path(case.folder), "slots": slots}
     if place.displays.layout:
         item["layout"] = place.displays.arranged({each.image.role: each.slot for each in placed})
     elif len(placed) > 1:
-        item["layout"] = layout([each.slot for each in placed])
+        names = [each.slot for each in placed]
+        item["layout"] = layout(names) if place.displays.merge == SLOTS else channels(names)
     if tags:
         item["tags"] = list(tags)
     _refuse(case, item, placed, place)
@@ -185,9 +203,12 @@ def _refuse(case: Case, item: Mapping[str, Any], placed: Sequence[Placed], place
         raise Inexpressible(case.id, problems)
 
 
-def _uploaded_slot(placed: Placed, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    slot: dict[str, Any] = {"slot_name": placed.slot, "file_name": slot_file(placed.image).name}
-    return {**slot, **_shown(placed, views=True), "metadata": dict(metadata)}
+def _uploaded_slots(placed: Placed, metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The slots of one image: one, or one for each slice that is uploaded by itself."""
+    shown = _shown(placed, views=True)
+    slots = [{"slot_name": placed.slot, "file_name": ref.name, **shown} for ref in uploaded_files(placed)]
+    slots[0]["metadata"] = dict(metadata)
+    return slots
 
 
 def _shown(placed: Placed, *, views: bool | str) -> dict[str, Any]:
@@ -269,39 +290,42 @@ def registration_calls(
 ) -> list[Call]:
     """The calls that make the item and bring its files."""
     external = any(each.keys for each in placed)
-    names = [each.slot for each in placed]
     body: dict[str, Any] = {"items": [dict(item)], "dataset_slug": place.dataset}
+    direct = not external and goes_directly(placed, item, place.displays)
     if external and place.storage is not None:
         verb = "register_existing_readonly" if place.storage.readonly else "register_existing"
         body["storage_slug"] = place.storage.name
         if place.displays.ignore_dicom_layout:
             body["options"] = {"ignore_dicom_layout": True}
+    elif direct:
+        verb = "direct_upload"
+        body["items"] = [direct_item(item, placed[0].image)]
+        body["options"] = direct_options(place.displays)
     else:
         verb = "register_upload"
-        body["options"] = {"handle_as_slices": False}
-    uploads = {} if external else {name: f"upload {index}" for index, name in enumerate(names)}
+        body["options"] = options_of(placed, place.displays)
+    uploads = {} if external or direct else upload_names(placed)
     register = Call(
         name="register",
         method="POST",
         target=f"v2/teams/{quote(place.team)}/items/{verb}",
         body=body,
+        files=(Part(slot_file(placed[0].image), name=CONTENT),) if direct else (),
         gives=("item", *uploads.values()),
         read=lambda reply: registered(reply, case.id, uploads),
         after=after,
         repeat=Repeat.DETECTABLE,
         purpose="register the item",
     )
-    if external:
-        return [register]
-    return [register, *(call for n, each in enumerate(placed) for call in upload_calls(n, each.image, place.team))]
+    return [register] if external or direct else [register, *upload_calls(placed, place.team)]
 
 
-def registered(reply: Reply, case_id: str, uploads: Mapping[str, str]) -> dict[str, Any]:
+def registered(reply: Reply, case_id: str, uploads: Mapping[tuple[str, str], str]) -> dict[str, Any]:
     """What a registration gave.
 
     Parameters
     ----------
-    uploads : slot to the name under which the plan knows its upload
+    uploads : slot and file to the name under which the plan knows the upload
 
     Raises
     ------
@@ -320,8 +344,13 @@ def registered(reply: Reply, case_id: str, uploads: Mapping[str, str]) -> dict[s
     if not reply.body.get("items"):
         raise UnexpectedResponse(PLATFORM, f"register {case_id!r}", "the answer says nothing of the item")
     item = reply.body["items"][0]
-    given = {uploads[s["slot_name"]]: s["upload_id"] for s in item.get("slots") or () if s["slot_name"] in uploads}
-    return {"item": item["id"], **given}
+    given = {"item": item["id"]}
+    for (slot, file), name in uploads.items():
+        told = told_of(item.get("slots") or (), slot, file)
+        if told is None:
+            raise UnexpectedResponse(PLATFORM, f"register {case_id!r}", f"the answer says nothing of slot {slot!r}")
+        given[name] = told["upload_id"]
+    return given
 
 
 def explained(reasons: Mapping[str, str]) -> str:
@@ -330,58 +359,6 @@ def explained(reasons: Mapping[str, str]) -> str:
     return ", ".join(
         f"slot {slot!r} {reason}" + (f" ({known[slot]})" if known[slot] else "") for slot, reason in reasons.items()
     )
-
-
-def upload_calls(index: int, image: Image, team: str) -> list[Call]:
-    """The calls that bring the bytes of one registered slot: sign, put, confirm."""
-    base = f"v2/teams/{quote(team)}/items/uploads/{{upload {index}}}"
-    ref: FileRef = slot_file(image)
-    return [
-        Call(
-            name=f"sign {index}",
-            method="GET",
-            target=f"{base}/sign",
-            gives=(f"url {index}",),
-            read=lambda reply: {f"url {index}": reply.body["upload_url"]},
-            purpose="ask where to put the file",
-        ),
-        Call(
-            name=f"send {index}",
-            method="PUT",
-            target=f"{{url {index}}}",
-            files=(Part(ref, name=ref.name),),
-            purpose="send the file",
-        ),
-        Call(
-            name=f"confirm {index}",
-            method="POST",
-            target=f"{base}/confirm",
-            body={},
-            after=(f"send {index}",),
-            purpose="say that the file is there",
-        ),
-    ]
-
-
-def unfinished_calls(placed: Sequence[Placed], place: Place, standing: Standing) -> list[Call]:
-    """The calls that bring the files of an item that was registered and whose bytes never came."""
-    uploads = standing.uploads
-    return [
-        call
-        for index, each in enumerate(placed)
-        if not each.keys and (uploads.get(each.slot) or {}).get("processing_status") == "uploading"
-        for call in upload_calls(index, each.image, place.team)
-    ]
-
-
-def upload_ids(placed: Sequence[Placed], standing: Standing | None) -> dict[str, str]:
-    """The ids of uploads of an item that is there, by the names under which a plan knows them."""
-    uploads = standing.uploads if standing is not None else {}
-    return {
-        f"upload {index}": str(uploads[each.slot]["upload_id"])
-        for index, each in enumerate(placed)
-        if each.slot in uploads
-    }
 
 
 # -- what was registered before ------------------------------------------------------------------------------------
