@@ -122,6 +122,8 @@ def compare(
 ) -> None:
     """Demand that each call of a plan is in the ledger once, in an order that the plan allows, and nothing else is.
 
+    Calls to an object store are not the sandbox's to know; a test that has some looks at the store itself.
+
     Parameters
     ----------
     bindings : what the calls gave, which takes the place of the plan's placeholders
@@ -131,9 +133,10 @@ def compare(
     )
     within = [each for each in lookups if not each.around]
     left = [entry for entry in entries[first:] if not any(each.matches(entry) for each in within)]
-    watched = [planned_request(watch.filled(bindings), base) for call in plan.calls for watch in call.watch]
+    calls = [call for call in plan.calls if not call.target.startswith("s3://")]
+    watched = [planned_request(watch.filled(bindings), base) for call in calls for watch in call.watch]
     found: dict[str, tuple[int, int]] = {}
-    for call in plan.calls:
+    for call in calls:
         wanted = planned_request(call.filled(bindings), base)
         places = [n for n, entry in enumerate(left) if arrived_request(entry) == wanted]
         nearest = "\n  ".join(str(arrived_request(entry)) for entry in left)
@@ -145,9 +148,9 @@ def compare(
         for place in reversed(places):
             del left[place]
     _refuse_others([entry for entry in left if arrived_request(entry) not in watched], within)
-    givers = {name: call.name for call in plan.calls for name in call.gives}
-    for call in plan.calls:
-        for need in {*call.after, *(givers[name] for name in call.takes if name in givers)}:
+    givers = {name: call.name for call in calls for name in call.gives}
+    for call in calls:
+        for need in {*call.after, *(givers[name] for name in call.takes if name in givers)} & found.keys():
             assert found[need][1] < found[call.name][0], f"call {call.name!r} was made before {need!r}"
 
 

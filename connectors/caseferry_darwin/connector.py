@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
@@ -16,8 +17,8 @@ from caseferry_darwin.client import EXTERNAL_AT_ONCE, REGISTRATIONS_A_MINUTE, Da
 from caseferry_darwin.dataset import DarwinDataset
 from caseferry_darwin.setup import command
 from caseferry_darwin.wire import legacy
-from caseferry_darwin.wire.display import TABLES, read_displays
-from caseferry_darwin.wire.place import Place, Storage
+from caseferry_darwin.wire.display import TABLES, read_displays, read_window
+from caseferry_darwin.wire.place import Place, Storage, prefix_to_prepare_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,21 +34,38 @@ class DarwinConnector(Connector):
     """Darwin datasets: ``darwin:TEAM/DATASET?storage=NAME``.
 
     Options: ``storage`` (an external storage of the team: files that lie in its bucket are registered where they lie,
-    others are uploaded), ``container`` (``true``, the default: keys on Azure begin with the container), ``create``
-    (``true``, the default: classes that are missing are made; ``false``: what needs them goes to the sidecar),
-    ``url``, ``api_key``. Host, key and team come from ``DARWIN_BASE_URL``, ``DARWIN_API_KEY`` and ``DARWIN_TEAM`` when
-    they are not given, or from darwin-py's ``~/.darwin/config.yaml``. How images are shown is said by the mapping; see
+    others are uploaded), ``prepare`` (the URL of a prefix in the bucket of a read-only storage, such as
+    ``s3://BUCKET/PREFIX``: what Darwin demands there is made of images that lie anywhere, and written below it),
+    ``window`` (center and width of the values that are seen in it, such as ``40,400``; else what the header says, or
+    all values), ``container`` (``true``, the default: keys on Azure begin with the container), ``create`` (``true``,
+    the default: classes that are missing are made; ``false``: what needs them goes to the sidecar), ``url``,
+    ``api_key``. Host, key and team come from ``DARWIN_BASE_URL``, ``DARWIN_API_KEY`` and ``DARWIN_TEAM`` when they are
+    not given, or from darwin-py's ``~/.darwin/config.yaml``. How images are shown is said by the mapping; see
     `caseferry_darwin.wire.display`.
     """
 
     scheme: ClassVar[str] = "darwin"
     summary: ClassVar[str] = "V7 Darwin datasets: items with slots, classes, folders, external storage"
-    settings: ClassVar[tuple[str, ...]] = ("storage", "container", "create", "url", "api_key", "team")
+    settings: ClassVar[tuple[str, ...]] = (
+        "storage",
+        "prepare",
+        "window",
+        "container",
+        "create",
+        "url",
+        "api_key",
+        "team",
+    )
     tables: ClassVar[tuple[str, ...]] = TABLES
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.displays = read_displays(self.names)
+        if (window := options.get("window")) is not None:
+            if not options.get("prepare"):
+                msg = "window says how images are seen that are made for a read-only storage; give prepare, too"
+                raise ConfigurationError(msg)
+            self.displays = replace(self.displays, window=read_window(window, "window"))
 
     def _switch(self, name: str) -> bool:
         """An option that is on unless it is said to be off."""
@@ -112,6 +130,7 @@ class DarwinConnector(Connector):
             raise NotFound(
                 self.scheme, f"open dataset {name!r}", f"there is no such dataset; team {team!r} has {names}"
             )
+        storage = _storage(client, self.options.get("storage"), with_container=container)
         place = Place(
             team,
             str(found["slug"]),
@@ -120,7 +139,8 @@ class DarwinConnector(Connector):
             self.names,
             self.displays,
             create=create,
-            storage=_storage(client, self.options.get("storage"), with_container=container),
+            storage=storage,
+            prepare=prefix_to_prepare_in(self.options.get("prepare"), storage),
         )
         return DarwinDataset(
             f"darwin:{team}/{place.dataset}",

@@ -21,7 +21,7 @@ from caseferry.files import FileRef
 from caseferry.sidecar import case_fingerprint
 from caseferry_darwin.life import Life
 from caseferry_darwin.setup import storage_findings
-from caseferry_darwin.wire import comments, exports, putting, reading, registering
+from caseferry_darwin.wire import comments, exports, putting, reading, registering, replaying
 from caseferry_darwin.wire.classes import RASTER_TYPE
 from caseferry_darwin.wire.filters import asked
 from caseferry_darwin.wire.place import Standing
@@ -166,16 +166,16 @@ class DarwinDataset(Life, Dataset):
     def diagnose(self) -> Iterator[Finding]:
         """What is to be said of the external storage; see `Dataset.diagnose`."""
         if self.place.storage is not None:
-            yield from storage_findings(self.place.storage, self.place.displays)
+            yield from storage_findings(self.place.storage, self.place.displays, self.place.prepare)
 
     def replay(self, document: Any, *, phi: Phi | None = None) -> Iterator[tuple[str, str]]:
         """Register again what was registered by Darwin's first interface; see `Dataset.replay`."""
-        items = registering.replayed(document, self.place)
+        items = replaying.replayed(document, self.place)
         if (phi or self.phi) == "refuse":
             what = "names files that are not looked into, and Darwin reads them"
             raise IdentifiableData(None, [Problem("items", what, "say phi='keep' if they may be used")])
         self.resume()
-        calls = [registering.replay_call(item, self.place) for item in items]
+        calls = [replaying.replay_call(item, self.place) for item in items]
         with ThreadPoolExecutor(8 * self.limits.batch, thread_name_prefix="caseferry-replay") as pool:
             for item, reason in zip(items, pool.map(self._replayed, calls), strict=True):
                 yield f"{item['path'].rstrip('/')}/{item['name']}".lstrip("/"), reason

@@ -59,7 +59,7 @@ def _bucket_problem(bucket: str) -> str:
     return ""
 
 
-def storage_findings(storage: Storage, displays: Displays) -> Iterator[Finding]:
+def storage_findings(storage: Storage, displays: Displays, prepare: str = "") -> Iterator[Finding]:
     """What is to be said of a storage that a dataset was opened with."""
     where = f"the storage {storage.name!r}"
     kind = "read-only" if storage.readonly else "read-write"
@@ -68,9 +68,11 @@ def storage_findings(storage: Storage, displays: Displays) -> Iterator[Finding]:
     for broken in rules.check([], way, rules.Knowledge(storage=storage)):
         yield Finding(broken.level, broken.where, broken.what, broken.remedy)
     prepared = any(each.thumbnail for each in displays.roles.values())
-    if storage.readonly and not prepared:
+    if storage.readonly and not prepared and not prepare:
         what = "takes only files that are prepared, and the mapping names no thumbnails"
-        yield Finding("warning", where, what, "say in the mapping where they lie, or have V7 make it read-write")
+        yield Finding(
+            "warning", where, what, "say in the mapping where they lie, or have them made: prepare=s3://BUCKET/PREFIX"
+        )
     if not storage.readonly and prepared:
         what = "is read-write, and the mapping names thumbnails, which Darwin then makes itself"
         yield Finding("warning", where, what, "leave them out, or have V7 make it read-only")

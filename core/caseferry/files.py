@@ -201,7 +201,9 @@ class FileRef:
         """The size in bytes, found out when it is not known: a local file is asked, another one is read."""
         if self.size is not None:
             return self.size
-        path = self.opener.product.path() if isinstance(self.opener, _ProductOpener) else self.path
+        if isinstance(self.opener, ProductOpener):
+            return self.opener.length()
+        path = self.path
         if path is not None:
             try:
                 return path.stat().st_size
@@ -407,18 +409,25 @@ def made(
     size : its size in bytes, when that is known beforehand
     """
     product = Product(make)
-    return FileRef(f"made:{name}", name, size, media_type, opener=_ProductOpener(product))
+    return FileRef(f"made:{name}", name, size, media_type, opener=ProductOpener(product))
 
 
 @dataclass(frozen=True, eq=False)
-class _ProductOpener:
+class ProductOpener:
+    """Opens a file that is made when it is first opened; what stands behind the references of `made`."""
+
     product: Product
 
     def __call__(self) -> BinaryIO:
+        """The bytes."""
         return self.product.open()
+
+    def length(self) -> int:
+        """The size in bytes; the file is made for it."""
+        return self.product.path().stat().st_size
 
 
 def release(ref: FileRef) -> None:
     """Remove the temporary file behind a reference from `made`; of any other reference, do nothing."""
-    if isinstance(ref.opener, _ProductOpener):
+    if isinstance(ref.opener, ProductOpener):
         ref.opener.product.release()

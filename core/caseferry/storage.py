@@ -115,6 +115,19 @@ class Bucket(Store):
             raise StorageError(msg)
         return FileRef(found.url, source.name, count, source.media_type, sha256)
 
+    def holds(self, key: str, source: FileRef) -> bool:
+        """Whether an object holds just what a file holds: its size, and where that is the same, its SHA-256.
+
+        Raises
+        ------
+        StorageError
+            The store does not say, or does not let the object be read.
+        """
+        found = self.find(key)
+        if found is None or found.size != source.length():
+            return False
+        return FileRef(found.url, source.name, found.size).measured().sha256 == source.measured().sha256
+
     def _stored(self, said: Mapping[str, Any]) -> Stored:
         etag = (said.get("e_tag") or "").strip('"')  # Azure quotes it in one answer and not in the other
         return Stored(f"{self.address}/{said['path']}", said["path"], said["size"], etag)

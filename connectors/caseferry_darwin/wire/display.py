@@ -27,13 +27,19 @@ In a storage that Darwin may only read, it makes nothing by itself. The mapping 
     lq = "{folder}/{stem}/frame_{section}_lq.png"
     sections = 2                      # frames, where that is not their number in the video
     compact = {…}                     # a video cut up by darwin-py: its fields as they are, instead of hq and lq
+
+Where a dataset is opened with ``prepare=``, what is not named so is made. Then counts, too::
+
+    [darwin.roles.ct]
+    window = [40, 400]                # center and width of the values that are seen; else what the header says
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +74,7 @@ class Display:
     thumbnail, hq, lq : templates of the keys of what was prepared in a read-only storage
     sections : frames that were prepared; 0 for as many as the video has
     compact : what darwin-py makes of a video before it registers it, as it is sent
+    window : center and width of the values that are seen in what is made for a read-only storage
     """
 
     fps: float | str | None = None
@@ -79,6 +86,12 @@ class Display:
     lq: str = ""
     sections: int = 0
     compact: Mapping[str, Any] = field(default_factory=dict)
+    window: tuple[float, float] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the mapping names what a read-only storage must hold."""
+        return bool(self.thumbnail or self.hq or self.lq or self.compact)
 
     @property
     def sampled(self) -> bool:
@@ -99,6 +112,7 @@ class Displays:
     force_tiling : whether large pictures are cut into tiles when they are uploaded
     merge : whether several images stand side by side (``slots``) or are channels of one picture (``channels``)
     direct_upload : whether small files go with their registration
+    window : of images whose role says none
     """
 
     roles: Mapping[str, Display] = field(default_factory=dict)
@@ -108,10 +122,12 @@ class Displays:
     force_tiling: bool = False
     merge: str = SLOTS
     direct_upload: bool = False
+    window: tuple[float, float] | None = None
 
     def of(self, role: str) -> Display:
         """How the image of a role is shown."""
-        return self.roles.get(role) or self.roles.get(EVERY_ROLE) or Display()
+        said = self.roles.get(role) or self.roles.get(EVERY_ROLE) or Display()
+        return said if said.window is not None else replace(said, window=self.window)
 
     def arranged(self, slots: Mapping[str, str]) -> dict[str, Any]:
         """The layout that the mapping asks for, with the slots' own names.
@@ -172,7 +188,7 @@ def read_displays(names: Names) -> Displays:
         layout=_layout(names.tables.get("layout", {})),
         batch=_count(names.options.get("batch", "0"), "darwin.batch"),
         merge=_merge(names),
-        **{name: _switch(names.options.get(name, "False"), f"darwin.{name}") for name in _SWITCHES},
+        **{name: _switch(names.options.get(name, "False"), f"darwin.{name}") for name in _SWITCHES},  # type: ignore[arg-type]
     )
 
 
@@ -261,6 +277,25 @@ def _table(value: Any, where: str) -> Mapping[str, Any]:
     return value
 
 
+def read_window(value: Any, where: str) -> tuple[float, float]:
+    """Center and width: two numbers, or a text of them with a comma between.
+
+    Raises
+    ------
+    ConfigurationError
+        It is something else, or the width is not positive.
+    """
+    parts = value.split(",") if isinstance(value, str) else value
+    try:
+        center, width = (float(part) for part in parts)
+    except (TypeError, ValueError):
+        center, width = math.nan, math.nan
+    if not (math.isfinite(center) and math.isfinite(width) and width > 0):
+        msg = f"{where} is {value!r}, expected center and width, such as 40,400"
+        raise ConfigurationError(msg)
+    return center, width
+
+
 _READERS: dict[str, Callable[[Any, str], Any]] = {
     "fps": _rate,
     "as_frames": _switch,
@@ -271,4 +306,5 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "lq": _template,
     "sections": _count,
     "compact": _table,
+    "window": lambda value, where: read_window(value, f"the mapping's {where}"),
 }

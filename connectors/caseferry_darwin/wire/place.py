@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from caseferry.deidentify import suspicious_name
+from caseferry.errors import ConfigurationError
+from caseferry.files import FileRef
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from caseferry.files import FileRef
     from caseferry.mapping import Names
     from caseferry_darwin.wire.classes import Classes
     from caseferry_darwin.wire.display import Displays
@@ -28,6 +31,7 @@ class Place:
     displays : how the mapping wants images to be shown
     create : whether classes that are missing are made
     storage : the external storage whose objects are registered instead of uploaded
+    prepare : the URL of the prefix below which what a read-only storage demands is made; empty to make nothing
     """
 
     team: str
@@ -38,6 +42,7 @@ class Place:
     displays: Displays
     create: bool = True
     storage: Storage | None = None
+    prepare: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,37 @@ class Storage:
         if found is None or found[0] != self.bucket or OBJECT_STORES.get(ref.scheme, self.provider) != self.provider:
             return None
         return f"{found[0]}/{found[1]}" if self.provider == "azure" and self.with_container else found[1]
+
+
+def prefix_to_prepare_in(given: str | None, storage: Storage | None) -> str:
+    """The URL of the prefix below which what a read-only storage demands is made; empty when nothing shall be.
+
+    Raises
+    ------
+    ConfigurationError
+        It is no prefix of the storage's bucket, or the storage needs nothing made.
+    """
+    if given is None:
+        return ""
+    address = str(given).rstrip("/")
+    if storage is None or not storage.readonly:
+        what = f"the storage {storage.name!r} is not" if storage else "no storage is named"
+        msg = f"prepare is for a read-only storage, and {what}; leave prepare out: Darwin prepares files itself"
+        raise ConfigurationError(msg)
+    scheme = next(scheme for scheme, provider in OBJECT_STORES.items() if provider == storage.provider)
+    example = f"{scheme}://{storage.bucket}/prepared"
+    if address.partition("://")[0] not in OBJECT_STORES or storage.key(FileRef(f"{address}/file")) is None:
+        msg = (
+            f"prepare is {given!r}, expected a prefix in the bucket of the storage {storage.name!r}, such as {example}"
+        )
+        raise ConfigurationError(msg)
+    if any(character in "{}?#%" or ord(character) < 32 for character in address) or "//" in address.partition("://")[2]:
+        msg = f"prepare is {given!r}; leave out braces, ?, #, %, control characters and empty folders: {example}"
+        raise ConfigurationError(msg)
+    if suspicious_name(address):
+        msg = f"prepare seems to hold a patient's number or name, and Darwin is told of keys; use another: {example}"
+        raise ConfigurationError(msg)
+    return address
 
 
 @dataclass

@@ -20,6 +20,7 @@ from caseferry_darwin.wire.comments import losses_of, open_call, threads_of
 from caseferry_darwin.wire.place import PLATFORM
 from caseferry_darwin.wire.registering import (
     Placed,
+    placed_image,
     placed_images,
     registration,
     registration_calls,
@@ -67,7 +68,8 @@ def plan_case(
     losses += losses_of(threads)
     _refuse_broken_promises(case, {*forms, *(each.annotation for each in threads)}, losses, standing)
     tags, lost_tags = _tags(case, place)
-    losses = [loss for image in case.images if (loss := conversion(image)) is not None] + losses + lost_tags
+    turned = [each.made.loss if each.made is not None else conversion(each.image) for each in placed]
+    losses = [loss for loss in turned if loss is not None] + losses + lost_tags
     native = Native(
         images={each.image.role: each.slot for each in placed},
         annotations={each: names.annotation(each) for each in forms} | {each.annotation: each.key for each in threads},
@@ -116,7 +118,8 @@ def plan_annotations(case: Case, new: Sequence[Annotation], place: Place, datase
     Inexpressible
         An annotation has no form on the platform, or would not read back as it is; see `problems_of_adding`.
     """
-    views = _views(placed_images(case, place), place, standing)
+    placed = [placed_image(image, index, replace(place, prepare="")) for index, image in enumerate(case.images)]
+    views = _views(placed, place, standing)
     if problems := problems_of_adding(new, views):
         raise Inexpressible(case.id, problems)
     forms, losses = _forms(replace(case, annotations=new), place, views, Ids(place.dataset_id, case.id, kept=True))
@@ -140,6 +143,8 @@ def _views(placed: Sequence[Placed], place: Place, standing: Standing | None) ->
             views[each.image.role] = shown_view(each.image, known)
         elif each.display.sampled:
             views[each.image.role] = None
+        elif each.made is not None:
+            views[each.image.role] = each.made.view
         else:
             planes = shown_planes(each, place.displays)
             turned = each.display.extract_views

@@ -17,9 +17,10 @@ from caseferry.sidecar import KEY, Found, Kept, merge, parse
 from caseferry_darwin.wire.annotations import Ids, Layer, core_form, raw_form, said_of
 from caseferry_darwin.wire.classes import RASTER_TYPE
 from caseferry_darwin.wire.comments import comments_of
+from caseferry_darwin.wire.preparing import originals
 from caseferry_darwin.wire.registering import case_id_of
 from caseferry_darwin.wire.series import members
-from caseferry_darwin.wire.view import View, registered_slot, shown_view
+from caseferry_darwin.wire.view import View, preparation, registered_slot, shown_view
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -151,10 +152,14 @@ def roles_of(item: Mapping[str, Any], names: Names, kept: Kept | None = None) ->
 def files_of(item: Mapping[str, Any], slot: Mapping[str, Any], base: str, fetch: Fetch) -> list[FileRef]:
     """The files of one slot: one, or the slices of a series that was registered file by file.
 
+    What was prepared for a read-only storage comes from the bucket, where its own files lie.
+
     Parameters
     ----------
     base : the name under which the slot was registered
     """
+    if urls := originals(slot):
+        return [FileRef(url) for url in urls]
     own = [each for each in item.get("uploads") or () if each.get("slot_name") == base]
     if len(own) < 2:
         return [_file(slot, slot.get("size_bytes"), fetch)]
@@ -176,6 +181,10 @@ def _file(described: Mapping[str, Any], size: Any, fetch: Fetch) -> FileRef:
 
 
 def _image(role: str, slot: Mapping[str, Any], refs: Sequence[FileRef], put: Image | None) -> Image:
+    if preparation(slot) is not None:
+        if put is None or len(put.files) != len(refs):
+            return Image(role, refs)
+        return put.with_files([_as_put(ref, own) for ref, own in zip(refs, put.files, strict=True)])
     if len(refs) > 1:
         if put is None or len(put.files) != len(refs):
             return Image(role, refs, kind=Kind.DICOM_SERIES)

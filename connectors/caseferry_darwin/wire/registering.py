@@ -9,13 +9,14 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from caseferry.errors import AlreadyExists, Inexpressible, InvalidCase, ItemsBlocked, Problem, UnexpectedResponse
+from caseferry.errors import AlreadyExists, Inexpressible, ItemsBlocked, Problem, UnexpectedResponse
 from caseferry.imaging.kinds import Kind
 from caseferry.plan import Call, Part, Repeat, Reply
 from caseferry.sidecar import KEY
-from caseferry_darwin.wire import legacy, rules
+from caseferry_darwin.wire import rules
 from caseferry_darwin.wire.display import SLOTS, filled
 from caseferry_darwin.wire.place import PLATFORM
+from caseferry_darwin.wire.preparing import UNPREPARED, Prepared, prepare, writing_calls
 from caseferry_darwin.wire.slotfile import CONVERTED, TYPES, slot_file
 from caseferry_darwin.wire.uploading import (
     CONTENT,
@@ -30,7 +31,7 @@ from caseferry_darwin.wire.uploading import (
     upload_names,
     uploaded_files,
 )
-from caseferry_darwin.wire.view import stored_planes
+from caseferry_darwin.wire.view import PREPARED, stored_planes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,6 +93,7 @@ class Placed:
     keys : the files' keys in the external storage, in the order in which they are registered; none for an upload
     order : for each of these the index of the image's file
     slices : whether each file is uploaded by itself, as a slice; then `order` is that of the uploads
+    made : what is made of it for a read-only storage
     """
 
     image: Image
@@ -100,6 +102,7 @@ class Placed:
     keys: tuple[str, ...] = ()
     order: tuple[int, ...] = ()
     slices: bool = False
+    made: Prepared | None = None
 
     @property
     def count(self) -> int:
@@ -113,32 +116,43 @@ def placed_images(case: Case, place: Place) -> list[Placed]:
     Raises
     ------
     Inexpressible
-        Some images lie in the storage and others do not, or one would have to be converted there.
+        Some images lie in the storage and others do not, or one would have to be converted there, or prepared and
+        cannot be.
     """
-    found = []
-    for index, image in enumerate(case.images):
-        keys = [place.storage.key(ref) for ref in image.files] if place.storage is not None else [None]
-        inside = [key for key in keys if key is not None]
-        external = len(inside) == len(keys)
-        slot = slot_name(image, index, place.names)
-        display = place.displays.of(image.role)
-        slices = not external and goes_in_slices(image, display, place.displays)
-        order = file_order(image, place.displays) if external or slices else ()
-        keys_in_order = tuple(inside[n] for n in order) if external else ()
-        found.append(Placed(image, slot, display, keys_in_order, order, slices))
+    found = [placed_image(image, index, place) for index, image in enumerate(case.images)]
     name = place.storage.name if place.storage is not None else ""
     problems = []
-    if any(each.keys for each in found):
+    if place.prepare:
+        problems = [
+            Problem(f"image {p.image.role!r}", f"is {p.image.kind}, of which no pictures are made", "upload it instead")
+            for p in found
+            if not p.keys and p.image.kind in UNPREPARED
+        ]
+    if any(each.keys for each in found) and not problems:
         what = f"does not lie in the storage {name!r}, as others of the case do"
         problems = [Problem(f"image {p.image.role!r}", what, "copy it there") for p in found if not p.keys]
         problems += [
             Problem(f"image {p.image.role!r}", f"is {p.image.kind}, which Darwin does not read", "convert it")
             for p in found
-            if p.keys and p.image.kind in CONVERTED
+            if p.keys and not p.made and p.image.kind in CONVERTED
         ]
     if problems:
         raise Inexpressible(case.id, problems)
     return found
+
+
+def placed_image(image: Image, index: int, place: Place) -> Placed:
+    """Where the files of one image go, by its place in the case."""
+    slot, display = slot_name(image, index, place.names), place.displays.of(image.role)
+    if place.storage is not None and place.prepare and not display.ready and image.kind not in UNPREPARED:
+        ready = prepare(image, slot, display, place.storage, place.prepare)
+        return Placed(image, slot, display, (ready.key,), (0,), made=ready)
+    keys = [place.storage.key(ref) for ref in image.files] if place.storage is not None else [None]
+    inside = [key for key in keys if key is not None]
+    external = len(inside) == len(keys)
+    slices = not external and goes_in_slices(image, display, place.displays)
+    order = file_order(image, place.displays) if external or slices else ()
+    return Placed(image, slot, display, tuple(inside[n] for n in order) if external else (), order, slices)
 
 
 def file_order(image: Image, displays: Displays) -> tuple[int, ...]:
@@ -151,6 +165,8 @@ def file_order(image: Image, displays: Displays) -> tuple[int, ...]:
 
 def shown_planes(placed: Placed, displays: Displays) -> tuple[int, ...]:
     """The plane that each frame of an image shows when it is shown as it is stored; see `stored_planes`."""
+    if placed.made is not None:
+        return ()
     if (placed.keys or placed.slices) and displays.ignore_dicom_layout and placed.image.kind is Kind.DICOM_SERIES:
         return ()
     return stored_planes(placed.image, [PurePosixPath(key).name for key in placed.keys])
@@ -174,6 +190,8 @@ def registration(
         own: dict[str, Any] = {"case": case.id, "role": each.image.role}
         if planes := shown_planes(each, place.displays):
             own["planes"] = list(planes)
+        if each.made is not None:
+            own[PREPARED] = dict(each.made.told)
         if each.order != tuple(range(len(each.order))):
             own["order"] = list(each.order)
         if index == 0:
@@ -233,16 +251,18 @@ def _external_slots(placed: Placed, place: Place, metadata: Mapping[str, Any]) -
             slot["type"] = kind
         if not (readonly and placed.display.compact):
             slot |= _shown(placed, views="true")  # a text, as the guide sends it
-        if readonly:
-            slot |= prepared(placed, key)
+        if placed.made is not None:
+            slot |= placed.made.fields
+        elif readonly:
+            slot |= named(placed, key)
         if index == 0:
             slot["metadata"] = dict(metadata)
         slots.append(slot)
     return slots
 
 
-def prepared(placed: Placed, key: str) -> dict[str, Any]:
-    """What a read-only registration must tell of one file: Darwin may not look into it.
+def named(placed: Placed, key: str) -> dict[str, Any]:
+    """What a read-only registration must tell of one file, as the mapping names it: Darwin may not look into it.
 
     Source
     ------
@@ -305,6 +325,7 @@ def registration_calls(
         verb = "register_upload"
         body["options"] = options_of(placed, place.displays)
     uploads = {} if external or direct else upload_names(placed)
+    writes = writing_calls([each.made for each in placed if each.made is not None])
     register = Call(
         name="register",
         method="POST",
@@ -313,11 +334,13 @@ def registration_calls(
         files=(Part(slot_file(placed[0].image), name=CONTENT),) if direct else (),
         gives=("item", *uploads.values()),
         read=lambda reply: registered(reply, case.id, uploads),
-        after=after,
+        after=(*after, *(call.name for call in writes)),
         repeat=Repeat.DETECTABLE,
         purpose="register the item",
     )
-    return [register] if external or direct else [register, *upload_calls(placed, place.team)]
+    if external or direct:
+        return [*writes, register]
+    return [register, *upload_calls(placed, place.team)]
 
 
 def registered(reply: Reply, case_id: str, uploads: Mapping[tuple[str, str], str]) -> dict[str, Any]:
@@ -358,50 +381,4 @@ def explained(reasons: Mapping[str, str]) -> str:
     known = {slot: REASONS.get(reason.upper(), "") for slot, reason in reasons.items()}
     return ", ".join(
         f"slot {slot!r} {reason}" + (f" ({known[slot]})" if known[slot] else "") for slot, reason in reasons.items()
-    )
-
-
-# -- what was registered before ------------------------------------------------------------------------------------
-
-
-def replayed(document: Any, place: Place) -> list[dict[str, Any]]:
-    """The items of a registration for Darwin's first interface, as they are registered today.
-
-    Raises
-    ------
-    InvalidCase
-        It is none, names another storage, or breaks a rule; every problem is listed.
-    """
-    if not legacy.is_legacy(document):
-        raise InvalidCase(None, [Problem("items", "is no list of items with a filename", "give such a registration")])
-    items = legacy.modern(document)
-    name, storage = document.get("storage_name"), place.storage
-    if storage is None or name not in {None, storage.name}:
-        what = f"is {name!r}, and the dataset is open with {storage.name if storage else None!r}"
-        raise InvalidCase(None, [Problem("storage_name", what, "name the storage: darwin:TEAM/DATASET?storage=NAME")])
-    way = rules.Way.READONLY if storage.readonly else rules.Way.READWRITE
-    findings = rules.check(items, way, rules.Knowledge(storage=storage, tags=place.classes.tags()))
-    for finding in findings:
-        if finding.level == "warning":
-            log.warning("%s", finding)
-    if problems := [finding.problem for finding in findings if finding.level == "error"]:
-        raise InvalidCase(None, problems)
-    return items
-
-
-def replay_call(item: Mapping[str, Any], place: Place) -> Call:
-    """The call that registers an item as it is, in the storage of the place."""
-    if place.storage is None:
-        raise AssertionError
-    verb = "register_existing_readonly" if place.storage.readonly else "register_existing"
-    body = {"items": [dict(item)], "dataset_slug": place.dataset, "storage_slug": place.storage.name}
-    return Call(
-        name="register",
-        method="POST",
-        target=f"v2/teams/{quote(place.team)}/items/{verb}",
-        body=body,
-        gives=("item",),
-        read=lambda reply: registered(reply, str(item["name"]), {}),
-        repeat=Repeat.DETECTABLE,
-        purpose="register the item",
     )

@@ -390,7 +390,10 @@ def _readonly_type(slot: Slot, known: Knowledge) -> Iterator[Finding]:
     named = type_of(slot.file_name) == "dicom" or type_of(str(slot.key)) == "dicom"
     if slot.way is Way.READONLY and not known.dicom_readonly and (slot.type == "dicom" or named):
         what = "is DICOM or NIfTI, which Darwin cannot take from a storage that it may not write to"
-        remedy = "export slices as images, or a series as a video with its frames, or use a read-write storage"
+        remedy = (
+            "export slices as images, or a series as a video with its frames; let caseferry do that with "
+            "prepare=s3://BUCKET/PREFIX; or use a read-write storage"
+        )
         yield slot.finding(5, what, remedy)
 
 
@@ -399,7 +402,10 @@ def _readonly_thumbnail(slot: Slot, known: Knowledge) -> Iterator[Finding]:  # n
         return
     thumbnail = slot.fields.get("storage_thumbnail_key")
     if thumbnail is None:
-        remedy = "store a JPEG that fits 356x200, and name its key (in a mapping: darwin.roles.*.thumbnail)"
+        remedy = (
+            "store a JPEG that fits 356x200, and name its key (in a mapping: darwin.roles.*.thumbnail), "
+            "or have it made with prepare=s3://BUCKET/PREFIX"
+        )
         yield slot.finding(3, "has no storage_thumbnail_key; a read-only item needs a thumbnail", remedy)
     elif thumbnail == slot.key:
         what = "has the original as its thumbnail, which browsers refuse to show (CORS)"
@@ -435,7 +441,10 @@ def _readonly_video(slot: Slot, known: Knowledge) -> Iterator[Finding]:  # noqa:
         return
     sections = slot.fields.get("sections")
     if not sections:
-        remedy = "extract the frames, and name one hq and one lq key for each (in a mapping: darwin.roles.*.hq and .lq)"
+        remedy = (
+            "extract the frames, and name one hq and one lq key for each (in a mapping: darwin.roles.*.hq and .lq), "
+            "or have them made with prepare=s3://BUCKET/PREFIX"
+        )
         yield slot.finding(6, "is a read-only video without sections, its frames", remedy)
         return
     counted = [section.get("section_index") for section in sections]

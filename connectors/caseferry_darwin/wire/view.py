@@ -42,6 +42,11 @@ Exports of V7's tests call the axial view ``0.1``; the order of the others is a 
 its slots counts as soon as it says it.
 """
 
+PREPARED = "prepared"
+"""Where the metadata of a slot tell how its image was prepared for a read-only storage, within caseferry's own."""
+
+VOLUMES = (Kind.DICOM_SERIES, Kind.DICOM_MULTIFRAME, Kind.NIFTI, Kind.METAIMAGE, Kind.NRRD)
+
 ON_FRAME = 1e-4
 """How far from a frame, in frames, a position may lie to count as lying in it."""
 
@@ -103,7 +108,7 @@ class View:
         solid = np.array([[*point, float((plane or 0) % slices)] if len(point) == 2 else point for point in points])
         turned = _moved(np.asarray(np.linalg.inv(self.turn.matrix(self.shape))), solid)
         frame = round(float(turned[0, self.along]))
-        if np.abs(turned[:, self.along] - frame).max() > ON_FRAME or not 0 <= frame < self.frames:
+        if np.abs(turned[:, self.along] - frame).max() > ON_FRAME or not 0 <= frame < max(self.frames, 1):
             return None
         x, y = self._across
         return frame, [(float(p[x] * self.steps[x]), float(p[y] * self.steps[y])) for p in turned]
@@ -248,6 +253,43 @@ def expected_view(
     return View(name, grid.shape, turned.shape[along], turn, along, turned.spacing_mm)
 
 
+def preparation(slot: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What the metadata of a slot tell of how its image was prepared; None when it was not."""
+    own = (slot.get("metadata") or {}).get(KEY)
+    told = own.get(PREPARED) if isinstance(own, Mapping) else None
+    if not isinstance(told, Mapping):
+        return None
+    return told if isinstance(told.get("below"), str) and isinstance(told.get("originals"), list) else None
+
+
+def prepared_view(image: Image, slot: str, *, told: Mapping[str, Any] | None = None) -> View | None:
+    """How a slot shows a prepared image; None for what has no grid.
+
+    Parameters
+    ----------
+    told : by the metadata of a slot that is there; it counts, however images are turned nowadays
+    """
+    grid = image.geometry
+    if grid is None:
+        return None
+    if told is not None:
+        turn = _read_turn(told)
+    elif image.kind in VOLUMES and grid.space == "patient" and grid.frames == 1:
+        turn = turn_towards(grid, LPI)[0]
+    else:
+        turn = None
+    frames = grid.planes if grid.planes > 1 or image.kind is Kind.VIDEO else 0
+    return View(slot, grid.shape, frames, turn, turn.axes.index(2) if turn is not None else 2)
+
+
+def _read_turn(told: Mapping[str, Any]) -> AxisMap | None:
+    turn = told.get("turn")
+    if turn is None:
+        return None
+    (a, b, c), (x, y, z) = turn["axes"], turn["flips"]
+    return AxisMap((int(a), int(b), int(c)), (bool(x), bool(y), bool(z)))
+
+
 def native_slot(image: Image, slots: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any] | None:
     """The slot that shows an image along its own planes, of those that the platform made of one; None for none.
 
@@ -284,6 +326,8 @@ def shown_view(image: Image, slot: Mapping[str, Any]) -> View | None:
     name = str(slot.get("slot_name"))
     if grid is None:
         return None
+    if (told := preparation(slot)) is not None:
+        return prepared_view(image, name, told=told)
     medical = (slot.get("metadata") or {}).get("medical")
     if not isinstance(medical, Mapping) or medical.get("handler") != "MONAI":
         if isinstance(medical, Mapping) and image.kind is Kind.NIFTI:

@@ -49,6 +49,8 @@ RESOLUTION = (282, 283)
 """The tags XResolution and YResolution of TIFF."""
 EXIF_TEXT = {270: "ImageDescription", 315: "Artist", 33432: "Copyright", 37510: "UserComment", 42016: "ImageUniqueID"}
 EXIF_GPS = 34853
+EXIF_TURN = 274
+"""Orientation: how a viewer shall turn the picture. Browsers do."""
 ENDINGS = {"JPEG": b"\xff\xd9", "PNG": b"\0\0\0\0IEND\xae\x42\x60\x82"}
 """The last bytes of whole files: the marker EOI of JPEG, the chunk IEND of PNG."""
 HARMLESS_TEXT = frozenset({"software", "xml:com.adobe.xmp", "date:create", "date:modify", "date:timestamp"})
@@ -91,7 +93,7 @@ def read_header(files: Sequence[FileRef]) -> Header:
         dtype, channels, _ = MODES[picture.mode]
         frames = int(getattr(picture, "n_frames", 1))
         geometry = Geometry((width, height, 1), np.eye(4), frames, "pixel")
-        details = {"mode": picture.mode}
+        details = {"mode": picture.mode, "format": picture.format, "turned": picture.getexif().get(EXIF_TURN, 1) != 1}
         if _cut_short(ref, str(picture.format)):
             picture.load()
         return Header(Kind.PICTURE, geometry, dtype, channels, identifying=_identifying(picture), details=details)
