@@ -6,6 +6,8 @@ import contextlib
 import json
 import logging
 import re
+import threading
+import time
 import warnings
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 from urllib.parse import urlsplit
@@ -26,7 +28,6 @@ from caseferry_grand_challenge.wire.putting import filled_sockets
 from caseferry_grand_challenge.wire.sockets import Socket
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Iterator, Mapping
 
     from caseferry.config import Secret
@@ -36,6 +37,10 @@ SESSIONS = "cases/upload-sessions/"
 PAGE = 100
 PASSES = 5
 """How often a listing without an order is walked before it is given up that it will ever give all."""
+
+SIGNED_SECONDS, SIGNED_AGAIN = 200.0, 5.0
+"""Seconds after which signed requests are asked for anew; and after which they are when one of them was refused, as
+others may have been asked for anew by then."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -68,6 +73,8 @@ class GrandChallengeClient:
             explain=explain,
         )
         self._sockets: dict[str, Socket | None] = {}
+        self._instances: dict[str, tuple[float, Mapping[str, tuple[str, Mapping[str, str]]]]] = {}
+        self._instances_lock = threading.Lock()
 
     def stop_with(self, cancelled: threading.Event) -> None:
         """Stop whenever an event is set; see `Http.stop_with`."""
@@ -273,6 +280,42 @@ class GrandChallengeClient:
         """A file of an image or of a value as a stream."""
         return cast("BinaryIO", self.http.download(address, what="download a file"))
 
+    def instances(self, address: str) -> tuple[str, ...]:
+        """The names of the files of a DICOM image set: the UIDs of its instances."""
+        return tuple(self._signed_instances(address, anew=False))
+
+    def viewable_instances(self, address: str) -> tuple[str, ...]:
+        """Likewise; none where the token may not view the image set."""
+        try:
+            return self.instances(address)
+        except NotFound:
+            return ()
+
+    def open_instance(self, address: str, uid: str) -> BinaryIO:
+        """A file of a DICOM image set as a stream; it lies in a store that is asked by signed requests."""
+
+        def signed(anew: bool) -> tuple[str, Mapping[str, str]]:
+            found = self._signed_instances(address, anew=anew).get(uid)
+            if found is None:
+                raise NotFound(PLATFORM, "download a DICOM file", f"the image set has no instance {uid}")
+            return found
+
+        return cast("BinaryIO", self.http.download(signed, what="download a DICOM file"))
+
+    def _signed_instances(self, address: str, *, anew: bool) -> Mapping[str, tuple[str, Mapping[str, str]]]:
+        """The signed requests for the files of a DICOM image set, by UID; kept while they are good."""
+        what = "list the files of a DICOM image set"
+        with self._instances_lock:
+            made, found = self._instances.get(address, (0.0, {}))
+            age = time.monotonic() - made
+            if not found or age > SIGNED_SECONDS or (anew and age > SIGNED_AGAIN):
+                body = self.get(f"{address.rstrip('/')}/dicom/instances/", what=what)
+                found = {str(row["sop_instance_uid"]): _signed(row["get_instance"], what) for row in body["instances"]}
+                now = time.monotonic()
+                good = {key: kept for key, kept in self._instances.items() if now - kept[0] <= SIGNED_SECONDS}
+                self._instances = {**good, address: (now, found)}
+            return found
+
     def content(self, address: str) -> Any:
         """The content of a JSON file."""
         with self.open_file(address) as stream:
@@ -335,6 +378,13 @@ def _open(url: str, token: str, ca: str | Literal[False] | None) -> Any:
     for note in notes:
         log.info("gcapi: %s", note.message)
     return client
+
+
+def _signed(request: Mapping[str, Any], what: str) -> tuple[str, Mapping[str, str]]:
+    """The address and the headers of a signed request, as the platform has it made."""
+    if str(request.get("method", "GET")).upper() != "GET":
+        raise UnexpectedResponse(PLATFORM, what, "a file is to be asked for in a way that caseferry does not know")
+    return str(request["url"]), {str(name): str(value) for name, value in (request.get("headers") or {}).items()}
 
 
 def _unreached(error: Exception, what: str, url: str) -> PlatformError:

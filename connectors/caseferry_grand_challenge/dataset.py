@@ -12,7 +12,7 @@ from caseferry.connector import Dataset, Item, Phi, State
 from caseferry.errors import AlreadyExists, ConfigurationError, Inexpressible, NotFound, Problem
 from caseferry.plan import Call, Plan, Reply
 from caseferry.sidecar import Kept, case_fingerprint, parse
-from caseferry_grand_challenge.wire import annotating, filling, putting, reading
+from caseferry_grand_challenge.wire import annotating, described, filling, putting, reading
 from caseferry_grand_challenge.wire.filling import Stored
 from caseferry_grand_challenge.wire.sockets import Sockets, offered_sockets, sidecar_candidates, wanted_slugs
 from caseferry_grand_challenge.wire.uploads import PART
@@ -115,6 +115,11 @@ class GrandChallengeDataset(Dataset):
             return self._case(self._client.item(self.place, item.id))
 
     def _case(self, row: Mapping[str, Any]) -> Case:
+        sidecar, kept = self._sidecar(row, fetch=True)
+        return reading.case_of(row, kept, self.names, self._source(), sidecar)
+
+    def _source(self) -> reading.Source:
+        """How what items refer to is fetched; each image is asked about once."""
         images: dict[str, Mapping[str, Any]] = {}
 
         def image(address: str) -> Mapping[str, Any]:
@@ -122,9 +127,8 @@ class GrandChallengeDataset(Dataset):
                 images[address] = self._client.image(address)
             return images[address]
 
-        source = reading.Source(self._client.open_file, image, self._client.content)
-        sidecar, kept = self._sidecar(row, fetch=True)
-        return reading.case_of(row, kept, self.names, source, sidecar)
+        client = self._client
+        return reading.Source(client.open_file, image, client.instances, client.open_instance, client.content)
 
     def _kept(self, row: Mapping[str, Any], *, fetch: bool) -> Kept | None:
         """The sidecar of an item; one that is a file is only read when `fetch` says so."""
@@ -193,6 +197,10 @@ class GrandChallengeDataset(Dataset):
             pk = reading.stored_image(ref, self._client.origin)
             if pk is not None and (address := self._client.viewable_image(pk)) is not None:
                 shared[ref.location] = address
+        for image in case.images:
+            there = reading.stored_set(image.files, self._client.origin)
+            if there is not None and set(self._client.viewable_instances(there[0])) == there[1]:
+                shared[image.files[0].location] = there[0]
         return shared
 
     def _sockets(self, case: Case) -> Sockets:
@@ -261,13 +269,53 @@ class GrandChallengeDataset(Dataset):
     def plan_fill(self, item: Item, contents: Mapping[str, Content]) -> Plan:
         """What `fill` would do, and what of it nobody can undo."""
         sockets = {slug: self._client.socket(slug) for slug in contents}
-        problems = filling.filling_problems(contents, sockets)
+        row = self._client.item(self.place, item.id)
+        slug, kept = self._sidecar(row, fetch=True)
+        contents = self._guarded(item, contents, kept)
+        problems = filling.filling_problems(contents, sockets) or list(self._stored_problems(contents, sockets))
         if problems:
             raise Inexpressible(item.case_id, problems)
-        self._guard(item, {slug: content for slug, content in contents.items() if isinstance(content, Image)})
-        before = putting.filled_sockets(self._client.item(self.place, item.id))
+        if kept is not None and slug is not None and slug not in contents:
+            document = described.redescribed(kept, described.Change(filled=self._described(contents, kept)))
+            if document is not None:
+                contents, sockets = {**contents, slug: document}, {**sockets, slug: self._client.socket(slug)}
+        before = putting.filled_sockets(row)
         calls = filling.plan_filling(item.case_id, item.id, self.place, contents, sockets, before)
         return Plan(dataset=self.url, case_id=item.case_id, calls=tuple(calls), adopts=item.id)
+
+    def _stored_problems(self, contents: Mapping[str, Content], sockets: Sockets) -> Iterator[Problem]:
+        """What is wrong with images of the platform that are to stand in sockets too."""
+        for slug, content in contents.items():
+            socket = sockets[slug]
+            if socket is None or not isinstance(content, Stored):
+                continue
+            if not content.address.startswith(f"{self._client.origin}/"):
+                yield Problem(f"socket {slug!r}", f"takes images of {self._client.origin}, not {content.address!r}")
+            elif (what := filling.stored_problem(socket, self._client.image(content.address))) is not None:
+                yield Problem(f"socket {slug!r}", what)
+
+    def _described(self, contents: Mapping[str, Content], kept: Kept) -> dict[str, Any]:
+        """What a sidecar is to say of what sockets are filled with: of an image that is there, what it is."""
+        source = self._source()
+        return {
+            slug: reading.image_there(described.role_in(kept, slug), content.address, source)
+            if isinstance(content, Stored)
+            else content
+            for slug, content in contents.items()
+        }
+
+    def _guarded(self, item: Item, contents: Mapping[str, Content], kept: Kept | None) -> dict[str, Content]:
+        """Contents whose images were looked into.
+
+        Raises
+        ------
+        InvalidCase
+            An image is damaged, or identifies a patient and the dataset was not told to keep that.
+        """
+        given = {slug: content for slug, content in contents.items() if isinstance(content, Image)}
+        named = {slug: given[slug].renamed(described.role_in(kept, slug)) for slug in given}
+        sealed = {image.role: image for image in self.sealed(Case(id=item.case_id, images=[*named.values()])).images}
+        return {**contents, **{slug: sealed[image.role] for slug, image in named.items()}}
 
     def detach(self, item: Item, *sockets: str) -> Item:
         """Empty sockets of an item. Files in its other sockets are sent anew, as the platform cannot keep them.
@@ -281,17 +329,38 @@ class GrandChallengeDataset(Dataset):
 
     def plan_detach(self, item: Item, *sockets: str) -> Plan:
         """What `detach` would do, and what of it nobody can undo."""
-        before = putting.filled_sockets(self._client.item(self.place, item.id))
+        return self._plan_detach(item, sockets, {})
+
+    def _plan_detach(self, item: Item, sockets: Sequence[str], moved: Mapping[str, str]) -> Plan:
+        """Likewise, where the content of some is in other ones by now."""
+        row = self._client.item(self.place, item.id)
+        before = putting.filled_sockets(row)
         empty = [slug for slug in sockets if slug not in before]
         if empty or not sockets:
             detail = f"there is nothing in {', '.join(empty) or 'no socket'}"
             raise NotFound(self.platform, f"detach from {item.id}", detail)
+        slug, kept = self._sidecar(row, fetch=True)
+        rewritten: dict[str, Any] = {}
+        forgotten = 0
+        if kept is not None and slug is not None and slug not in sockets:
+            document = described.redescribed(kept, described.Change(emptied=sockets, moved=moved))
+            rewritten = {slug: document} if document is not None else {}
+            forgotten = len(described.forgotten(kept, set(sockets) - set(moved)))
         files = {
             slug: reading.file_in(value, slug, self._client.open_file)
             for slug, value in before.items()
-            if slug not in sockets and value.get("file")
+            if slug not in {*sockets, *rewritten} and value.get("file")
         }
-        calls = filling.plan_detaching(item.case_id, item.id, self.place, list(sockets), files, before)
+        calls = filling.plan_detaching(
+            item.case_id,
+            item.id,
+            self.place,
+            list(sockets),
+            before,
+            files=files,
+            rewritten=rewritten,
+            forgotten=forgotten,
+        )
         return Plan(dataset=self.url, case_id=item.case_id, calls=tuple(calls), adopts=item.id)
 
     def stored(self, item: Item, socket: str) -> Stored:
@@ -310,7 +379,7 @@ class GrandChallengeDataset(Dataset):
     def retype(self, item: Item, socket: str, to: str) -> Item:
         """Move an image from one socket of an item to another, by reference: none of its bytes are moved."""
         filled = self.fill(item, {to: self.stored(self.get(item.id), socket)})
-        return self.detach(filled, socket)
+        return self._changed(filled, self._plan_detach(filled, [socket], {socket: to}))
 
     def _changed(self, item: Item, plan: Plan) -> Item:
         try:
@@ -318,10 +387,6 @@ class GrandChallengeDataset(Dataset):
         finally:
             plan.release()
         return self.get(item.id)
-
-    def _guard(self, item: Item, images: Mapping[str, Image]) -> None:
-        """Refuse images that are damaged, or that identify a patient unless the dataset was told to keep them."""
-        self.sealed(Case(id=item.case_id, images=[Image(slug, image.files) for slug, image in images.items()]))
 
     def close(self) -> None:
         """Give connections back; see `Dataset.close`."""

@@ -217,8 +217,15 @@ class Image:
 
     def with_files(self, files: Iterable[FileRef]) -> Image:
         """The same image with other references to its files."""
+        return self._again(self.role, files)
+
+    def renamed(self, role: str) -> Image:
+        """The same image in another role."""
+        return self._again(role, self.files)
+
+    def _again(self, role: str, files: Iterable[FileRef]) -> Image:
         return Image(
-            self.role,
+            role,
             files,
             kind=self.declared_kind,
             geometry=self.declared_geometry,

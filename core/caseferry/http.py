@@ -89,6 +89,9 @@ Explain: TypeAlias = Callable[[int, Any, str], "str | tuple[type[PlatformError],
 """What an error body says: (status, parsed body or None, text) to the detail, or to the class of error and the
 detail where the status alone does not tell."""
 
+Signed: TypeAlias = Callable[[bool], tuple[str, Mapping[str, str]]]
+"""What gives a signed URL, and the headers that it is signed with; anew when it is told that the last was refused."""
+
 
 class Repeater:
     """Makes attempts again where that is right, and holds everybody back while a platform asks for a pause.
@@ -277,25 +280,33 @@ class Http:
 
         return self.repeater.run(attempt, repeat)
 
-    def download(self, target: str, what: str = "") -> Download:
-        """A file as a stream that survives cut connections; a redirect to another host goes without credentials."""
-        what = what or f"GET {self._shown(target)}"
+    def download(self, target: str | Signed, what: str = "") -> Download:
+        """A file as a stream that survives cut connections; a redirect to another host goes without credentials.
+
+        Parameters
+        ----------
+        target : where it is; or what gives a signed URL of it
+        """
+        what = what or (f"GET {self._shown(target)}" if isinstance(target, str) else "download a file")
 
         def fetch(offset: int) -> requests.Response:
             extra = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={offset}-"} if offset else {})
+            signed = 0
 
             def attempt() -> requests.Response:
-                place = target
+                nonlocal signed
+                place, more = (target, {}) if isinstance(target, str) else target(signed > 0)
+                signed += 1
                 for _ in range(5):
                     try:
-                        answer = self._open("GET", place, what=what, extra=extra)
+                        answer = self._open("GET", place, what=what, extra={**more, **extra})
                     except ExpiredURL as error:
                         if place == target:
                             raise
                         raise self._failure(what, str(error.detail), None) from None  # the target names a new one
                     if answer.status_code not in {301, 302, 303, 307, 308}:
                         return answer
-                    place = self._next_place(answer, what)
+                    place, more = self._next_place(answer, what), {}
                     answer.close()
                 raise UnexpectedResponse(self.platform, what, "it redirects in a circle")
 

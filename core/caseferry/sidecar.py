@@ -271,8 +271,12 @@ def merge(
 
 
 def _image(put: Image, there: Image) -> Image:
-    """An image as the platform has it: as it was put, or as what it was converted to."""
-    if there.declared_kind is None or there.declared_kind == put.declared_kind:
+    """An image as the platform has it: as it was put, or as what it was converted to.
+
+    One of the same kind that says its grid, and not the layout of what was put, is a series of other files.
+    """
+    other_files = there.declared_geometry is not None and there.declared_layout != put.declared_layout
+    if there.declared_kind is None or (there.declared_kind == put.declared_kind and not other_files):
         return put.with_files(there.files)
     return Image(
         put.role,

@@ -122,7 +122,7 @@ class TestFilling:
             ("table", FileRef.of_bytes(b"", "a.csv"), "empty"),
             ("report", Stored("https://x/"), "holds no images"),
             ("ct-image", 1.5, "holds images, not float"),
-            ("dicom-image-set", Stored("https://x/"), "does not fill"),
+            ("dicom-image-set", Stored("https://x/"), "takes images of https://127"),
         ],
     )
     def test_what_does_not_fit(
@@ -187,13 +187,17 @@ class TestDetaching:
 
 class TestSharing:
     def test_another_type_for_an_image(self, scene: Scene, archive: GrandChallengeDataset, samples: Samples) -> None:
-        item = archive.put(samples.case("one", Kind.NIFTI))
+        point = cf.Point("nifti", [(1, 2, 1)], label="of the sidecar alone")
+        item = archive.put(samples.case("one", Kind.NIFTI, annotations=[point]))
         address = archive.stored(item, "generic-medical-image").address
         scene.sandbox.ledger.clear()
         now = archive.retype(item, "generic-medical-image", "ct-image")
         assert archive.stored(now, "ct-image").address == address
         assert (filled(archive, now) & {"generic-medical-image", "ct-image"}, uploads(scene)) == ({"ct-image"}, 0)
-        np.testing.assert_array_equal(now.case().image("ct-image").voxels(), samples.image(Kind.NIFTI).voxels())
+        case = now.case()
+        assert [image.role for image in case.images] == ["nifti"], "it keeps its role, and what lies on it"
+        assert [annotation.label for annotation in case.annotations] == ["of the sidecar alone"]
+        np.testing.assert_array_equal(case.images[0].voxels(), samples.image(Kind.NIFTI).voxels())
 
     @pytest.mark.parametrize("target", ["other", "reader-studies/sandbox-study"])
     def test_cases_that_are_transferred_move_no_bytes(

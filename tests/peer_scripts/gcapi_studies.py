@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import gcapi
+import pydicom
 from gcapi import SocketValueSpec
 
 folder = Path(sys.argv[1])
@@ -54,7 +55,7 @@ print(
     json.dumps(
         {
             "set": {"name": dicom.name, "files": dicom.files, "instances": len(instances)},
-            "digests": sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in instances),
+            "pixels": [hashlib.sha256(pydicom.dcmread(path).PixelData).hexdigest() for path in instances],
             "study": study.title_safe,
             "order": [first.order, second.order],
             "sets": [[one.title_safe, one.order, one.index, len(one.values)] for one in sets],

@@ -36,6 +36,7 @@ EXACT = (
     "study_description",
     "series_description",
 )
+DICOM = "application/dicom"
 EMPTY = ("patient_id", "study_description")
 
 
@@ -65,7 +66,7 @@ async def instances(call: Call) -> web.Response:
     requests = [
         {
             "sop_instance_uid": uid,
-            "get_instance": {"method": "GET", "url": store.sign("GET", key), "headers": {}},
+            "get_instance": {"method": "GET", "url": store.sign("GET", key), "headers": {"Accept": DICOM}},
         }
         for uid, key in row["dicom"]["instances"].items()
     ]

@@ -20,14 +20,14 @@ from caseferry.files import FileRef
 from caseferry.plan import Call, Given, Repeat
 from caseferry_grand_challenge.wire.annotations import MARKS
 from caseferry_grand_challenge.wire.images import import_problem, stored_files, upload_name
-from caseferry_grand_challenge.wire.putting import entry, import_call, ready_call, value_call
+from caseferry_grand_challenge.wire.imagesets import DICOM_SET
+from caseferry_grand_challenge.wire.putting import entry, image_set, import_call, ready_call, uploads_of, value_call
 from caseferry_grand_challenge.wire.reading import file_name
 from caseferry_grand_challenge.wire.sockets import (
-    IMAGE_KINDS,
-    MASK_KINDS,
     Socket,
     Sockets,
     attachment_problem,
+    image_problem,
     value_problem,
 )
 from caseferry_grand_challenge.wire.uploads import upload_calls
@@ -85,13 +85,32 @@ def _problem(socket: Socket, content: Content) -> str | None:
     return value_problem(socket, content)  # type: ignore[arg-type]
 
 
+def stored_problem(socket: Socket, told: Mapping[str, Any]) -> str | None:
+    """Why an image of the platform may not stand in a socket too, or None when it may.
+
+    Parameters
+    ----------
+    told : what the platform tells of the image
+    """
+    if (socket.kind == DICOM_SET) is not (told.get("dicom_image_set") is not None):
+        return f"is of kind {socket.kind}, and the image is {'no' if socket.kind == DICOM_SET else 'a'} {DICOM_SET}"
+    if socket.kind != "Segmentation" or not socket.segments:
+        return None
+    allowed = {0, *(value for value, _ in socket.segments)}
+    if told.get("segments") is None or not set(told["segments"]) <= allowed:
+        return f"takes the voxel values {sorted(allowed)}, and the image holds {told.get('segments') or 'others'}"
+    return None
+
+
 def _image_problem(socket: Socket, content: Content) -> str | None:
-    if socket.kind not in {*IMAGE_KINDS, *MASK_KINDS}:
-        return f"is of kind {socket.kind}, which caseferry does not fill"
     if isinstance(content, Stored):
         return None
     if not isinstance(content, Image):
         return f"holds images, not {type(content).__name__}"
+    if socket.kind != "Segmentation" and (what := image_problem(socket, content)) is not None:
+        return what
+    if socket.kind == DICOM_SET:
+        return None
     if (what := import_problem(content)) is not None or socket.kind != "Segmentation":
         return what
     if content.header.dtype not in EIGHT_BITS or content.header.channels > 1:
@@ -126,12 +145,12 @@ def plan_filling(
         assert socket is not None  # noqa: S101  see filling_problems
         if isinstance(content, Stored):
             entries[slug] = entry(slug, image=content.address)
+        elif isinstance(content, Image) and socket.kind == DICOM_SET:
+            sent, entries[slug] = image_set(case_id, slug, content)
+            uploads += sent
         elif isinstance(content, Image):
-            refs = stored_files(content)
-            keys = [slug if len(refs) == 1 else f"{slug}-{index}" for index in range(len(refs))]
-            for key, ref in zip(keys, refs, strict=True):
-                uploads += upload_calls(case_id, key, ref)
-            imports[slug] = [f"upload {key}" for key in keys]
+            sent, imports[slug] = uploads_of(case_id, slug, stored_files(content))
+            uploads += sent
         elif socket.super_kind == "File":
             ref = FileRef.of(content) if holds_files(socket) else _json(slug, content)  # type: ignore[arg-type]
             ref = _told_apart(ref, before.get(slug, {}))
@@ -148,8 +167,10 @@ def plan_filling(
         target = place.importing(item)
         calls.append(import_call(slug, names, target, done or completed, _replaced([slug], before)))
     after = tuple(call.name for call in calls)
-    files = replaced_files(entries, before)
-    calls.append(ready_call(place.item(item), set(contents), list(imports), after, replaced=files))
+    replaced = replaced_files(entries, before)
+    sets = [slug for slug, each in entries.items() if each["user_uploads"]]
+    replaced |= {slug: str(before[slug]["image"]) for slug in sets if before.get(slug, {}).get("image")}
+    calls.append(ready_call(place.item(item), set(contents), list(imports), after, replaced=replaced))
     return calls
 
 
@@ -185,14 +206,25 @@ def replaced_files(slugs: Iterable[str], before: Values) -> dict[str, str]:
 
 
 def plan_detaching(
-    case_id: str, item: str, place: Place, slugs: list[str], files: Mapping[str, FileRef], before: Values
+    case_id: str,
+    item: str,
+    place: Place,
+    slugs: list[str],
+    before: Values,
+    *,
+    files: Mapping[str, FileRef],
+    rewritten: Mapping[str, Json],
+    forgotten: int = 0,
 ) -> list[Call]:
     """The calls that empty sockets: what stays is named anew, and its files are sent anew.
 
     Parameters
     ----------
     files : the files that stay, by slug: the platform has no way to name one that is there
+    rewritten : JSON that takes the place of what sockets hold, by slug
+    forgotten : annotations that go with what is taken out
     """
+    files = {**files, **{slug: _json(slug, value) for slug, value in rewritten.items() if before[slug].get("file")}}
     calls: list[Call] = []
     entries = []
     for slug, value in before.items():
@@ -204,7 +236,7 @@ def plan_detaching(
             calls += upload_calls(case_id, slug, files[slug])
             entries.append(entry(slug, user_upload=Given(f"upload {slug}")))
         else:
-            entries.append(entry(slug, value=value["value"]))
+            entries.append(entry(slug, value=rewritten.get(slug, value["value"])))
     gone = [slug for slug in slugs if slug in before]
     calls.append(
         Call(
@@ -214,7 +246,8 @@ def plan_detaching(
             body={"values": entries},
             repeat=Repeat.DETECTABLE,
             purpose=f"empty {_sockets(gone)}",
-            irreversible=f"{_sockets(gone)} is emptied; an image that no other item holds is gone for everybody",
+            irreversible=f"{_sockets(gone)} is emptied; an image that no other item holds is gone for everybody"
+            + (f", and so are {forgotten} annotations on it that only the sidecar holds" if forgotten else ""),
         )
     )
     after = tuple(call.name for call in calls)

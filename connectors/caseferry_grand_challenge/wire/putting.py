@@ -21,8 +21,9 @@ from caseferry.plan import Call, Given, Loss, Plan, Repeat, Reply
 from caseferry.sidecar import Native, build
 from caseferry_grand_challenge.wire.annotations import socket_value
 from caseferry_grand_challenge.wire.images import conversion, import_problem, mask_file, stored_files
+from caseferry_grand_challenge.wire.imagesets import DICOM_SET, INSTANCES, set_files, set_loss, set_name
 from caseferry_grand_challenge.wire.places import NOUNS, Place
-from caseferry_grand_challenge.wire.sockets import Assignment, Sockets, assign
+from caseferry_grand_challenge.wire.sockets import Assignment, Socket, Sockets, assign
 from caseferry_grand_challenge.wire.uploads import upload_calls
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def plan_case(
         An image finds no socket, or something finds no place on the platform and `allow_spare` is False.
     """
     assignment = assign(case, names, sockets)
+    shared = _usable(shared, case, assignment, sockets)
     _refuse_images(case, assignment, shared)
     native = _native(case, assignment)
     stored = sockets.get(assignment.sidecar or "")
@@ -99,7 +101,7 @@ def plan_case(
         spare.append(FileRef.of_bytes(json.dumps(document).encode(), "sidecar.json", "application/json"))
     if spare and not allow_spare:
         raise Inexpressible(case.id, _homeless(assignment, overflow))
-    losses = _losses(case, assignment, overflow, shared)
+    losses = _losses(case, assignment, sockets, overflow, shared)
     there = standing.sockets if standing is not None else set()
     parts = _parts(case, assignment, sockets, document, there, shared)
     calls = list(parts.uploads)
@@ -116,6 +118,21 @@ def plan_case(
         bindings={"item": adopts} if adopts else {},
     )
     return plan, spare
+
+
+def _usable(shared: Mapping[str, str], case: Case, assignment: Assignment, sockets: Sockets) -> Mapping[str, str]:
+    """Images of the same platform of which their sockets take what they are: image sets, or images that are none."""
+    refs = {image.files[0].location: assignment.images.get(image.role, "") for image in case.images}
+    refs |= {a.file.location: assignment.masks.get(a.id, "") for a in case.annotations if isinstance(a, Mask)}
+    return {
+        location: address
+        for location, address in shared.items()
+        if (INSTANCES in location) is _takes_sets(sockets.get(refs.get(location, "")))
+    }
+
+
+def _takes_sets(socket: Socket | None) -> bool:
+    return socket is not None and socket.kind == DICOM_SET
 
 
 def _refuse_images(case: Case, assignment: Assignment, shared: Mapping[str, str]) -> None:
@@ -165,8 +182,16 @@ def _native(case: Case, assignment: Assignment) -> Native:
     return Native(assignment.images, keys, assignment.values, assignment.attachments)
 
 
-def _losses(case: Case, assignment: Assignment, overflow: Sequence[FileRef], shared: Mapping[str, str]) -> list[Loss]:
-    losses = [conversion(image) for image in case.images if image.files[0].location not in shared]
+def _losses(
+    case: Case, assignment: Assignment, sockets: Sockets, overflow: Sequence[FileRef], shared: Mapping[str, str]
+) -> list[Loss]:
+    losses = [
+        set_loss(f"image {image.role!r}")
+        if _takes_sets(sockets.get(assignment.images[image.role]))
+        else conversion(image)
+        for image in case.images
+        if image.files[0].location not in shared
+    ]
     where = f"the socket {assignment.sidecar!r}" if assignment.sidecar else "the journal's folder"
     kept: Any = "sidecar" if assignment.sidecar else "journal"
     over = {ref.measured().sha256 for ref in overflow}
@@ -227,25 +252,34 @@ def _parts(
         slug = assignment.attachments.get(attachment.name, "")
         if slug and slug not in there:
             _add_file(parts, case.id, slug, attachment.file)
-    for slug, original, made in _images(case, assignment):
+    for slug, image, original, made in _images(case, assignment):
         if slug in there:
             continue
         if (address := shared.get(original.location)) is not None:
             parts.values[slug] = entry(slug, image=address)
+        elif _takes_sets(sockets.get(slug)):
+            _add_image_set(parts, case.id, slug, image)
         else:
             _add_image(parts, case.id, slug, sockets, made())
     return parts
 
 
-def _images(case: Case, assignment: Assignment) -> Iterator[tuple[str, FileRef, Callable[[], Sequence[FileRef]]]]:
-    """What goes to sockets as images: the socket, the first file as it is in the case, and what makes those to send."""
+def _images(
+    case: Case, assignment: Assignment
+) -> Iterator[tuple[str, Image, FileRef, Callable[[], Sequence[FileRef]]]]:
+    """What goes to sockets as images.
+
+    Yields
+    ------
+    The socket, the image that it is or lies on, the first file as it is in the case, and what makes those to send.
+    """
     for image in case.images:
-        yield assignment.images[image.role], image.files[0], partial(stored_files, image)
+        yield assignment.images[image.role], image, image.files[0], partial(stored_files, image)
     for annotation in case.annotations:
         slug = assignment.masks.get(annotation.id, "")
         if slug and isinstance(annotation, Mask):
             grid = case.image(str(annotation.image))
-            yield slug, annotation.file, partial(_mask_files, annotation, grid)
+            yield slug, grid, annotation.file, partial(_mask_files, annotation, grid)
 
 
 def _mask_files(mask: Mask, image: Image) -> list[FileRef]:
@@ -286,10 +320,33 @@ def _add_image(parts: _Parts, case_id: str, slug: str, sockets: Sockets, refs: S
     if socket is not None and socket.super_kind == "File":
         _add_file(parts, case_id, slug, refs[0])
         return
+    calls, parts.images[slug] = uploads_of(case_id, slug, refs)
+    parts.uploads += calls
+
+
+def _add_image_set(parts: _Parts, case_id: str, slug: str, image: Image) -> None:
+    calls, parts.values[slug] = image_set(case_id, slug, image)
+    parts.uploads += calls
+
+
+def image_set(case_id: str, slug: str, image: Image) -> tuple[list[Call], dict[str, Any]]:
+    """The calls that upload the files of a DICOM image set, and the entry of `values` that makes the set of them.
+
+    Raises
+    ------
+    Inexpressible
+        See `caseferry_grand_challenge.wire.imagesets.set_files`.
+    """
+    calls, names = uploads_of(case_id, slug, set_files(case_id, image))
+    uploads = [Given(name) for name in names]
+    return calls, entry(slug, user_uploads=uploads, image_name=set_name(case_id, image))
+
+
+def uploads_of(case_id: str, slug: str, refs: Sequence[FileRef]) -> tuple[list[Call], list[str]]:
+    """The calls that upload the files for a socket, and the names of what gives their addresses."""
     keys = [slug if len(refs) == 1 else f"{slug}-{index}" for index in range(len(refs))]
-    for key, ref in zip(keys, refs, strict=True):
-        parts.uploads += upload_calls(case_id, key, ref)
-    parts.images[slug] = [f"upload {key}" for key in keys]
+    calls = [call for key, ref in zip(keys, refs, strict=True) for call in upload_calls(case_id, key, ref)]
+    return calls, [f"upload {key}" for key in keys]
 
 
 def _creation(case: Case, place: Place, after: tuple[str, ...]) -> Call:
@@ -386,7 +443,7 @@ def ready_call(
     wanted : sockets that hold something in the end
     images : those of them that an import fills
     gone : sockets that hold nothing in the end
-    replaced : files that are in sockets now, by slug, and are to make place for others
+    replaced : addresses of files and images that are in sockets now, by slug, and are to make place for others
 
     Notes
     -----
@@ -403,7 +460,7 @@ def ready_call(
         filled = filled_sockets(reply.body)
         if not wanted <= set(filled) or gone & set(filled) or not set(made) >= set(images):
             return False
-        if any(filled.get(slug, {}).get("file") == address for slug, address in replaced.items()):
+        if any(address in _addresses(filled.get(slug, {})) for slug, address in replaced.items()):
             return False
         strange = [slug for slug in images if made[slug] and str(filled[slug].get("image")) not in made[slug]]
         for slug in strange:
@@ -429,6 +486,10 @@ def ready_call(
         after=after,
         purpose="wait until everything is there",
     )
+
+
+def _addresses(value: Mapping[str, Any]) -> tuple[Any, Any]:
+    return value.get("file"), value.get("image")
 
 
 def _look_at(slug: str, made: dict[str, set[str]]) -> Any:

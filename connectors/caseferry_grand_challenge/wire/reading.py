@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -18,6 +19,7 @@ from caseferry.imaging.kinds import Kind
 from caseferry.sidecar import Found, Kept, merge
 from caseferry_grand_challenge.wire.annotations import MARKS, annotations_in
 from caseferry_grand_challenge.wire.images import upload_name
+from caseferry_grand_challenge.wire.imagesets import INSTANCES, set_name
 from caseferry_grand_challenge.wire.putting import filled_sockets
 from caseferry_grand_challenge.wire.sockets import Socket
 
@@ -38,11 +40,15 @@ class Source:
     ----------
     open : opens a file by its address
     image : tells of an image by its address
+    instances : the names of the files of a DICOM image set by its address
+    open_instance : opens one of those
     content : the content of a JSON file by its address
     """
 
     open: Callable[[str], BinaryIO]
     image: Callable[[str], Mapping[str, Any]]
+    instances: Callable[[str], Sequence[str]]
+    open_instance: Callable[[str, str], BinaryIO]
     content: Callable[[str], Any]
 
 
@@ -56,6 +62,16 @@ def stored_image(ref: FileRef, origin: str) -> str | None:
     prefix = f"grand-challenge:{origin}/media/images/"
     parts = ref.location.removeprefix(prefix).split("/") if ref.location.startswith(prefix) else []
     return parts[2] if len(parts) == 5 else None
+
+
+def stored_set(refs: Sequence[FileRef], origin: str) -> tuple[str, set[str]] | None:
+    """The address of the DICOM image set of the platform that files are of, and their names there; None for others."""
+    places = [ref.location.removeprefix("grand-challenge:").partition(INSTANCES) for ref in refs]
+    addresses = {address for address, _, _ in places}
+    (address,) = addresses if len(addresses) == 1 else ("",)
+    if not address.startswith(f"{origin}/") or not all(uid for _, _, uid in places):
+        return None
+    return address, {uid for _, _, uid in places}
 
 
 def case_of(
@@ -73,10 +89,12 @@ def case_of(
     if kept is None:
         return _foreign(item, values, sockets, names, source)
     native = kept.native
-    images = {role: _image(role, values[slug], source) for role, slug in native.images.items() if slug in values}
     described = {image.role: image for image in kept.case.images}
-    sizes = {role: _size(values[native.images[role]], source) for role in images}
-    images = {role: _as_put(described.get(role), image, sizes[role]) for role, image in images.items()}
+    images = {
+        role: _kept_image(role, described.get(role), values[slug], source, kept.case.id)
+        for role, slug in native.images.items()
+        if slug in values
+    }
     found = [*_kept_masks(kept, values, sockets, source), *_kept_marks(kept, values, sockets, source, images)]
     held = {name: _value(values[slug], source) for name, slug in native.values.items() if slug in values}
     files = {
@@ -98,6 +116,19 @@ def case_of(
         taken = {each.name for each in kept.case.attachments}
         files |= {each.name: each.file for each in others.attachments if each.name not in taken}
     return merge(kept, images, found, held, files)
+
+
+def _kept_image(role: str, put: Image | None, value: Mapping[str, Any], source: Source, case_id: str) -> Image:
+    """What the platform made of an image that was put, or another one that has taken its place since."""
+    told = source.image(str(value["image"])) if value.get("image") else {}
+    if not told or told.get("files"):
+        return _as_put(put, _image(role, value, source), _size(value, source))
+    there = _image(role, value, source)
+    if put is None:
+        return there
+    own = told.get("name") == set_name(case_id, put)
+    grid = put.declared_geometry if own else there.geometry
+    return Image(role, there.files, kind=put.declared_kind if own else there.kind, geometry=grid)
 
 
 def _as_put(put: Image | None, there: Image, size: tuple[int, int, int] | None) -> Image:
@@ -123,6 +154,11 @@ def _as_put(put: Image | None, there: Image, size: tuple[int, int, int] | None) 
     return there
 
 
+def image_there(role: str, address: str, source: Source) -> Image:
+    """An image of the platform by its address."""
+    return _image(role, {"image": address}, source)
+
+
 def _image(role: str, value: Mapping[str, Any], source: Source) -> Image:
     """The image in a socket: what the platform made of the files that were put."""
     if value.get("file"):
@@ -131,7 +167,7 @@ def _image(role: str, value: Mapping[str, Any], source: Source) -> Image:
     told = source.image(str(value["image"]))
     files = sorted(told.get("files") or (), key=lambda each: each.get("image_type") == "DZI")
     if not files:
-        return Image(role, [FileRef(f"grand-challenge:{value['image']}", "dicom-image-set")])
+        return _image_set(role, str(value["image"]), source)
     address = str(files[0]["file"])
     name = _safe(str(told.get("name") or ""), address)
     tiff = files[0].get("image_type") == "TIFF"
@@ -141,6 +177,20 @@ def _image(role: str, value: Mapping[str, Any], source: Source) -> Image:
         kind=Kind.WSI if tiff else Kind.METAIMAGE,
         geometry=None if tiff else _pixel_grid(told),
     )
+
+
+def _image_set(role: str, address: str, source: Source) -> Image:
+    """A DICOM image set, its files in no order."""
+    refs = [
+        FileRef(
+            f"grand-challenge:{address}{INSTANCES}{uid}",
+            f"{uid}.dcm",
+            media_type="application/dicom",
+            opener=partial(source.open_instance, address, uid),
+        )
+        for uid in source.instances(address)
+    ]
+    return Image(role, refs, kind=Kind.DICOM_SERIES if len(refs) > 1 else None)
 
 
 def _size(value: Mapping[str, Any], source: Source) -> tuple[int, int, int] | None:
@@ -278,7 +328,7 @@ def _foreign(
     annotations: list[Annotation] = []
     for slug, value in values.items():
         if sockets[slug].kind == "Segmentation":
-            mask = _foreign_mask(slug, value, sockets[slug], shapes, source)
+            mask = _foreign_mask(slug, value, sockets[slug], shapes, {**known, **images}, source)
             if mask is not None:
                 annotations.append(mask)
             else:
@@ -309,23 +359,50 @@ def _file_name(value: Mapping[str, Any], slug: str) -> str:
     return name if check_name(name) is None else slug
 
 
-def _shape(told: Mapping[str, Any]) -> tuple[Any, tuple[float, ...]]:
-    """How many voxels an image has along each axis, and how large they are; 0 where the platform does not know."""
+def _shape(told: Mapping[str, Any]) -> tuple[Any, tuple[float, ...]] | None:
+    """How many voxels an image has along each axis, and how large they are; 0 where the platform does not know.
+
+    None for a DICOM image set of which it knows neither.
+    """
+    if not told.get("files") and not told.get("shape_without_color"):
+        return None
     sizes = (told.get(f"voxel_{side}_mm") for side in ("width", "height", "depth"))
     return told.get("shape_without_color"), tuple(float(size or 0) for size in sizes)
 
 
-def _same_shape(one: tuple[Any, tuple[float, ...]], other: tuple[Any, tuple[float, ...]]) -> bool:
+def _grid_shape(image: Image) -> tuple[Any, tuple[float, ...]] | None:
+    """The same, told from the files."""
+    grid = image.geometry
+    if grid is None:
+        return None
+    counts = [*([grid.frames] if grid.frames > 1 else []), *reversed(grid.shape)]
+    return counts, tuple(float(size) for size in grid.spacing_mm)
+
+
+def _same_shape(one: tuple[Any, tuple[float, ...]] | None, other: tuple[Any, tuple[float, ...]] | None) -> bool:
     """Whether images may lie on each other; programs write the same size of voxels in more or fewer digits."""
-    return bool(one[0] == other[0] and np.allclose(one[1], other[1], rtol=1e-4))
+    return (
+        one is not None and other is not None and bool(one[0] == other[0] and np.allclose(one[1], other[1], rtol=1e-4))
+    )
 
 
 def _foreign_mask(
-    slug: str, value: Mapping[str, Any], socket: Socket, shapes: Mapping[str, Any], source: Source
+    slug: str,
+    value: Mapping[str, Any],
+    socket: Socket,
+    shapes: Mapping[str, Any],
+    grounds: Mapping[str, Image],
+    source: Source,
 ) -> Mask | None:
-    """A segmentation as a mask of the image of the same size; None when there is no such image."""
+    """A segmentation as a mask of the image of the same size; None when there is no such image.
+
+    Parameters
+    ----------
+    shapes : of the images, as the platform tells it; None where it does not
+    grounds : the images
+    """
     own = _shape(source.image(str(value["image"])))
-    role = next((role for role, shape in shapes.items() if _same_shape(shape, own)), None)
+    role = next((role for role in shapes if _same_shape(shapes[role] or _grid_shape(grounds[role]), own)), None)
     labels = {number: name or f"{slug} {number}" for number, name in socket.segments if number}
     if role is None or not labels:
         return None

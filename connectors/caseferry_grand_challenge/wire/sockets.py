@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from caseferry.annotation import Annotation, Mask, Raw, slug
 from caseferry.imaging.kinds import Kind
 from caseferry_grand_challenge.wire.annotations import MARKS, kinds_for
+from caseferry_grand_challenge.wire.imagesets import DICOM_SET, set_problem
 
 if TYPE_CHECKING:
     from caseferry.case import Attachment, Case, Image
@@ -25,7 +26,14 @@ SIDECAR = ("caseferry-sidecar", "case-metadata", "results-json-file")
 GENERIC_IMAGE, GENERIC_OVERLAY = "generic-medical-image", "generic-overlay"
 
 IMAGE_KINDS = ("Image", "Heat Map")
+DISPLACEMENT_FIELD = "Displacement field"
 MASK_KINDS = ("Segmentation", "Heat Map", "Image")
+KEPT_AS_FILES = {Kind.VIDEO: ("MP4 file",), Kind.PDF: ("PDF file",)}
+"""Kinds of images that go to sockets for files."""
+
+DIRECTIONS = 3
+"""Frames of a displacement field: along x, y and z."""
+
 VALUE_KINDS = ("Bool", "Choice", "String", "Integer", "Float")
 FILE_KINDS = {
     "PDF file": b"%PDF-",
@@ -71,7 +79,7 @@ class Socket:
 def offered_sockets(sockets: Iterable[Socket]) -> dict[str, dict[str, str]]:
     """Sockets by the parts of a case that they may hold, with their kinds."""
     holds = {
-        "images": {*IMAGE_KINDS, "MP4 file", "PDF file"},
+        "images": {*IMAGE_KINDS, DISPLACEMENT_FIELD, DICOM_SET, "MP4 file", "PDF file"},
         "labels": {*MASK_KINDS, *MARKS, *VALUE_KINDS},
         "values": {*VALUE_KINDS, "Multiple choice", "Anything", "Chart", "Affine transform registration"},
         "attachments": {*FILE_KINDS},
@@ -199,15 +207,39 @@ def assign(case: Case, names: Names, sockets: Sockets) -> Assignment:
 
 
 def _assign_image(found: Assignment, image: Image, names: Names, sockets: Sockets) -> None:
-    wanted = {Kind.VIDEO: ("MP4 file",), Kind.PDF: ("PDF file",)}.get(image.kind, IMAGE_KINDS)
     candidates = image_candidates(image, names)
+    unfit = []
     for name in candidates:
         socket = sockets.get(name)
-        if socket is not None and socket.kind in wanted and name not in found.taken():
+        if socket is None or name in found.taken():
+            continue
+        if (reason := image_problem(socket, image)) is None:
             found.images[image.role] = name
             return
-    tried = ", ".join(candidates)
-    found.reasons["image", image.role] = f"no free socket of kind {' or '.join(wanted)} is called {tried}"
+        unfit.append(f"socket {name!r} {reason}")
+    wanted = KEPT_AS_FILES.get(image.kind, IMAGE_KINDS)
+    nothing = f"no free socket of kind {' or '.join(wanted)} is called {', '.join(candidates)}"
+    found.reasons["image", image.role] = "; ".join([nothing, *unfit])
+
+
+def image_problem(socket: Socket, image: Image) -> str | None:
+    """Why an image is not of the kind that a socket holds, or None when it is."""
+    files = KEPT_AS_FILES.get(image.kind)
+    if files is not None:
+        return None if socket.kind in files else f"is of kind {socket.kind}, and the image is {image.kind}"
+    if socket.kind == DICOM_SET:
+        return set_problem(image)
+    if socket.kind == DISPLACEMENT_FIELD:
+        return _displacement_problem(image)
+    return None if socket.kind in IMAGE_KINDS else f"is of kind {socket.kind}, which holds no such images"
+
+
+def _displacement_problem(image: Image) -> str | None:
+    grid = image.geometry
+    if grid is not None and grid.frames == DIRECTIONS and image.header.channels == 1:
+        return None
+    what = f"{grid.frames if grid is not None else 0} frames of {image.header.channels} channels"
+    return f"takes a volume of {DIRECTIONS} frames, one for each direction, and the image has {what}"
 
 
 def _assign_mask(found: Assignment, mask: Mask, names: Names, sockets: Sockets) -> None:
