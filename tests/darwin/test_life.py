@@ -159,7 +159,7 @@ def test_comments_travel(scene: Scene, dataset: DarwinDataset) -> None:
     third = scene.open(scene.standin.add_dataset("third")["slug"])
     for source, target in ((dataset, second), (second, folder), (folder, third)):
         report = cf.transfer(source, target, phi="keep", select=lambda each: each.case_id == "two")
-        assert report.ok, report
+        report.require_ok()
     arrived = third.find("two")
     assert arrived is not None
     said = [

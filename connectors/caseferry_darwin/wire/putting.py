@@ -99,7 +99,9 @@ def plan_case(
         if any(missing.values()):
             drawn = [form for parts in missing.values() for form in parts]
             calls += import_calls(drawn, ids, place, adopts, ("ready",))
-        calls += [open_call(body, number, place, adopts, ("ready",)) for number, body in enumerate(unsaid)]
+        for number, body in enumerate(unsaid):  # one after another: threads of the same words are told by their order
+            before = f"comment {number - 1}" if number else "ready"
+            calls.append(open_call(body, number, place, adopts, (before,)))
     bindings: dict[str, Any] = dict(ids) | ({"item": adopts} if adopts else {})
     bindings |= upload_ids(placed, standing)
     if any(CONTENT in call.takes for call in calls):
