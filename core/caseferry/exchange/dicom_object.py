@@ -11,11 +11,14 @@ from caseferry.imaging.kinds import Kind
 from caseferry.imaging.quiet import quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
+    from caseferry.annotation import Annotation
     from caseferry.case import Image
     from caseferry.files import FileRef
     from caseferry.geometry import Geometry
+
+LONGEST_CODE, LONGEST_MEANING = 16, 64
 
 
 def read_object(ref: FileRef, classes: Collection[str], what: str) -> Any:
@@ -88,3 +91,76 @@ def code_of(item: Any) -> Code:
     """A coded entry (PS3.3 8.8)."""
     value = item.get("CodeValue") or item.get("LongCodeValue") or item.get("URNCodeValue") or ""
     return Code(str(value), str(item.get("CodingSchemeDesignator", "")), str(item.get("CodeMeaning", "")))
+
+
+def coded(code: Code) -> Any:
+    """A coded entry to be written: the inverse of `code_of`."""
+    from pydicom.dataset import Dataset
+
+    item = Dataset()
+    setattr(item, "CodeValue" if len(code.value) <= LONGEST_CODE else "LongCodeValue", code.value)
+    item.CodingSchemeDesignator = code.scheme
+    item.CodeMeaning = (code.meaning or code.value)[:LONGEST_MEANING]
+    return item
+
+
+def source_datasets(image: Image) -> list[Any]:
+    """The datasets of an image's files, up to their pixels."""
+    from pydicom import dcmread
+
+    datasets = []
+    with quiet():
+        for ref in image.files:
+            with ref.seekable() as stream:
+                datasets.append(dcmread(stream, stop_before_pixels=True))
+    return datasets
+
+
+_PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
+_STUDY = ("StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber")
+_WHERE_THERE = (
+    "StudyInstanceUID",
+    "StudyDescription",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+)
+
+
+def belonging(source: Any) -> Any:
+    """A dataset that belongs to the patient and the study of another, and was made here.
+
+    Source
+    ------
+    DICOM PS3.3 C.7.1.1, C.7.2.1, C.7.5.1, C.12.1
+    """
+    from pydicom.dataset import Dataset
+
+    dataset = Dataset()
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    for keyword in (*_PATIENT, *_STUDY):
+        setattr(dataset, keyword, source.get(keyword, ""))
+    for keyword in _WHERE_THERE:
+        if source.get(keyword):
+            setattr(dataset, keyword, source[keyword].value)
+    dataset.Manufacturer = dataset.ManufacturerModelName = "caseferry"
+    dataset.SoftwareVersions = "1"
+    return dataset
+
+
+def content_time(annotations: Sequence[Annotation], source: Any) -> tuple[str, str, str]:
+    """When annotations were made, or, where nobody knows, when the image was; never when they were written.
+
+    Returns
+    -------
+    Date and time as DICOM writes them, and the zone, empty when it is not known.
+    """
+    times = [when for each in annotations for when in (each.modified, each.created) if when is not None]
+    if times:
+        when = max(times)
+        return when.strftime("%Y%m%d"), when.strftime("%H%M%S.%f"), when.strftime("%z")[:5]
+    for event in ("Content", "Series", "Study"):
+        if date := source.get(f"{event}Date"):
+            return date, source.get(f"{event}Time") or "000000", ""
+    return "19000101", "000000", ""

@@ -15,6 +15,7 @@ import numpy as np
 
 from caseferry.annotation import Code, Mask
 from caseferry.errors import GeometryError, InvalidCase, MissingDependency, Problem
+from caseferry.exchange.dicom_object import content_time, source_datasets
 from caseferry.exchange.dicom_seg.reading import LONGEST_LABEL
 from caseferry.imaging.kinds import Kind
 from caseferry.imaging.quiet import quiet
@@ -68,7 +69,9 @@ def write_segmentation(masks: Iterable[tuple[Mask, NDArray[Any]]], image: Image,
         )
     masks = list(masks)
     layers, descriptions = _segments(masks, image, grid)
-    sources, order = _sources(image)
+    sources = source_datasets(image)
+    slices = {place: index for index, place in enumerate(image.layout)}
+    order = [slices[place] for place in sorted(slices)]
     stacked = np.stack([layer.transpose(2, 1, 0)[order] for layer in layers], axis=-1)
     series, instance, organization = _uids(stacked, descriptions, sources[0])
     with quiet():
@@ -111,18 +114,9 @@ def _settle(segmentation: Any, organization: str) -> None:
 
 
 def _date(segmentation: Any, masks: Sequence[Mask], source: Any) -> None:
-    """Say when the masks were made, or, where nobody knows, when the image was; never when they were written."""
-    times = [when for mask in masks for when in (mask.modified, mask.created) if when is not None]
-    if times:
-        when = max(times)
-        segmentation.ContentDate, segmentation.ContentTime = when.strftime("%Y%m%d"), when.strftime("%H%M%S.%f")
-        segmentation.TimezoneOffsetFromUTC = when.strftime("%z")[:5]
-        return
-    for event in ("Content", "Series", "Study"):
-        if date := source.get(f"{event}Date"):
-            segmentation.ContentDate, segmentation.ContentTime = date, source.get(f"{event}Time") or "000000"
-            return
-    segmentation.ContentDate, segmentation.ContentTime = "19000101", "000000"
+    segmentation.ContentDate, segmentation.ContentTime, zone = content_time(masks, source)
+    if zone:
+        segmentation.TimezoneOffsetFromUTC = zone
 
 
 def _segments(
@@ -178,20 +172,6 @@ def _description(number: int, label: str, mask: Mask) -> Any:
     if description:
         described.SegmentDescription = str(description)
     return described
-
-
-def _sources(image: Image) -> tuple[list[Any], list[int]]:
-    """The datasets of an image, and for each of their planes in order the slice that it is."""
-    from pydicom import dcmread
-
-    datasets = []
-    with quiet():
-        for ref in image.files:
-            with ref.seekable() as stream:
-                datasets.append(dcmread(stream, stop_before_pixels=True))
-    slices = {place: index for index, place in enumerate(image.layout)}
-    order = [slices[place] for place in sorted(slices)]
-    return datasets, order
 
 
 def _uids(stacked: NDArray[np.uint8], descriptions: Sequence[Any], source: Any) -> list[str]:

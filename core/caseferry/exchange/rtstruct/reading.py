@@ -1,6 +1,7 @@
-"""DICOM RT structure sets: their contours as polygons, polylines and points.
+"""From a DICOM RT structure set to polygons, polylines and points.
 
-Contours are kept as they are, point for point; nothing is drawn. `caseferry.shapes.paint` makes masks of them.
+Contours are kept as they are, point for point, but for slits, which are taken out; nothing is drawn.
+`caseferry.shapes.paint` makes masks of them.
 
 Source
 ------
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caseferry.annotation import Annotation, Code, Point, Polygon, Polyline
+from caseferry.annotation import Annotation, Line, Point, Polygon, Polyline, Position
 from caseferry.exchange.dicom_object import check_frame_of_reference, code_of, grid_of, read_object
+from caseferry.exchange.rtstruct.keyholes import parted
 from caseferry.imaging.header import ImageProblem
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from caseferry.geometry import FloatArray, Geometry
 
 RTSTRUCT_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
+
+LONGEST_NAME = 64
 
 IN_SLICE = 0.02
 """How far from a slice, in slices, a contour may lie to count as drawn on it: positions are written rounded."""
@@ -45,8 +49,8 @@ def read_structures(ref: FileRef, image: Image) -> Iterator[Annotation]:
     ------
     Region by region, by number: for each slice on which it was drawn one polygon of all its closed contours there
     (a hole is a ring within a ring), with the slice as `frame`; closed contours that lie in no slice of the image as
-    polygons with three-dimensional points; open contours as polylines, points as points, three-dimensional. The
-    label is the region's name; attributes keep its number, kind and how it was made.
+    polygons with three-dimensional points; open contours as lines and polylines, points as points, three-dimensional.
+    The label is the region's name; attributes keep its number, colour, kind and how it was made.
 
     Raises
     ------
@@ -64,7 +68,7 @@ def read_structures(ref: FileRef, image: Image) -> Iterator[Annotation]:
     status = _STATUS.get(str(dataset.get("ApprovalStatus", "")))
     regions = {_number(item, "ROINumber", ref): item for item in dataset.get("StructureSetROISequence") or []}
     for number, region in sorted(regions.items()):
-        said = _said(number, region, observed.get(number)) | {"status": status}
+        said = _said(number, region, observed.get(number), contours.get(number)) | {"status": status}
         if number in contours:
             check_frame_of_reference(region.get("ReferencedFrameOfReferenceUID"), image, ref)
             yield from _region(ref, image.role, grid, contours[number], said)
@@ -77,40 +81,51 @@ def _number(item: Any, keyword: str, ref: FileRef) -> int:
         raise ImageProblem(ref.name, f"has a region without {keyword}") from None
 
 
-def _said(number: int, region: Any, observation: Any) -> dict[str, Any]:
+def _said(number: int, region: Any, observation: Any, drawn: Any) -> dict[str, Any]:
     attributes: dict[str, Any] = {"ROINumber": number}
-    for keyword in ("ROIDescription", "ROIGenerationAlgorithm"):
-        if value := str(region.get(keyword) or ""):
-            attributes[keyword] = value
-    codes: tuple[Code, ...] = ()
+    name, described = (str(region.get(keyword) or "").strip() for keyword in ("ROIName", "ROIDescription"))
+    cut = len(name) == LONGEST_NAME and described.startswith(name)  # a name that did not fit
+    if described and not cut:
+        attributes["ROIDescription"] = described
+    if value := str(region.get("ROIGenerationAlgorithm") or ""):
+        attributes["ROIGenerationAlgorithm"] = value
+    colour = drawn.get("ROIDisplayColor") if drawn is not None else None
+    if colour is not None and len(colour) == 3:
+        attributes["ROIDisplayColor"] = [int(part) for part in colour]
+    said: dict[str, Any] = {"label": (described if cut else name) or f"region {number}", "attributes": attributes}
     if observation is not None:
         for keyword in ("RTROIInterpretedType", "ROIObservationLabel", "ROIObservationDescription"):
             if value := str(observation.get(keyword) or ""):
                 attributes[keyword] = value
-        codes = tuple(code_of(c) for c in observation.get("RTROIIdentificationCodeSequence") or [])
-    source = {"AUTOMATIC": "model", "SEMIAUTOMATIC": "human", "MANUAL": "human"}.get(
+        said["author"] = str(observation.get("ROIInterpreter") or "") or None
+        said["codes"] = tuple(code_of(c) for c in observation.get("RTROIIdentificationCodeSequence") or [])
+    said["source"] = {"AUTOMATIC": "model", "SEMIAUTOMATIC": "human", "MANUAL": "human"}.get(
         str(region.get("ROIGenerationAlgorithm", ""))
     )
-    label = str(region.get("ROIName") or "").strip() or f"region {number}"
-    return {"label": label, "attributes": attributes, "codes": codes, "source": source}
+    if said["source"] == "model":
+        said["model"] = str(region.get("ROIGenerationDescription") or "") or None
+    return said
 
 
 def _region(ref: FileRef, role: str, grid: Geometry, region: Any, said: dict[str, Any]) -> Iterator[Annotation]:
-    drawn: dict[int, list[list[tuple[float, float]]]] = defaultdict(list)
+    drawn: dict[int, list[list[Position]]] = defaultdict(list)
     others: list[Annotation] = []
     for index, contour in enumerate(region.get("ContourSequence") or []):
         kind = str(contour.get("ContourGeometricType", ""))
-        points = _points(ref, grid, contour, f"contour {index + 1} of region {said['attributes']['ROINumber']}")
+        places = _places(ref, contour, f"contour {index + 1} of region {said['attributes']['ROINumber']}")
+        loops = parted(places) if kind.startswith("CLOSED") else []
+        points = grid.to_voxel(places)
         if kind == "POINT":
             others.append(Point(role, _positions(points), **said))
         elif kind.startswith("OPEN") and len(points) > 1:
-            others.append(Polyline(role, _positions(points), **said))
-        elif kind.startswith("CLOSED") and len(points) > 2:
+            others.append((Line if len(points) == 2 else Polyline)(role, _positions(points), **said))
+        elif loops:
             plane = round(float(points[:, 2].mean()))
+            outlines = [_positions(grid.to_voxel(ring)) for ring in loops]
             if np.abs(points[:, 2] - plane).max() <= IN_SLICE and 0 <= plane < grid.shape[2]:
-                drawn[plane].append([(column, row) for column, row, _ in points.tolist()])
+                drawn[plane] += [[(position[0], position[1]) for position in outline] for outline in outlines]
             else:
-                others.append(Polygon(role, [_positions(points)], **said))
+                others.append(Polygon(role, outlines, **said))
         elif len(points):  # one point or two that are called an outline: kept as what they are
             others.append(Point(role, _positions(points), **said))
     for plane, rings in sorted(drawn.items()):
@@ -118,8 +133,8 @@ def _region(ref: FileRef, role: str, grid: Geometry, region: Any, said: dict[str
     yield from others
 
 
-def _points(ref: FileRef, grid: Geometry, contour: Any, where: str) -> FloatArray:
-    """Shape (n, 3); column, row, slice; a last point that repeats the first is left out."""
+def _places(ref: FileRef, contour: Any, where: str) -> list[tuple[float, ...]]:
+    """Positions in millimetres; a last one that repeats the first is left out."""
     try:
         values = np.array([float(value) for value in contour.get("ContourData") or []])
         points = values.reshape(-1, 3)
@@ -130,8 +145,8 @@ def _points(ref: FileRef, grid: Geometry, contour: Any, where: str) -> FloatArra
         raise ImageProblem(ref.name, f"has {len(points)} positions in {where} where {promised} are promised")
     if len(points) > 1 and np.array_equal(points[0], points[-1]):
         points = points[:-1]
-    return grid.to_voxel(points)
+    return [tuple(point) for point in points.tolist()]
 
 
-def _positions(points: FloatArray) -> list[tuple[float, float, float]]:
+def _positions(points: FloatArray) -> list[Position]:
     return [(column, row, plane) for column, row, plane in points.tolist()]
