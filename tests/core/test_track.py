@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import caseferry as cf
 from caseferry.annotation import annotation_from_json
@@ -126,7 +127,7 @@ def test_an_ellipse_turns_and_keeps_the_lengths_of_its_axes() -> None:
         np.testing.assert_allclose(corners(track, frame), expected.points, atol=1e-12)
 
 
-def test_attributes_hold_until_a_keyframe_says_otherwise() -> None:
+def test_attributes_of_a_keyframe_count_until_the_next_and_before_those_of_the_track() -> None:
     track = cf.Track(
         "cine",
         [box(0, attributes={"a": 1}), box(2, attributes={"a": 2, "b": 3}), box(4)],
@@ -140,7 +141,7 @@ def test_attributes_hold_until_a_keyframe_says_otherwise() -> None:
         {"a": 1, "c": 4},
         {"a": 1, "c": 4},
         {"a": 2, "b": 3, "c": 4},
-        {"a": 2, "b": 3, "c": 4},
+        {"a": 0, "c": 4},
     ]
     assert found[0] is not None
     assert (found[0].author, found[0].confidence, found[0].id, found[0].label) == (
@@ -158,6 +159,30 @@ def test_a_track_is_the_same_as_one_that_says_every_plane(track: cf.Track) -> No
     assert same_meaning(track, every, None)
     assert same_meaning(every, track, None)
     assert annotation_from_json(track.to_json()) == track
+
+
+@FEW
+@given(annotations(["cine"], "track"), st.sampled_from(["backwards", "mixed", "shifted"]), st.randoms())
+def test_a_track_in_other_order_is_the_same_in_every_plane(track: cf.Track, way: str, random: Any) -> None:
+    planes = 90
+    order = [(planes - 1 - frame) if way == "backwards" else frame + 1 for frame in range(planes)]
+    if way == "mixed":
+        random.shuffle(order)
+    moved = track.reordered(order.__getitem__)
+    assert moved is not None
+    assert sorted(order[frame] for frame in track.frames) == list(moved.frames)
+    for frame in track.frames:
+        here, there = track.at(frame), moved.at(order[frame])
+        assert here is not None
+        assert there is not None
+        assert there.attributes == here.attributes
+        assert same_meaning(replace(here, frame=order[frame]), there, None)
+    back = moved.reordered(order.index)
+    assert back is not None
+    assert same_meaning(track, back, None)
+    if way == "backwards" and track._changes_evenly():
+        assert len(moved.keyframes) <= len(track.keyframes) + 1
+    assert track.reordered(lambda frame: None if frame == track.ranges[0][0] else frame) is None
 
 
 BARE: dict[str, Any] = dict.fromkeys(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cmath
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
@@ -34,8 +34,8 @@ class Track(Annotation):
     A keyframe holds until the next one, and the last one to the end. With `interpolated`, its shape changes evenly on
     the way to the next: every position moves straight from where it is in the one to where it is in the other; of an
     ellipse the centre, and the length and direction of each axis. Where two keyframes have different numbers of
-    positions, nothing says which becomes which, and the earlier one holds. Attributes of a keyframe hold until
-    another keyframe says otherwise.
+    positions, nothing says which becomes which, and the earlier one holds. Its attributes count until the next
+    keyframe, and before those of the track.
 
     Parameters
     ----------
@@ -86,11 +86,11 @@ class Track(Annotation):
         return []
 
     def _timing_problems(self) -> list[str]:
-        frames = [cast("int", each.frame) for each in self.keyframes]
+        frames = [_frame(each) for each in self.keyframes]
         if len(set(frames)) < len(frames):
             repeated = sorted({frame for frame in frames if frames.count(frame) > 1})
             return [f"keyframes has several of frame {', '.join(map(str, repeated))}"]
-        self._set("keyframes", tuple(sorted(self.keyframes, key=lambda each: cast("int", each.frame))))
+        self._set("keyframes", tuple(sorted(self.keyframes, key=_frame)))
         ranges = _ranges(self.ranges)
         if isinstance(ranges, str):
             return [ranges]
@@ -112,19 +112,57 @@ class Track(Annotation):
         """
         if not any(first <= frame <= last for first, last in self.ranges):
             return None
-        place = bisect_right(self.keyframes, frame, key=lambda each: cast("int", each.frame)) - 1
-        shape = self.keyframes[place]
-        if self.interpolated and place + 1 < len(self.keyframes):
-            shape = _between(shape, self.keyframes[place + 1], frame)
+        shape = self._held(frame)
         common = {name: getattr(self, name) for name in _COMMON}
-        held: dict[str, Json] = dict(self.attributes)
-        for each in self.keyframes[: place + 1]:
-            held |= each.attributes
-        return replace(shape, **common, frame=frame, attributes=held)
+        return replace(shape, **common, attributes={**self.attributes, **shape.attributes})
 
     def shapes(self) -> Iterator[Shape]:
         """What it is in each plane in which it is there; see `at`."""
         return (shape for frame in self.frames if (shape := self.at(frame)) is not None)
+
+    def _held(self, frame: int) -> Shape:
+        """What the keyframes say of a plane, as a keyframe of that plane."""
+        place = bisect_right(self.keyframes, frame, key=_frame) - 1
+        shape = self.keyframes[place]
+        if self.interpolated and place + 1 < len(self.keyframes):
+            shape = _between(shape, self.keyframes[place + 1], frame)
+        return replace(shape, frame=frame)
+
+    def reordered(self, place: Callable[[int], int | None]) -> Track | None:
+        """The same in an image that has the same planes in another order; None when it lacks one of them.
+
+        It has the same shape in the same planes, with as few keyframes as that takes: where planes go backwards, one
+        that holds stands at the other end of where it holds.
+
+        Parameters
+        ----------
+        place : index of a plane to the index that it has there
+        """
+        frames = sorted({*self.frames, *map(_frame, self.keyframes)})
+        places = {frame: there for frame in frames if (there := place(frame)) is not None}
+        if len(places) < len(frames):
+            return None
+        if all(frame == there for frame, there in places.items()):
+            return self
+        first, last = frames[0], frames[-1]
+        total = first + places[first]
+        whole = all(place(frame) == total - frame for frame in range(first, last + 1))
+        ranges = [(places[frame], places[frame]) for frame in self.frames]
+        if not whole or (self.interpolated and not self._changes_evenly()):
+            keyframes = [replace(self._held(frame), frame=places[frame]) for frame in self.frames]
+            return replace(self, keyframes=keyframes, ranges=ranges, interpolated=False)
+        end = self.ranges[-1][1]
+        keyframes = [*self.keyframes, self._held(end)] if end > _frame(self.keyframes[-1]) else list(self.keyframes)
+        if not self.interpolated:
+            ends = [_frame(each) - 1 for each in self.keyframes[1:]] + [max(end, _frame(self.keyframes[-1]))]
+            keyframes = [replace(each, frame=at) for each, at in zip(self.keyframes, ends, strict=True)]
+        keyframes = [replace(each, frame=total - _frame(each)) for each in keyframes]
+        return replace(self, keyframes=keyframes, ranges=ranges)
+
+    def _changes_evenly(self) -> bool:
+        """Whether nothing of it holds until a keyframe, so that it is the same whichever way one goes."""
+        sizes = {_sizes(each) for each in self.keyframes}
+        return len(sizes) == 1 and not any(each.attributes for each in self.keyframes)
 
     def to_json(self) -> dict[str, Json]:
         """Plain data; see `Annotation.to_json`. Its keyframes do not repeat image and label."""
@@ -137,6 +175,17 @@ class Track(Annotation):
 
 
 _COMMON = ("author", "reviewer", "created", "modified", "status", "source", "model", "confidence", "codes")
+
+
+def _frame(keyframe: Shape) -> int:
+    return cast("int", keyframe.frame)
+
+
+def _sizes(shape: Shape) -> tuple[int, ...]:
+    """How many positions a shape has, by ring."""
+    if isinstance(shape, Polygon):
+        return tuple(len(ring) for ring in shape.rings)
+    return (len(shape.points),) if isinstance(shape, Placed) else ()
 
 
 def _keyframe_problems(keyframe: Annotation) -> list[str]:
@@ -173,13 +222,13 @@ def _ranges(given: Any) -> tuple[Range, ...] | str:
 
 def _between(before: Shape, after: Shape, frame: int) -> Shape:
     """The shape between two keyframes; the earlier one where nothing says how it changes."""
-    share = (frame - cast("int", before.frame)) / (cast("int", after.frame) - cast("int", before.frame))
+    share = (frame - _frame(before)) / (_frame(after) - _frame(before))
+    if share == 0 or _sizes(before) != _sizes(after):
+        return before
     if isinstance(before, Polygon) and isinstance(after, Polygon):
-        if [len(ring) for ring in before.rings] != [len(ring) for ring in after.rings]:
-            return before
         rings = zip(before.rings, after.rings, strict=True)
         return replace(before, rings=[_moved(one, other, share) for one, other in rings])
-    if not isinstance(before, Placed) or not isinstance(after, Placed) or len(before.points) != len(after.points):
+    if not isinstance(before, Placed) or not isinstance(after, Placed):
         return before
     moved = _turned if isinstance(before, Ellipse) else _moved
     return replace(before, points=moved(before.points, after.points, share))
@@ -187,8 +236,6 @@ def _between(before: Shape, after: Shape, frame: int) -> Shape:
 
 def _moved(before: Sequence[Position], after: Sequence[Position], share: float) -> list[Position]:
     """Positions that move straight."""
-    if share == 0:
-        return list(before)
     return [
         cast("Position", tuple(a + (b - a) * share for a, b in zip(one, other, strict=True)))
         for one, other in zip(before, after, strict=True)
@@ -197,8 +244,6 @@ def _moved(before: Sequence[Position], after: Sequence[Position], share: float) 
 
 def _turned(before: Sequence[Position], after: Sequence[Position], share: float) -> list[Position]:
     """The ends of the axes of an ellipse whose centre moves straight, and whose axes turn the shorter way."""
-    if share == 0:
-        return list(before)
     ends: list[Position] = []
     for axis in (slice(0, 2), slice(2, 4)):
         (start, end), (start_after, end_after) = ([complex(*each[:2]) for each in of[axis]] for of in (before, after))
