@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from caseferry.case import Case
 
 PRODUCTION = "https://darwin.v7labs.com"
-BESIDE = ("angle", "track", "raw")
+BESIDE = ("angle", "raw")
 """Kinds of annotations that have no form on the platform."""
 
 

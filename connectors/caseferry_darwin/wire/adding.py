@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from caseferry.annotation import Annotation, Category, Label, Numeric, Polyline
+from caseferry.annotation import Annotation, Category, Label, Numeric, Polyline, Text, Track
 from caseferry.errors import Problem
 from caseferry.sidecar import said_beside
 from caseferry_darwin.wire.annotations import is_uuid
@@ -45,6 +45,8 @@ def _problems(annotation: Annotation, views: Mapping[str, View | None]) -> Itera
 
 def _changed(annotation: Annotation, views: Mapping[str, View | None]) -> str | None:
     """As what else an annotation would be read, or None where it is read as what it is."""
+    if isinstance(annotation, Track):
+        return _changed_track(annotation, views)
     if isinstance(annotation, Category | Numeric):
         return f"would come back as a text: Darwin has tags with a text, and no {annotation.kind} annotations"
     if annotation.image is None:
@@ -54,4 +56,19 @@ def _changed(annotation: Annotation, views: Mapping[str, View | None]) -> str | 
         return "would come back as a tag of the case: on an image of one frame Darwin has no other labels"
     if isinstance(annotation, Polyline) and len(annotation.points) == 2:
         return "has two positions, and would come back as a line"
+    return None
+
+
+def _changed_track(track: Track, views: Mapping[str, View | None]) -> str | None:
+    """As what else a track would be read, or None."""
+    one, view = track.keyframes[0], views.get(str(track.image))
+    if isinstance(one, Category | Numeric):
+        return f"would come back as one of texts: Darwin has no {one.kind} annotations"
+    if len(list(track.frames)) == 1:
+        return f"is in one plane only, and would come back as a {one.kind}"
+    everywhere = ((0, view.frames - 1),) if view is not None else ()
+    if isinstance(one, Label | Text) and len(track.keyframes) == 1 and track.ranges == everywhere:
+        return f"is in every plane, and would come back as a {one.kind} of the whole image"
+    if all(isinstance(each, Polyline) and len(each.points) == 2 for each in track.keyframes):
+        return "has two positions in each keyframe, and would come back as one of lines"
     return None

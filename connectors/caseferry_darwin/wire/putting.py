@@ -14,9 +14,10 @@ from caseferry.plan import Call, Given, Loss, Plan, Repeat, Reply
 from caseferry.seal import aligned
 from caseferry.sidecar import Native, build
 from caseferry_darwin.wire.adding import problems_of_adding
-from caseferry_darwin.wire.annotations import Form, Ids, mask_forms, native_form
+from caseferry_darwin.wire.annotations import Form, Ids, native_form
 from caseferry_darwin.wire.classes import Wanted, class_id
 from caseferry_darwin.wire.comments import losses_of, open_call, threads_of
+from caseferry_darwin.wire.masks import mask_forms
 from caseferry_darwin.wire.place import PLATFORM
 from caseferry_darwin.wire.registering import (
     Placed,

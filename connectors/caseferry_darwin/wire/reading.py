@@ -14,9 +14,10 @@ from caseferry.geometry import as_stored
 from caseferry.imaging.convert import nifti_bytes
 from caseferry.imaging.kinds import Kind
 from caseferry.sidecar import KEY, Found, Kept, merge, parse
-from caseferry_darwin.wire.annotations import Ids, Layer, core_form, raw_form, said_of
+from caseferry_darwin.wire.annotations import Ids, core_form, raw_form, said_of
 from caseferry_darwin.wire.classes import RASTER_TYPE
 from caseferry_darwin.wire.comments import comments_of
+from caseferry_darwin.wire.masks import Layer
 from caseferry_darwin.wire.preparing import originals
 from caseferry_darwin.wire.registering import case_id_of
 from caseferry_darwin.wire.series import members
