@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import io
+import json
+import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import requests
 from PIL import Image as Picture
 
 import caseferry as cf
 from caseferry.files import FileRef
 from caseferry_darwin.dataset import DarwinDataset
-from caseferry_darwin.sandbox import TEAM, DarwinStandIn
+from caseferry_darwin.sandbox import API_KEY, TEAM, DarwinStandIn
+from caseferry_darwin.wire.exports import case_of_document
 from ledger_check import Lookup, Sent, put_and_compare
 from peers import DARWIN_PY
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from caseferry.sandbox import Sandbox
+
+EXPORTS = Path(__file__).parent / "data" / "darwin-exports"
 
 LOOKUPS = (
     Lookup("GET", rf"/api/v2/teams/{TEAM}/items", ("item_names[]",), "whether the case is there already"),
@@ -59,11 +64,40 @@ class Scene:
         home.mkdir(exist_ok=True)
         return DARWIN_PY.run(script, *arguments, variables={**self.sandbox.variables, **PATIENCE}, home=home)
 
+    def draw(self, item: cf.Item, drawn: dict[str, dict[str, Any]]) -> None:
+        """Import annotations as another client does, one of each type, each in a class of its own."""
+        rows = [
+            {
+                "id": str(uuid.uuid4()),
+                "annotation_class_id": self.standin.add_class(f"a {kind}", [kind])["id"],
+                "data": data,
+                "context_keys": {"slot_names": ["0"]},
+            }
+            for kind, data in drawn.items()
+        ]
+        self.bring(item, {"annotations": rows, "overwrite": "false"})
+
+    def bring(self, item: cf.Item, body: dict[str, Any]) -> None:
+        """Import to an item what another client would."""
+        answer = requests.post(
+            f"{self.sandbox.variables['DARWIN_BASE_URL']}/api/v2/teams/{TEAM}/items/{item.id}/import",
+            headers={"Authorization": f"ApiKey {API_KEY}"},
+            json=body,
+            timeout=30,
+        )
+        assert answer.ok, answer.text
+
     def stored(self, storage: str, key: str, content: bytes, bucket: str = "", scheme: str = "s3") -> FileRef:
         """An object in an external storage, with a reference by which it is read and found there."""
         self.standin.put_object(storage, key, content)
         location = f"{scheme}://{bucket or storage}/{key}"
         return FileRef(location, size=len(content), opener=lambda: io.BytesIO(content))
+
+
+def exported(name: str) -> tuple[dict[str, Any], cf.Case]:
+    """A real export of the platform, and the case that it describes."""
+    document = json.loads((EXPORTS / name).read_text())
+    return document, case_of_document(document)
 
 
 def flat(role: str = "picture") -> list[Any]:

@@ -185,6 +185,20 @@ def test_a_track_in_other_order_is_the_same_in_every_plane(track: cf.Track, way:
     assert track.reordered(lambda frame: None if frame == track.ranges[0][0] else frame) is None
 
 
+@FEW
+@given(annotations(["cine"], "track"))
+def test_a_track_is_the_same_without_keyframes_where_it_is_not(track: cf.Track) -> None:
+    trimmed = track.trimmed()
+    assert {each.frame for each in trimmed.keyframes} <= set(track.frames)
+    assert len(trimmed.keyframes) <= len(track.keyframes) + len(track.ranges)
+    for frame in track.frames:
+        here, there = track.at(frame), trimmed.at(frame)
+        assert here is not None
+        assert there is not None
+        assert here.attributes == there.attributes
+        assert same_meaning(here, there, None)
+
+
 BARE: dict[str, Any] = dict.fromkeys(
     ("author", "reviewer", "created", "modified", "status", "source", "model", "confidence")
 ) | {"codes": (), "attributes": {}}

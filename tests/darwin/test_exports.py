@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
@@ -18,18 +17,11 @@ from caseferry.files import FileProblem, FileRef
 from caseferry.imaging.kinds import Kind
 from caseferry_darwin.sandbox import API_KEY, TEAM
 from caseferry_darwin.wire.exports import case_of_document, cases_of_release
-from darwin_scene import flat
+from darwin_scene import EXPORTS, exported, flat
 
 if TYPE_CHECKING:
     from caseferry.testing import Samples
     from darwin_scene import Scene
-
-EXPORTS = Path(__file__).parents[1] / "data" / "darwin-exports"
-
-
-def exported(name: str) -> tuple[dict[str, Any], cf.Case]:
-    document = json.loads((EXPORTS / name).read_text())
-    return document, case_of_document(document)
 
 
 def test_an_image_with_every_type() -> None:
@@ -95,7 +87,7 @@ def test_a_mask_is_drawn_where_its_run_lengths_say() -> None:
     assert mask.voxels().any()
 
 
-def test_what_moves_in_a_video_is_kept_whole() -> None:
+def test_nothing_of_a_video_is_lost() -> None:
     document, case = exported("small_video.json")
     assert case.images[0].geometry is not None
     assert case.images[0].geometry.planes == 10

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
 import numpy as np
 import pytest
-import requests
 
 import caseferry as cf
 from caseferry.files import FileRef
 from caseferry.imaging.kinds import Kind
-from caseferry_darwin.sandbox import API_KEY, TEAM
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,30 +32,10 @@ TYPES: dict[str, dict[str, Any]] = {
 }
 
 
-def draw(scene: Scene, item: cf.Item, drawn: dict[str, dict[str, Any]]) -> None:
-    """Import annotations as another client does, one of each type, each in a class of its own."""
-    rows = [
-        {
-            "id": str(uuid.uuid4()),
-            "annotation_class_id": scene.standin.add_class(f"a {kind}", [kind])["id"],
-            "data": data,
-            "context_keys": {"slot_names": ["0"]},
-        }
-        for kind, data in drawn.items()
-    ]
-    answer = requests.post(
-        f"{scene.sandbox.variables['DARWIN_BASE_URL']}/api/v2/teams/{TEAM}/items/{item.id}/import",
-        headers={"Authorization": f"ApiKey {API_KEY}"},
-        json={"annotations": rows, "overwrite": "false"},
-        timeout=30,
-    )
-    assert answer.ok, answer.text
-
-
 def test_types_without_a_kind_are_kept_whole(scene: Scene, samples: Samples, tmp_path: Path) -> None:
     dataset = scene.open()
     item = dataset.put(samples.case("drawn on", Kind.PICTURE))
-    draw(scene, item, {kind: {kind: data, "text": {"text": "said"}} for kind, data in TYPES.items()})
+    scene.draw(item, {kind: {kind: data, "text": {"text": "said"}} for kind, data in TYPES.items()})
     with cf.connect(f"local:{tmp_path / 'taken'}") as taken:
         assert cf.transfer(dataset, taken).ok
         scene.standin.add_dataset("back")
@@ -84,7 +61,7 @@ def test_an_ellipse_on_a_volume_is_one_in_millimetres(scene: Scene, steps: tuple
     item = dataset.put(cf.Case("ct", images=[cf.Image("ct", FileRef.of_bytes(content, "ct.nii"))]))
     ellipse = {"angle": 0.6, "center": {"x": 3.5, "y": 5}, "radius": {"x": 3, "y": 1.5}}
     frame = {"ellipse": ellipse, "keyframe": True}
-    draw(scene, item, {"ellipse": {"frames": {"1": frame}, "segments": [[1, 2]], "interpolated": False}})
+    scene.draw(item, {"ellipse": {"frames": {"1": frame}, "segments": [[1, 2]], "interpolated": False}})
 
     (found,) = dataset.get(item.id).case().annotations
 

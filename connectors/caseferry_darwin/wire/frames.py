@@ -83,15 +83,14 @@ class Timeline:
         ValueError
             A keyframe is none of the slot's, or nothing of it lies in the slot.
         """
-        contents = {int(frame): content for frame, content in data["frames"].items()}
-        drawn = [frame for frame, content in sorted(contents.items()) if content.get("keyframe", True)]
+        contents = {int(frame): content for frame, content in sorted(data["frames"].items(), key=lambda f: int(f[0]))}
+        segments = data.get("segments") or [[min(contents), max(contents) + 1]]
+        ranges = tuple((int(start), min(int(end), count) - 1) for start, end in segments if int(start) < count)
         beside: dict[str, Any] = {}
         keyframes: dict[int, Mapping[str, Any]] = {}
-        for frame in drawn or sorted(contents):
+        for frame in _telling(contents, ranges):
             beside |= {name: contents[frame][name] for name in SUBS if name in contents[frame]}
             keyframes[frame] = {**contents[frame], **beside}
-        segments = data.get("segments") or [[min(keyframes), max(keyframes) + 1]]
-        ranges = tuple((int(start), min(int(end), count) - 1) for start, end in segments if int(start) < count)
         if not ranges or max(keyframes) >= count:
             msg = f"it lies in frames that the slot, of {count}, does not have"
             raise ValueError(msg)
@@ -102,3 +101,23 @@ class Timeline:
         """The only frame in which it is, when it was drawn there."""
         (first, last), *others = self.ranges
         return first if first == last and not others and list(self.keyframes) == [first] else None
+
+
+def _telling(contents: Mapping[int, Mapping[str, Any]], ranges: Iterable[Range]) -> list[int]:
+    """The frames that say what an annotation is in all of them, in order: keyframes, and the ends of runs of frames.
+
+    An export does not list keyframes that lie outside the runs of frames in which an annotation is there, and yet
+    they say what it is inside.
+    """
+    ends: set[int] = set()
+    for first, last in ranges:
+        listed = [frame for frame in contents if first <= frame <= last]
+        ends |= {*listed[:1], *listed[-1:]}
+    telling = []
+    before = None
+    for frame, content in contents.items():
+        shape = {name: value for name, value in content.items() if name != "keyframe"}
+        if content.get("keyframe", True) or (frame in ends and shape != before):
+            telling.append(frame)
+            before = shape
+    return telling or list(contents)

@@ -32,7 +32,7 @@ def track_content(track: Track, view: View) -> tuple[str, dict[str, Any]] | str:
     """
     if not view.frames:
         return "Darwin follows nothing on a still picture"
-    shown = track.reordered(view.frame_of)
+    shown = track.trimmed().reordered(view.frame_of)  # the platform's client sends no keyframes that lie elsewhere
     if shown is None:
         return NO_FRAME
     kind, frames, angle = "", {}, None

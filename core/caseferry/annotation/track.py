@@ -159,6 +159,23 @@ class Track(Annotation):
         keyframes = [replace(each, frame=total - _frame(each)) for each in keyframes]
         return replace(self, keyframes=keyframes, ranges=ranges)
 
+    def trimmed(self) -> Track:
+        """The same with keyframes only in planes in which it is there.
+
+        For those that lie elsewhere stand the shapes at the ends of what they change.
+        """
+        there = set(self.frames)
+        outside = [_frame(each) for each in self.keyframes if each.frame not in there]
+        if not outside:
+            return self
+        kept = {_frame(each): each for each in self.keyframes if each.frame in there}
+        for hidden in outside:
+            before = [last for _, last in self.ranges if last < hidden][-1:]
+            after = [first for first, _ in self.ranges if first > hidden][:1]
+            for frame in {*after, *(before if self.interpolated else ())} - set(kept):
+                kept[frame] = self._held(frame)
+        return replace(self, keyframes=list(kept.values()))
+
     def _changes_evenly(self) -> bool:
         """Whether nothing of it holds until a keyframe, so that it is the same whichever way one goes."""
         sizes = {_sizes(each) for each in self.keyframes}
