@@ -12,6 +12,7 @@ CLOSEDPLANAR_XOR came into the standard leave contours of that type out.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,14 +30,18 @@ if TYPE_CHECKING:
 ASKED = 7
 """How many edges of a ring are asked whether they lie within another; rings that share edges have some on it."""
 
+NEAR = 256
+"""How many positions to each side are looked at for one near a hole: what is cut does not depend on where."""
 
-def joined(rings: Sequence[FloatArray], axes: tuple[int, int] = (0, 1)) -> list[FloatArray]:
+
+def joined(rings: Sequence[FloatArray], axes: tuple[int, int] = (0, 1), *, traced: bool = False) -> list[FloatArray]:
     """Rings as contours, each hole joined to the ring that encloses it.
 
     Parameters
     ----------
     rings : shape (n, 2) or (n, 3) each
     axes : the two coordinates in which the rings are plane
+    traced : they are what `caseferry.shapes.trace` gives, so that their direction says which are holes
 
     Returns
     -------
@@ -47,32 +52,33 @@ def joined(rings: Sequence[FloatArray], axes: tuple[int, int] = (0, 1)) -> list[
         return list(rings)
     flat = [ring[:, list(axes)] for ring in rings]
     areas = np.array([ring_area(ring) for ring in flat])
-    around = _enclosing(flat, areas)
-    contours: dict[int, FloatArray] = {}
-    holes = []
+    around = _enclosing(flat, areas, traced=traced)
+    outer: dict[int, FloatArray] = {}
+    holes: defaultdict[int, list[FloatArray]] = defaultdict(list)
     for index, ring in enumerate(rings):
-        hole = len(around[index]) % 2 == 1
+        hole = bool(areas[index] < 0) if traced else len(around[index]) % 2 == 1
         turned = ring if (areas[index] < 0) == hole else np.concatenate((ring[:1], ring[:0:-1]))
         if hole:
-            holes.append((min(around[index], key=lambda other: abs(areas[other])), turned))
+            holes[min(around[index], key=lambda other: abs(areas[other]))].append(turned)
         else:
-            contours[index] = turned
-    for parent, hole_ring in holes:
-        if parent not in contours:  # rings that cross each other: any order of joining encloses the same
-            parent = next(iter(contours))  # noqa: PLW2901
-        contours[parent] = _cut_open(contours[parent], hole_ring)
-    return list(contours.values())
+            outer[index] = turned
+    first = next(iter(outer))
+    for parent in [each for each in holes if each not in outer]:
+        holes[first] += holes.pop(parent)  # rings that cross each other: any order of joining encloses the same
+    return [_cut_open(ring, holes[index]) for index, ring in outer.items()]
 
 
-def _enclosing(flat: Sequence[FloatArray], areas: FloatArray) -> list[list[int]]:
-    """For each ring the rings that enclose it."""
+def _enclosing(flat: Sequence[FloatArray], areas: FloatArray, *, traced: bool) -> list[list[int]]:
+    """For each ring the rings that enclose it; of traced ones only for holes, and only outer rings."""
     low = np.array([ring.min(axis=0) for ring in flat])
     high = np.array([ring.max(axis=0) for ring in flat])
     found: list[list[int]] = []
     for index, ring in enumerate(flat):
-        larger = (
-            (np.abs(areas) > abs(areas[index])) & (low <= low[index]).all(axis=1) & (high >= high[index]).all(axis=1)
-        )
+        if traced and areas[index] > 0:
+            found.append([])
+            continue
+        larger = (areas if traced else np.abs(areas)) > abs(areas[index])
+        larger &= (low <= low[index]).all(axis=1) & (high >= high[index]).all(axis=1)
         middles = (ring + np.roll(ring, -1, axis=0)) / 2
         asked = middles[:: -(-len(middles) // ASKED)]
         found.append([other for other in np.flatnonzero(larger).tolist() if _within(asked, flat[other])])
@@ -90,10 +96,25 @@ def _within(points: FloatArray, ring: FloatArray) -> bool:
     return bool(inside.mean() > 0.5)
 
 
-def _cut_open(contour: FloatArray, hole: FloatArray) -> FloatArray:
-    """A contour that goes around a hole too, from the nearest of its own positions."""
-    place = int(np.linalg.norm(contour - hole[0], axis=1).argmin())
-    return np.concatenate((contour[: place + 1], hole, hole[:1], contour[place:]))
+def _cut_open(contour: FloatArray, holes: Sequence[FloatArray]) -> FloatArray:
+    """A contour that goes around holes too, to each from a position of its own that is near."""
+    if not holes:
+        return contour
+    order = np.argsort(contour[:, 0], kind="stable")
+    across = contour[order, 0]
+    begun: defaultdict[int, list[FloatArray]] = defaultdict(list)
+    for hole in holes:
+        middle = int(np.searchsorted(across, hole[0, 0]))
+        near = order[max(middle - NEAR, 0) : middle + NEAR]
+        begun[int(near[np.linalg.norm(contour[near] - hole[0], axis=1).argmin()])].append(hole)
+    parts: list[FloatArray] = []
+    start = 0
+    for place in sorted(begun):
+        parts.append(contour[start : place + 1])
+        for hole in begun[place]:
+            parts += [hole, hole[:1], contour[place : place + 1]]
+        start = place + 1
+    return np.concatenate([*parts, contour[start:]])
 
 
 def parted(contour: Sequence[P]) -> list[list[P]]:

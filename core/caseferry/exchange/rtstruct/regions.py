@@ -133,7 +133,9 @@ def _of_mask(mask: Mask, image: Image) -> list[Region]:
     for polygon in polygons(mask, aligned(mask, image)):
         plane = polygon.frame or 0
         rings = [np.asarray(ring, dtype=np.float64) for ring in polygon.rings]
-        found[polygon.label].contours += [Contour("CLOSED_PLANAR", _deep(each, plane), plane) for each in joined(rings)]
+        found[polygon.label].contours += [
+            Contour("CLOSED_PLANAR", _deep(each, plane), plane) for each in joined(rings, traced=True)
+        ]
     return list(found.values())
 
 
