@@ -40,6 +40,9 @@ LOOKUPS_AT_ONCE = 50
 LINGER = 0.05
 """Seconds that a request about several items waits for more of them: about as long as an answer takes."""
 
+SCARCE = 0.4
+"""Seconds more that a registration waits the fewer of them are left in the minute, so that each brings more items."""
+
 REGISTRATIONS_A_MINUTE = 100
 """What V7's reference allows."""
 
@@ -65,10 +68,10 @@ class DarwinClient:
             connections=3 * limits.in_flight,
             explain=explain,
         )
-        self._leave = Pace(limits.per_minute, self.http.repeater.pause).wait
+        self._pace = Pace(limits.per_minute, self.http.repeater.pause)
         self._external_at_once = limits.batch
         self._batchers: dict[str, Batcher[Call, Reply]] = {}
-        self._lookups = Batcher(self._looked_up, LOOKUPS_AT_ONCE, linger=LINGER)
+        self._lookups = Batcher(self._looked_up, LOOKUPS_AT_ONCE, linger=lambda: LINGER)
         self._class_lock = threading.Lock()
         self._made: dict[tuple[str, str], Mapping[str, Any]] = {}
 
@@ -122,7 +125,12 @@ class DarwinClient:
         key = f"{call.target} {json.dumps(shared, sort_keys=True)}"
         with self._class_lock:
             if key not in self._batchers:
-                self._batchers[key] = Batcher(self._register, most, leave=self._leave, linger=LINGER)
+                self._batchers[key] = Batcher(
+                    self._register,
+                    most,
+                    leave=self._pace.wait,
+                    linger=lambda: LINGER + SCARCE * self._pace.used,
+                )
             return self._batchers[key]
 
     @staticmethod

@@ -45,7 +45,7 @@ class Batcher(Generic[T, R]):
     send : makes one request of several parts, and gives each part's answer: a value, or the error to raise
     most : parts in one request
     leave : waits until the next request may go; what is asked meanwhile goes with it
-    linger : seconds that a request waits for company when several were asked together just before
+    linger : gives the seconds that a request waits for company when several were asked together just before
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Batcher(Generic[T, R]):
         most: int,
         *,
         leave: Callable[[], None] = lambda: None,
-        linger: float = 0.0,
+        linger: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._send = send
         self._most = most
@@ -112,8 +112,8 @@ class Batcher(Generic[T, R]):
             return error
         with self._lock:
             lonely = not self._company and len(self._waiting) == 1
-        if self._linger and not lonely:
-            time.sleep(self._linger)
+        if not lonely and (seconds := self._linger()) > 0:
+            time.sleep(seconds)
         return None
 
     def _taken(self) -> list[_Entry[T, R]]:

@@ -43,6 +43,13 @@ class Pace:
         while self._per_minute and (seconds := self._wanted()) > 0:
             self._pause(seconds)
 
+    @property
+    def used(self) -> float:
+        """The share of a minute's requests that were made within the last minute; 0 where there is no limit."""
+        with self._lock:
+            now = self._clock()
+            return sum(end > now for end in self._ends) / self._per_minute if self._per_minute else 0.0
+
     def _wanted(self) -> float:
         """Seconds until there is room; 0 when there is, which is taken by that."""
         with self._lock:

@@ -46,6 +46,18 @@ def test_no_minute_holds_more_than_it_may() -> None:
     assert starts[-1] < 9.2 * 60  # and no time is lost
 
 
+def test_how_much_of_a_minute_is_used() -> None:
+    clock = Clock()
+    pace = Pace(10, clock.sleep, clock)
+    assert pace.used == 0
+    for _ in range(4):
+        pace.wait()
+    assert pace.used == 0.4
+    clock.now = 61
+    assert pace.used == 0
+    assert Pace(0).used == 0
+
+
 def test_without_a_limit_nobody_waits() -> None:
     clock = Clock()
     pace = Pace(0, clock.sleep, clock)
@@ -131,7 +143,7 @@ def test_company_is_waited_for_where_there_was_company() -> None:
         sizes.append(len(parts))
         return list(parts)
 
-    batcher: Batcher[int, int] = Batcher(send, 64, linger=0.2)
+    batcher: Batcher[int, int] = Batcher(send, 64, linger=lambda: 0.2)
     started = time.perf_counter()
     batcher.ask(0)
     assert time.perf_counter() - started < 0.15  # alone
