@@ -6,13 +6,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
-from caseferry.annotation import Mask
 from caseferry.connector import Dataset, Item, Phi, State
 from caseferry.deidentify import suspicious_name
 from caseferry.errors import (
     AlreadyExists,
     IdentifiableData,
-    Inexpressible,
     NotFound,
     PlatformError,
     Problem,
@@ -21,20 +19,21 @@ from caseferry.files import FileRef
 from caseferry.sidecar import case_fingerprint
 from caseferry_darwin.life import Life
 from caseferry_darwin.setup import storage_findings
-from caseferry_darwin.wire import comments, exports, putting, reading, registering, replaying
+from caseferry_darwin.wire import comments, exports, putting, reading, registering, replaying, revising
+from caseferry_darwin.wire.amending import amendments_in
 from caseferry_darwin.wire.classes import RASTER_TYPE
 from caseferry_darwin.wire.filters import asked
 from caseferry_darwin.wire.place import Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from caseferry.annotation import Annotation
     from caseferry.capability import Capabilities, Limits
     from caseferry.case import Case
     from caseferry.diagnosis import Finding
     from caseferry.mapping import Offered
     from caseferry.plan import Call, Plan, Reply
+    from caseferry.revision import Revision
     from caseferry_darwin.client import DarwinClient
     from caseferry_darwin.wire.filters import Asked
     from caseferry_darwin.wire.place import Place
@@ -114,10 +113,8 @@ class DarwinDataset(Life, Dataset):
         if item.state in {State.UPLOADING, State.PROCESSING} or not native.get("slots"):
             native = self._client.item(self.place.dataset_id, item.id)
         asked_beside = self._workers().submit(self._client.threads, item.id)
-        rows = self._client.annotations(item.id)
+        rows = self._rows(item.id)
         threads = asked_beside.result()
-        if any(self.place.classes.name_of(row.get("annotation_class_id")) is None for row in rows):
-            self._refresh_classes()
         return reading.case_of(native, rows, threads, self.place.classes, self.names, self._fetch)
 
     def _shown_roles(self, native: Any) -> dict[str, str]:
@@ -218,15 +215,24 @@ class DarwinDataset(Life, Dataset):
             if item.get("path") == path:
                 kept = reading.kept_of(item)
                 ready = STATES.get(str(item.get("status"))) is None
-                there = self._there(str(item["id"]), case) if ready else set()
+                rows = self._rows(str(item["id"])) if ready else []
+                there = self._there(str(item["id"]), rows, case) if ready else set()
                 if kept is None:
                     return Standing(item, there)
-                return Standing(item, there, kept.fingerprint, frozenset(kept.native.annotations))
+                revised = bool(amendments_in(rows, self.place.classes))
+                return Standing(item, there, kept.fingerprint, frozenset(kept.native.annotations), revised)
         return None
 
-    def _there(self, item_id: str, case: Case) -> set[str]:
+    def _rows(self, item_id: str) -> list[Mapping[str, Any]]:
+        """The annotations of an item, all their classes being known by then."""
+        rows = self._client.annotations(item_id)
+        if any(self.place.classes.name_of(row.get("annotation_class_id")) is None for row in rows):
+            self._refresh_classes()
+        return rows
+
+    def _there(self, item_id: str, rows: Sequence[Mapping[str, Any]], case: Case) -> set[str]:
         """What stands on an item: ids of annotations and, where the case has comments, keys of those."""
-        there = {str(row["id"]) for row in self._client.annotations(item_id)}
+        there = {str(row["id"]) for row in rows}
         if any(comments.is_comment(annotation) for annotation in case.annotations):
             there |= {key for key in comments.keys_of(self._client.threads(item_id)) if key is not None}
         return there
@@ -251,14 +257,19 @@ class DarwinDataset(Life, Dataset):
     def _put_item(self, case: Case, plan: Plan, given: dict[str, Any]) -> Item:
         return self.get(str(given["item"]))
 
-    def _annotating(self, item: Item, case: Case, new: Sequence[Annotation]) -> Plan:
-        masks = [a for a in new if isinstance(a, Mask)]
-        if masks:
-            what = "is a mask, and the layer of pixels that all masks share cannot be added to"
-            raise Inexpressible(case.id, [Problem(f"mask {mask.id}", what, "put the case anew") for mask in masks])
+    def _annotating(self, item: Item, revision: Revision) -> Callable[[], Plan]:
         standing = Standing(self._client.item(self.place.dataset_id, item.id))
-        with self._class_lock:
-            return putting.plan_annotations(case, new, self.place, self.url, standing)
+        rows = self._rows(item.id)
+        begun = revising.Begun.read(revision, self.place, standing.item, rows)
+        known = [rows]
+
+        def planned() -> Plan:
+            now = known.pop() if known else self._rows(item.id)
+            room = self.limits.sidecar_bytes
+            with self._class_lock:
+                return revising.plan_revision(revision, begun, self.place, self.url, standing, rows=now, limit=room)
+
+        return planned
 
     def _delete(self, item: Item) -> None:
         self._client.item(self.place.dataset_id, item.id)  # the platform says nothing of one that is not there

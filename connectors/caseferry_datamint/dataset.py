@@ -5,25 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from caseferry.connector import Dataset, Item, Phi
-from caseferry.errors import AlreadyExists, Inexpressible, NotFound
-from caseferry.plan import Call, Plan, Reply
+from caseferry.errors import AlreadyExists, NotFound
 from caseferry.sidecar import case_fingerprint
 from caseferry_datamint.account import Account
-from caseferry_datamint.wire import putting, reading
+from caseferry_datamint.wire import putting, reading, revising
 from caseferry_datamint.wire.address import case_tag
+from caseferry_datamint.wire.amending import amendment_in
 from caseferry_datamint.wire.annotations import link_of
 from caseferry_datamint.wire.entities import Resource
 from caseferry_datamint.wire.filters import any_of, resource_query
 from caseferry_datamint.wire.rows import chosen_rows, rows_by_annotation
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from caseferry.annotation import Annotation
     from caseferry.capability import Capabilities, Limits
     from caseferry.case import Case
     from caseferry.files import FileRef
     from caseferry.mapping import Names
+    from caseferry.plan import Call, Plan, Reply
+    from caseferry.revision import Revision
     from caseferry_datamint.client import DatamintClient
 
 
@@ -151,6 +153,7 @@ class DatamintDataset(Dataset):
                 standing.resources[address.image, address.file] = str(resource["id"])
         standing.in_project = self._in_project(found)
         for row in self._client.annotations(list(standing.resources.values())):
+            standing.revised = standing.revised or amendment_in(row) is not None
             if (link := link_of(row)) is not None:
                 standing.annotations.setdefault(link, []).append(row)
         return standing
@@ -184,26 +187,23 @@ class DatamintDataset(Dataset):
         lead = self._client.resource(str(given["resource 0 0"]))
         return self._item(reading.Group(case.id, (lead,)))
 
-    def _annotating(self, item: Item, case: Case, new: Sequence[Annotation]) -> Plan:
+    def _annotating(self, item: Item, revision: Revision) -> Callable[[], Plan]:
         found = self._whole(item)
         ids: dict[tuple[str, int], Any] = {}
         for resource in found.resources:
             address = reading.address_of(resource)
             ids[(address.role, address.file) if address is not None else ("image", 0)] = str(resource["id"])
-        standing = self._annotations_there(ids.values(), {annotation.id for annotation in new})
-        there = putting.There(self.names, self.project, ids, standing)
-        if problems := putting.problems_of_adding(case, new, there):
-            raise Inexpressible(case.id, problems)
-        calls = tuple(putting.annotation_calls(case, new, there))
-        return Plan(dataset=self.url, case_id=case.id, adopts=item.id, calls=calls)
+        rows = list(self._client.annotations(list(ids.values())))
+        begun = revising.Begun.read(found, rows, revision)
+        known = [rows]
 
-    def _annotations_there(self, resources: Iterable[str], wanted: Container[str]) -> putting.Standing:
-        """What stands there already of annotations that are added, when it is not known what arrived."""
-        standing = putting.Standing()
-        for row in self._client.annotations(list(resources)):
-            if (link := link_of(row)) is not None and link in wanted:
-                standing.annotations.setdefault(link, []).append(row)
-        return standing
+        def planned() -> Plan:
+            there = putting.There(self.names, self.project, ids, putting.Standing())
+            now = known.pop() if known else list(self._client.annotations(list(ids.values())))
+            room = self.limits.sidecar_bytes
+            return revising.plan_revision(revision, begun, there, now, dataset=self.url, item=item.id, limit=room)
+
+        return planned
 
     def _delete(self, item: Item) -> None:
         found = self._whole(item)

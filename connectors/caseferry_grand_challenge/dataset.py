@@ -18,12 +18,12 @@ from caseferry_grand_challenge.wire.sockets import Sockets, offered_sockets, sid
 from caseferry_grand_challenge.wire.uploads import PART
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from caseferry.annotation import Annotation
     from caseferry.capability import Capabilities
     from caseferry.files import FileRef
     from caseferry.mapping import Names, Offered
+    from caseferry.revision import Revision
     from caseferry_grand_challenge.client import GrandChallengeClient
     from caseferry_grand_challenge.wire.filling import Content
     from caseferry_grand_challenge.wire.places import Place
@@ -220,28 +220,28 @@ class GrandChallengeDataset(Dataset):
     def _put_item(self, case: Case, plan: Plan, given: dict[str, Any]) -> Item:
         return self.get(str(given["item"]))
 
-    def _annotating(self, item: Item, case: Case, new: Sequence[Annotation]) -> Plan:
-        masks = [annotation for annotation in new if isinstance(annotation, Mask)]
-        if masks:
-            what = "is a mask; a socket that holds images is filled when the case is put"
-            raise Inexpressible(case.id, [Problem(f"mask {mask.id}", what, "put the case anew") for mask in masks])
-        kept = self._kept(item.native, fetch=True)
-        values = putting.filled_sockets(item.native)
-        sidecar = next((slug for slug in sidecar_candidates(self.names) if slug in values), "")
-        if kept is None:
+    def _annotating(self, item: Item, revision: Revision) -> Callable[[], Plan]:
+        return lambda: self._plan_revision(item, revision)
+
+    def _plan_revision(self, item: Item, revision: Revision) -> Plan:
+        row = self._client.item(self.place, item.id)
+        sidecar, kept = self._sidecar(row, fetch=True)
+        if kept is None or sidecar is None:
             what = "has no sidecar, so that annotations could not be told from what others put there"
-            raise Inexpressible(case.id, [Problem(f"item {item.id}", what, "put the case with caseferry first")])
-        calls = annotating.plan_annotations(
-            case,
-            new,
-            kept,
-            self.names,
-            self._sockets(case),
-            sidecar=sidecar,
-            item=self.place.item(item.id),
-            before=values,
+            problem = Problem(f"item {item.id}", what, "put the case with caseferry first")
+            raise Inexpressible(revision.after.id, [problem])
+        values = putting.filled_sockets(row)
+        lists = {key.rpartition("#")[0] for key in kept.native.annotations.values() if "#" in key} & set(values)
+        contents = {
+            slug: self._client.content(str(values[slug]["file"])) if values[slug].get("file") else values[slug]["value"]
+            for slug in lists
+        }
+        stand = annotating.Stand(item.id, self.place, kept, sidecar, values, contents)
+        sockets = self._sockets(revision.after)
+        calls, losses = annotating.plan_revision(revision, stand, self.names, sockets)
+        return Plan(
+            dataset=self.url, case_id=revision.after.id, calls=tuple(calls), losses=tuple(losses), adopts=item.id
         )
-        return Plan(dataset=self.url, case_id=case.id, calls=calls, adopts=item.id)
 
     # -- single sockets --------------------------------------------------------------------------------------------
 

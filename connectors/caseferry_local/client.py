@@ -25,7 +25,7 @@ from caseferry.plan import Call, Reply
 from caseferry_local.wire import RECEIPT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 STAGING = ".caseferry-incoming"
@@ -107,7 +107,7 @@ class Folder:
             if call.method == "COMMIT":
                 return self._commit(attempt, directory)
             if call.method == "MERGE":
-                return self._merge(attempt, directory)
+                return self._merge(attempt, directory, call.body["remove"])
             path = attempt / inside
             path.parent.mkdir(parents=True, exist_ok=True)
             if call.files:
@@ -160,8 +160,8 @@ class Folder:
             raise AlreadyExists("local", f"put {directory}", "a case of that name is there")
         return Reply(200)
 
-    def _merge(self, attempt: Path, directory: str) -> Reply:
-        """Move written files into a case that is there, its description last and at once."""
+    def _merge(self, attempt: Path, directory: str, gone: Sequence[str]) -> Reply:
+        """Move written files into a case that is there, its description last and at once; then remove files of it."""
         final = self.root / directory
         files = sorted((p for p in attempt.rglob("*") if p.is_file()), key=lambda p: p.parent == attempt)
         for path in files:
@@ -169,6 +169,8 @@ class Folder:
             target.parent.mkdir(parents=True, exist_ok=True)
             path.replace(target)
             _sync(target.parent)
+        for name in gone:
+            (final / name).unlink(missing_ok=True)
         return Reply(200)
 
     def read_json(self, path: Path) -> Any:

@@ -13,14 +13,14 @@ from caseferry_local import wire
 from caseferry_local.client import Folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from caseferry.annotation import Annotation
     from caseferry.capability import Capabilities
     from caseferry.case import Case
     from caseferry.files import FileRef
     from caseferry.mapping import Names
+    from caseferry.revision import Revision
     from caseferry.transfers.execute import Execution
 
 
@@ -119,11 +119,11 @@ class LocalDataset(Dataset):
     def _put_item(self, case: Case, plan: Plan, given: dict[str, Any]) -> Item:
         return self.get(wire.safe_name(case.id))
 
-    def _annotating(self, item: Item, case: Case, new: Sequence[Annotation]) -> Plan:
+    def _annotating(self, item: Item, revision: Revision) -> Callable[[], Plan]:
         directory = self.root / item.id
         if not directory.is_dir():
             raise UnsupportedOperation("local", f"annotate {item.id!r}", "put single files into a directory first")
-        return wire.plan_annotations(case, directory, [annotation.id for annotation in new], self.url)
+        return lambda: wire.plan_revision(revision, directory, self.url)
 
     def _delete(self, item: Item) -> None:
         if isinstance(item.native, wire.Loose):

@@ -29,9 +29,11 @@ from caseferry.plan import Call, Given, Part, Plan
 from caseferry.sidecar import case_fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping
 
     from caseferry.files import FileRef
+    from caseferry.plain import Json
+    from caseferry.revision import Revision
 
 DESCRIPTION = "case.json"
 RECEIPT = "receipt.json"
@@ -112,19 +114,23 @@ def plan_case(case: Case, dataset: str) -> Plan:
     return Plan(dataset=dataset, case_id=case.id, calls=tuple(calls))
 
 
-def plan_annotations(case: Case, directory: Path, new: Sequence[str], dataset: str) -> Plan:
-    """The calls that add annotations to a case that lies in a directory.
+def plan_revision(revision: Revision, directory: Path, dataset: str) -> Plan:
+    """The calls that change the annotations of a case that lies in a directory.
 
-    Parameters
-    ----------
-    case : sealed, with the new annotations
-    new : their ids
+    New files get names that are free, so that the description tells the truth until the other has taken its place.
     """
-    masks = [a for a in case.annotations if isinstance(a, Mask) and a.id in set(new)]
-    places = {mask.file.location: f"masks/{safe_name(mask.id)}-{safe_name(mask.file.name)}" for mask in masks}
+    case, written = revision.after, {each.id for each in revision.written}
+    masks = [a for a in case.annotations if isinstance(a, Mask) and a.id in written]
+    places = {mask.file.location: _free_place(mask, directory) for mask in masks}
     calls = [
-        Call(name=f"write {path}", method="WRITE", target=f"{directory.name}/{path}", files=(Part(mask.file),))
-        for mask, path in zip(masks, places.values(), strict=True)
+        Call(
+            name=f"write {path}",
+            method="WRITE",
+            target=f"{directory.name}/{path}",
+            files=(Part(ref),),
+            purpose="a file of the case",
+        )
+        for path, ref in {places[mask.file.location]: mask.file for mask in masks}.items()
     ]
 
     def place(ref: FileRef) -> FileRef:
@@ -133,10 +139,40 @@ def plan_annotations(case: Case, directory: Path, new: Sequence[str], dataset: s
         path = ref.path
         return replace(ref, location=path.relative_to(directory).as_posix()) if path is not None else ref
 
-    body = case.with_files(place).to_json()
-    calls.append(Call(name="describe", method="WRITE", target=f"{directory.name}/{DESCRIPTION}", body=body))
-    calls.append(Call(name="merge", method="MERGE", target=directory.name, after=tuple(call.name for call in calls)))
+    placed = case.with_files(place)
+    used = {ref.location for ref in placed.files()}
+    former = [place(a.file).location for a in revision.before.annotations if isinstance(a, Mask)]
+    gone: list[Json] = [path for path in dict.fromkeys(former) if path not in used and (directory / path).is_file()]
+    calls.append(
+        Call(
+            name="describe",
+            method="WRITE",
+            target=f"{directory.name}/{DESCRIPTION}",
+            body=placed.to_json(),
+            purpose="the description of the case",
+        )
+    )
+    calls.append(
+        Call(
+            name="merge",
+            method="MERGE",
+            target=directory.name,
+            body={"remove": gone},
+            after=tuple(call.name for call in calls),
+            purpose="make it visible",
+        )
+    )
     return Plan(dataset=dataset, case_id=case.id, adopts=directory.name, calls=tuple(calls))
+
+
+def _free_place(mask: Mask, directory: Path) -> str:
+    """A path that no file has yet."""
+    name, count = f"{safe_name(mask.id)}-{safe_name(mask.file.name)}", 1
+    path = f"masks/{name}"
+    while (directory / path).exists():
+        count += 1
+        path = f"masks/{count}-{name}"
+    return path
 
 
 def _measured(path: str) -> Any:

@@ -11,8 +11,9 @@ import math
 import threading
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, get_args
 
 from caseferry.errors import (
@@ -25,7 +26,9 @@ from caseferry.errors import (
 )
 from caseferry.http import Cancelled
 from caseferry.mapping import Names, read_mapping
-from caseferry.seal import refuse_identifying, seal
+from caseferry.plan import Plan
+from caseferry.revision import Revision, revision_of
+from caseferry.seal import refuse_identifying, refuse_identifying_annotations, seal
 from caseferry.transfers.execute import Execution, NotDone, Patience
 
 if TYPE_CHECKING:
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
     from caseferry.files import FileRef
     from caseferry.mapping import Offered
     from caseferry.plain import Json
-    from caseferry.plan import Call, Plan, Reply
+    from caseferry.plan import Call, Reply
 
 Phi = Literal["refuse", "keep", "remove"]
 """What is done with a case that identifies a patient."""
@@ -235,51 +238,92 @@ class Dataset(ABC):
         """
         self._require("put")
         sealed = self.sealed(case, phi)
-        standing = None if known_absent else self._look(sealed)
+        absent = chain([known_absent], repeat(False))
+        plan, done = self._settle(
+            lambda: self._planned(sealed, None if next(absent) else self._look(sealed), spare),
+        )
+        return Brought(self._put_item(sealed, plan, done.bindings), plan, done.bytes, sealed)
+
+    def annotate(
+        self,
+        item: Item,
+        annotations: Iterable[Annotation] = (),
+        *,
+        replace: bool = False,
+        remove: Iterable[str] = (),
+        phi: Phi | None = None,
+    ) -> Item:
+        """Change the annotations of an item that is there: add some, and what else is asked for.
+
+        Parameters
+        ----------
+        replace : whether an annotation whose id is there takes that one's place; one that says the same stays
+        remove : ids of annotations that are taken away
+
+        Raises
+        ------
+        InvalidCase
+            An annotation does not fit the item's images, its id is taken, or one to be removed is not there; nothing
+            was sent.
+        """
+        self._require("annotate")
+        self.resume()
+        revision = revision_of(item.case(), annotations, replacing=replace, remove=remove)
+        self.revise(item, revision, phi=phi)
+        return self.get(item.id)
+
+    def plan_annotate(
+        self,
+        item: Item,
+        annotations: Iterable[Annotation] = (),
+        *,
+        replace: bool = False,
+        remove: Iterable[str] = (),
+        phi: Phi | None = None,
+    ) -> Plan:
+        """What `annotate` would do, without doing it; see there."""
+        self._require("annotate")
+        revision = revision_of(item.case(), annotations, replacing=replace, remove=remove)
+        return self.plan_revision(item, revision, phi=phi)
+
+    def plan_revision(self, item: Item, revision: Revision, *, phi: Phi | None = None) -> Plan:
+        """What `revise` would do, without doing it."""
+        return self._revising(item, revision, phi)()
+
+    def revise(self, item: Item, revision: Revision, *, phi: Phi | None = None) -> Plan:
+        """Change the annotations of an item as a revision of its case says; the last plan that was sent."""
+        return self._settle(self._revising(item, revision, phi))[0]
+
+    def _revising(self, item: Item, revision: Revision, phi: Phi | None) -> Callable[[], Plan]:
+        self._require("annotate")
+        if not revision:
+            return lambda: Plan(dataset=self.url, case_id=item.case_id, adopts=item.id)
+        if self.capabilities.remote and check_phi(phi or self.phi) == "refuse":
+            refuse_identifying_annotations(item.case_id, revision.written)
+        return self._annotating(item, revision)
+
+    def _settle(self, planned: Callable[[], Plan]) -> tuple[Plan, Execution]:
+        """Send a plan, and where nobody knows whether a call arrived one made anew, as long as that leads further.
+
+        Parameters
+        ----------
+        planned : makes the plan from what stands on the platform by then
+        """
         fewest, fruitless = math.inf, 0
         while True:
-            plan = self._planned(sealed, standing, spare)
+            plan = planned()
             fruitless = 0 if len(plan.calls) < fewest else fruitless + 1
             first, fewest = fewest == math.inf, min(fewest, len(plan.calls))
             try:
-                done = self.execute(plan)
+                return plan, self.execute(plan)
             except TemporaryFailure as error:
                 if fruitless == SETTLING - 1 or isinstance(error, NotDone):
                     raise
             except AlreadyExists:  # it has come since somebody looked
                 if not first:
                     raise
-            else:
-                return Brought(self._put_item(sealed, plan, done.bindings), plan, done.bytes, sealed)
             finally:
                 plan.release()
-            standing = self._look(sealed)
-
-    def annotate(self, item: Item, annotations: Iterable[Annotation], *, phi: Phi | None = None) -> Item:
-        """Add annotations to an item that is there.
-
-        Raises
-        ------
-        InvalidCase
-            An annotation does not fit the item's images, or its id is taken; nothing was sent.
-        """
-        self._require("annotate")
-        self.resume()
-        case = item.case()
-        merged = self.sealed(replace(case, annotations=[*case.annotations, *annotations]), phi)
-        new = merged.annotations[len(case.annotations) :]
-        for settling in range(SETTLING):
-            plan = self._annotating(item, merged, new)
-            try:
-                self.execute(plan)
-            except TemporaryFailure:
-                if settling == SETTLING - 1:
-                    raise
-            else:
-                break
-            finally:
-                plan.release()
-        return self.get(item.id)
 
     def delete(self, item: Item) -> None:
         """Remove an item.
@@ -441,8 +485,8 @@ class Dataset(ABC):
         """Whether the platform reads a file where it lies, so that putting it sends no bytes."""
         return False
 
-    def _annotating(self, item: Item, case: Case, new: Sequence[Annotation]) -> Plan:
-        """The plan that adds what is missing of some annotations to an item; `case` is the sealed case with them."""
+    def _annotating(self, item: Item, revision: Revision) -> Callable[[], Plan]:
+        """What plans a revision of an item's annotations: at first all of it, later what is still missing of it."""
         raise NotImplementedError
 
     def _delete(self, item: Item) -> None:

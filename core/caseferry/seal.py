@@ -17,7 +17,7 @@ from caseferry.files import FileProblem, FileRef
 from caseferry.imaging.header import Header, ImageProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -59,20 +59,59 @@ def seal(case: Case) -> Case:
     return replace(case, images=sealed, annotations=annotations, attachments=attachments)
 
 
+def seal_annotations(case: Case, written: Collection[str]) -> Case:
+    """Check some annotations of a case against its images, which are taken for what the case says of them.
+
+    Parameters
+    ----------
+    case : its images may stand on a platform: none is looked into whose grid the case tells
+    written : ids of the annotations
+
+    Raises
+    ------
+    InvalidCase
+        One does not fit its image; all of it is listed.
+    """
+    problems: list[Problem] = []
+    images = {image.role: image for image in case.images}
+    annotations = []
+    for index, annotation in enumerate(case.annotations):
+        if annotation.id not in written:
+            annotations.append(annotation)
+            continue
+        try:
+            annotations.append(_sealed_annotation(index, annotation, images, problems))
+        except (ImageProblem, FileProblem) as error:
+            problems.append(Problem(f"image {annotation.image!r}", str(error)))
+    if problems:
+        raise InvalidCase(case.id, problems)
+    return replace(case, annotations=annotations)
+
+
 def identifying(case: Case) -> list[Problem]:
     """What in a sealed case identifies a person: attributes by name, never their values."""
-    from caseferry.imaging.reading import identifying_fields, read_header
+    from caseferry.imaging.reading import identifying_fields
 
     found = {f"image {image.role!r}": image.header.identifying for image in case.images}
-    found |= {f"mask {a.id}": read_header([a.file]).identifying for a in case.annotations if isinstance(a, Mask)}
+    found |= _fields_of_masks(case.annotations)
     found |= {f"attachment {each.name!r}": identifying_fields(each.file) for each in case.attachments}
+    return _identified(found, _names(case))
+
+
+def _fields_of_masks(annotations: Iterable[Annotation]) -> dict[str, tuple[str, ...]]:
+    from caseferry.imaging.reading import read_header
+
+    return {f"mask {a.id}": read_header([a.file]).identifying for a in annotations if isinstance(a, Mask)}
+
+
+def _identified(fields: Mapping[str, Sequence[str]], names: Iterable[tuple[str, str]]) -> list[Problem]:
     remedy = "de-identify the files, or say phi='keep' if they may be sent"
     problems = [
-        Problem(where, f"holds values in {', '.join(names)}", remedy) for where, names in found.items() if names
+        Problem(where, f"holds values in {', '.join(found)}", remedy) for where, found in fields.items() if found
     ]
     return problems + [
         Problem(where, "seems to hold a patient's number or name", "rename it")
-        for where, name in _names(case)
+        for where, name in names
         if suspicious_name(name)
     ]
 
@@ -82,10 +121,14 @@ def _names(case: Case) -> Iterator[tuple[str, str]]:
     yield from (("id", case.id), ("title", case.title), ("folder", case.folder))
     for image in case.images:
         yield from ((f"image {image.role!r}.files[{n}]: the file name", ref.name) for n, ref in enumerate(image.files))
-    yield from ((f"mask {a.id}: the file name", a.file.name) for a in case.annotations if isinstance(a, Mask))
+    yield from _names_of_masks(case.annotations)
     for number, attachment in enumerate(case.attachments):
         yield f"attachments[{number}].name", attachment.name
         yield f"attachments[{number}]: the file name", attachment.file.name
+
+
+def _names_of_masks(annotations: Iterable[Annotation]) -> Iterator[tuple[str, str]]:
+    return ((f"mask {a.id}: the file name", a.file.name) for a in annotations if isinstance(a, Mask))
 
 
 def refuse_identifying(case: Case) -> None:
@@ -98,6 +141,13 @@ def refuse_identifying(case: Case) -> None:
     """
     if problems := identifying(case):
         raise IdentifiableData(case.id, problems)
+
+
+def refuse_identifying_annotations(case_id: str, annotations: Sequence[Annotation]) -> None:
+    """Stop annotations that identify a person, as `refuse_identifying` does a case."""
+    found = _identified(_fields_of_masks(annotations), _names_of_masks(annotations))
+    if found:
+        raise IdentifiableData(case_id, found)
 
 
 def _measured(ref: FileRef) -> FileRef:

@@ -141,6 +141,60 @@ def _described(case: Case, native: Native, packed: set[str]) -> dict[str, Json]:
     return case.with_files(place).to_json()
 
 
+def amendment(
+    kept: Kept, annotations: Sequence[Annotation], keys: Mapping[str, str], number: int, limit: int
+) -> tuple[dict[str, Json], list[FileRef]]:
+    """What is kept beside a sidecar that cannot be written anew when annotations of its case have changed.
+
+    Parameters
+    ----------
+    kept : the sidecar, with its amendments so far
+    annotations : all annotations of the case, as they are now
+    keys : ids of those that stand on the platform by themselves to their names there
+    number : which amendment it is: the highest counts
+    limit : bytes that the files in it may take
+
+    Returns
+    -------
+    The document, and the files that found no room in it.
+    """
+    case = replace(kept.case, annotations=annotations, attachments=())
+    whole, overflow = build(case, replace(kept.native, annotations=keys), limit, kept.fingerprint)
+    described: Any = whole["case"]
+    document: dict[str, Json] = {
+        "version": VERSION,
+        "amendment": number,
+        "annotations": described["annotations"],
+        "native": dict(keys),
+        "files": whole["files"],
+    }
+    return document, overflow
+
+
+def amendment_number(document: Any) -> int:
+    """Which amendment a document is, from 1; 0 when it is none that this caseferry knows."""
+    if not isinstance(document, Mapping) or document.get("version") != VERSION:
+        return 0
+    number = document.get("amendment")
+    parts = (document.get("annotations"), document.get("native"), document.get("files"))
+    whole = isinstance(parts[0], list) and isinstance(parts[1], Mapping) and isinstance(parts[2], Mapping)
+    return number if isinstance(number, int) and number > 0 and whole else 0
+
+
+def amended(document: Any, amendments: Iterable[Any]) -> Any:
+    """A sidecar as the last of its amendments has it, for `parse`."""
+    last: Any = max(amendments, key=amendment_number, default=None)
+    if not amendment_number(last) or not isinstance(document, Mapping) or not isinstance(document.get("case"), Mapping):
+        return document
+    native, files = document.get("native") or {}, document.get("files") or {}
+    return {
+        **document,
+        "case": {**document["case"], "annotations": last["annotations"]},
+        "native": {**native, "annotations": last["native"]},
+        "files": {**files, **last["files"]},
+    }
+
+
 @dataclass(frozen=True)
 class Kept:
     """A sidecar that was read back.

@@ -21,6 +21,8 @@ from caseferry.transfers.execute import Patience
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from caseferry.revision import Revision
+
 
 class Memory(cf.Dataset):
     """Cases in a dict. Each call of a plan first asks `trouble` whether to fail."""
@@ -78,12 +80,17 @@ class Memory(cf.Dataset):
     def _put_item(self, case: cf.Case, plan: cf.Plan, given: dict[str, Any]) -> cf.Item:
         return cf.Item(self, case.id, case.id)
 
-    def _annotating(self, item: cf.Item, case: cf.Case, new: Any) -> cf.Plan:
-        assert [annotation.id for annotation in new]
-        product = made(lambda out: out.write(b"made"), "made.bin")  # type: ignore[arg-type,return-value]
-        self.products.append(product)
-        call = cf.Call(name="annotate", method="PUT", target="cases", body=case, files=(Part(product),))
-        return cf.Plan(dataset=self.url, case_id=case.id, calls=(call,), adopts=item.id)
+    def _annotating(self, item: cf.Item, revision: Revision) -> Callable[[], cf.Plan]:
+        assert all(annotation.id for annotation in revision.written)
+
+        def planned() -> cf.Plan:
+            product = made(lambda out: out.write(b"made"), "made.bin")  # type: ignore[arg-type,return-value]
+            self.products.append(product)
+            case = revision.after
+            call = cf.Call(name="annotate", method="PUT", target="cases", body=case, files=(Part(product),))
+            return cf.Plan(dataset=self.url, case_id=case.id, calls=(call,), adopts=item.id)
+
+        return planned
 
     def _delete(self, item: cf.Item) -> None:
         del self.held[item.id]

@@ -1,8 +1,9 @@
-"""Annotations that are added to an item later read back as they were, or are refused before anything is sent."""
+"""Annotations that are added to an item later read back as they were; where that cannot be, they are refused."""
 
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,13 +35,23 @@ NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
         (cf.Angle("picture", [(1, 1), (2, 3), (4, 1)], label="a"), "angle 'a'"),
     ],
 )
-def test_what_would_be_lost_or_changed_is_refused(
+def test_what_would_be_lost_or_changed_is_refused_without_a_sidecar(
     scene: Scene, samples: Samples, annotation: cf.Annotation, told: str
 ) -> None:
+    """On an item that others made; on one of ours an amendment of the sidecar tells of it."""
     dataset = scene.open()
     item = dataset.put(samples.case(kind=Kind.PICTURE))
+    after = dataset.annotate(item, [cf.Point("picture", (2, 2), label="good"), annotation]).case().annotations
+    assert [(each.kind, each.label) for each in after] == [("point", "good"), (annotation.kind, annotation.label)]
+    assert after[1] == replace(annotation, id=after[1].id)
+    row = scene.standin.state["items"][item.id]
+    for slot in row["slots"]:
+        slot["metadata"].pop("caseferry", None)
+    scene.standin.state["annotations"][item.id] = {}
+    (image,) = dataset.get(item.id).case().images
+    moved = replace(annotation, image=image.role if annotation.image else None)
     with pytest.raises(cf.Inexpressible, match="cannot be put there") as refused:
-        dataset.annotate(item, [cf.Point("picture", (2, 2), label="good"), annotation])
+        dataset.annotate(dataset.get(item.id), [cf.Point(image.role, (2, 2), label="good"), moved])
     assert told in str(refused.value)
     assert dataset.get(item.id).case().annotations == ()
 

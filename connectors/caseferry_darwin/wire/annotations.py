@@ -70,6 +70,10 @@ class Ids:
         """Of the layer that holds the pixels of all masks in a slot."""
         return self._made("layer", slot)
 
+    def amendment(self, number: int) -> str:
+        """Of an amendment of the sidecar."""
+        return self._made("amendment", str(number))
+
     def _made(self, *parts: str) -> str:
         return str(uuid.uuid5(_NAMESPACE, "\n".join([str(self.dataset), self.case, *parts])))
 
@@ -107,6 +111,12 @@ def native_form(annotation: Annotation, view: View, names: Names, ids: Ids) -> F
             data = in_frames({frame: data}, [(frame, view.frames if whole else frame + 1)])
     wanted = Wanted(names.label(annotation.label), kind, kind == "tag" and _says_text(annotation))
     return Form(wanted, data, ids.annotation(annotation.id), view.slot)
+
+
+def tag_data(text: str, frames: int) -> dict[str, Any]:
+    """A tag with a text that lasts over all frames of a slot; 0 for a slot that has none."""
+    content: dict[str, Any] = {"tag": {}, "text": {"text": text}}
+    return in_frames({0: content}, [(0, frames)]) if frames else content
 
 
 def _says_text(annotation: Annotation) -> bool:

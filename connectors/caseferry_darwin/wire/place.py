@@ -136,12 +136,14 @@ class Standing:
     annotations : ids of the annotations that are there
     fingerprint : of the case as it was put; empty while the platform does not show it
     promised : annotations of the case that its sidecar says stand on the platform in its own form
+    revised : whether its annotations were changed since it was put: then none of them is missing
     """
 
     item: Mapping[str, Any]
     annotations: set[str] = field(default_factory=set)
     fingerprint: str = ""
     promised: frozenset[str] = frozenset()
+    revised: bool = False
 
     @property
     def uploads(self) -> list[Mapping[str, Any]]:

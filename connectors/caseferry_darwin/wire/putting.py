@@ -13,7 +13,6 @@ from caseferry.errors import Inexpressible, Problem, ProcessingFailed, Temporary
 from caseferry.plan import Call, Given, Loss, Plan, Repeat, Reply
 from caseferry.seal import aligned
 from caseferry.sidecar import Native, build
-from caseferry_darwin.wire.adding import problems_of_adding
 from caseferry_darwin.wire.annotations import Form, Ids, native_form
 from caseferry_darwin.wire.classes import Wanted, class_id
 from caseferry_darwin.wire.comments import losses_of, open_call, threads_of
@@ -21,7 +20,6 @@ from caseferry_darwin.wire.masks import mask_forms
 from caseferry_darwin.wire.place import PLATFORM
 from caseferry_darwin.wire.registering import (
     Placed,
-    placed_image,
     placed_images,
     registration,
     registration_calls,
@@ -62,10 +60,10 @@ def plan_case(
     if not case.images:
         raise Inexpressible(case.id, [Problem("images", "is empty; Darwin holds images", "give at least one")])
     placed = placed_images(case, place)
-    views = _views(placed, place, standing)
+    views = views_of(placed, place, standing)
     names = Ids(place.dataset_id, case.id)
     threads = threads_of(case, placed, views)
-    forms, losses = _forms(case, place, views, names, {each.annotation for each in threads})
+    forms, losses = forms_of(case, place, views, names, {each.annotation for each in threads})
     losses += losses_of(threads)
     _refuse_broken_promises(case, {*forms, *(each.annotation for each in threads)}, losses, standing)
     tags, lost_tags = _tags(case, place)
@@ -93,8 +91,9 @@ def plan_case(
     else:
         calls += unfinished_calls(placed, place, standing)
     there = standing.annotations if standing is not None else set()
-    missing = {key: [f for f in parts if f.id not in there] for key, parts in forms.items()}
-    unsaid = [each.body for each in threads if each.key not in there]
+    revised = standing is not None and standing.revised
+    missing = {key: [f for f in parts if f.id not in there] for key, parts in forms.items() if not revised}
+    unsaid = [each.body for each in threads if each.key not in there and not revised]
     if any(missing.values()) or unsaid:
         calls.append(_ready_call(case, placed, place, views, adopts, tuple(call.name for call in calls)))
         if any(missing.values()):
@@ -113,29 +112,7 @@ def plan_case(
     return plan, overflow
 
 
-def plan_annotations(case: Case, new: Sequence[Annotation], place: Place, dataset: str, standing: Standing) -> Plan:
-    """The calls that add annotations to an item that is there.
-
-    Raises
-    ------
-    Inexpressible
-        An annotation has no form on the platform, or would not read back as it is; see `problems_of_adding`.
-    """
-    placed = [placed_image(image, index, replace(place, prepare="")) for index, image in enumerate(case.images)]
-    views = _views(placed, place, standing)
-    if problems := problems_of_adding(new, views):
-        raise Inexpressible(case.id, problems)
-    forms, losses = _forms(replace(case, annotations=new), place, views, Ids(place.dataset_id, case.id, kept=True))
-    if losses:
-        raise Inexpressible(case.id, [Problem(loss.part, loss.reason, "put the case anew") for loss in losses])
-    parts = [form for each in forms.values() for form in each]
-    calls, ids = place.classes.calls([form.wanted for form in parts], place.dataset_id)
-    item_id = str(standing.item["id"])
-    calls += import_calls(parts, ids, place, item_id, tuple(call.name for call in calls))
-    return Plan(dataset=dataset, case_id=case.id, calls=tuple(calls), adopts=item_id, bindings=dict(ids))
-
-
-def _views(placed: Sequence[Placed], place: Place, standing: Standing | None) -> dict[str, View | None]:
+def views_of(placed: Sequence[Placed], place: Place, standing: Standing | None) -> dict[str, View | None]:
     """How each image is shown, or will be, by role; None for what cannot be annotated."""
     slots = list(standing.item.get("slots") or ()) if standing is not None else []
     alone = sum(each.count for each in placed) == 1
@@ -155,7 +132,7 @@ def _views(placed: Sequence[Placed], place: Place, standing: Standing | None) ->
     return views
 
 
-def _forms(
+def forms_of(
     case: Case, place: Place, views: Mapping[str, View | None], ids: Ids, others: Collection[str] = ()
 ) -> tuple[dict[str, list[Form]], list[Loss]]:
     """The native forms of annotations by their ids, and a loss for each that has none.
@@ -169,8 +146,7 @@ def _forms(
     covered = place.displays.covered([image.role for image in case.images])
 
     def lose(annotation: Annotation, reason: str) -> None:
-        part = f"{annotation.kind} {annotation.label or ', '.join(getattr(annotation, 'labels', {}).values())!r}"
-        losses.append(Loss(part, reason, "sidecar", "the first slot's metadata"))
+        losses.append(loss_of(annotation, reason, "the first slot's metadata"))
 
     masks: dict[str, list[tuple[Mask, NDArray[Any]]]] = {}
     for annotation in case.annotations:
@@ -182,7 +158,7 @@ def _forms(
             lose(annotation, _unseen(role, place, covered))
             continue
         if isinstance(annotation, Mask):
-            reason = _mask_reason(annotation, case.image(role), place, masks.setdefault(role, []))
+            reason = mask_reason(annotation, case.image(role), place, masks.setdefault(role, []))
             if reason is not None:
                 lose(annotation, reason)
             continue
@@ -200,6 +176,12 @@ def _forms(
                 forms[mask.id] = []
             forms[group[0][0].id] = parts
     return forms, losses
+
+
+def loss_of(annotation: Annotation, reason: str, where: str) -> Loss:
+    """The loss of an annotation that has no form of the platform's own."""
+    part = f"{annotation.kind} {annotation.label or ', '.join(getattr(annotation, 'labels', {}).values())!r}"
+    return Loss(part, reason, "sidecar", where)
 
 
 def _refuse_broken_promises(
@@ -229,7 +211,7 @@ def _unseen(role: str, place: Place, covered: Mapping[str, str]) -> str:
     return "Darwin annotates images only"
 
 
-def _mask_reason(mask: Mask, image: Image, place: Place, group: list[tuple[Mask, NDArray[Any]]]) -> str | None:
+def mask_reason(mask: Mask, image: Image, place: Place, group: list[tuple[Mask, NDArray[Any]]]) -> str | None:
     """Why a mask has no native form; when it has one, it joins the group of its slot."""
     if image.geometry is None:
         return "its image has no grid"
@@ -240,6 +222,8 @@ def _mask_reason(mask: Mask, image: Image, place: Place, group: list[tuple[Mask,
         if reason is not None:
             return reason
     voxels = aligned(mask, image)
+    if not voxels.any():
+        return "it has no pixels"
     for _, other in group:
         if np.logical_and(voxels, other).any():
             return "it overlaps another mask of the image, and Darwin keeps one layer of pixels"
@@ -330,7 +314,7 @@ def import_calls(
     target = f"v2/teams/{quote(place.team)}/items/{item_id if item_id is not None else '{item}'}/import"
     calls: list[Call] = []
     for number, batch in enumerate(_batches(forms)):
-        body = {"annotations": [_imported(form, ids) for form in batch], "overwrite": "false"}
+        body = {"annotations": [imported(form, ids) for form in batch], "overwrite": "false"}
         calls.append(
             Call(
                 name=f"import {number}",
@@ -345,7 +329,8 @@ def import_calls(
     return calls
 
 
-def _imported(form: Form, ids: Mapping[str, int]) -> dict[str, Any]:
+def imported(form: Form, ids: Mapping[str, int]) -> dict[str, Any]:
+    """An annotation in the form in which the platform takes it."""
     identity: int | Given = class_id(form.wanted, ids)
     return {
         "id": form.id,

@@ -13,7 +13,8 @@ from caseferry.files import FileRef, check_name, made
 from caseferry.geometry import as_stored
 from caseferry.imaging.convert import nifti_bytes
 from caseferry.imaging.kinds import Kind
-from caseferry.sidecar import KEY, Found, Kept, merge, parse
+from caseferry.sidecar import KEY, Found, Kept, amended, merge, parse
+from caseferry_darwin.wire.amending import amendment_in, amendments_in
 from caseferry_darwin.wire.annotations import Ids, core_form, raw_form, said_of
 from caseferry_darwin.wire.classes import RASTER_TYPE
 from caseferry_darwin.wire.comments import comments_of
@@ -43,9 +44,14 @@ def own_metadata(item: Mapping[str, Any]) -> Mapping[str, Any]:
     return {}
 
 
-def kept_of(item: Mapping[str, Any]) -> Kept | None:
-    """The sidecar of an item, when it has one and the platform shows it already."""
-    return parse(own_metadata(item).get("sidecar"))
+def kept_of(item: Mapping[str, Any], amendments: Iterable[Any] = ()) -> Kept | None:
+    """The sidecar of an item, when it has one and the platform shows it already.
+
+    Parameters
+    ----------
+    amendments : of it, as far as the item's annotations were read
+    """
+    return parse(amended(own_metadata(item).get("sidecar"), amendments))
 
 
 def case_name(item: Mapping[str, Any]) -> str:
@@ -67,7 +73,7 @@ def case_of(
     fetch: Fetch,
 ) -> Case:
     """A case from its item, annotations and comments."""
-    kept = kept_of(item)
+    kept = kept_of(item, amendments_in(rows, classes))
     shown = images_of(item, kept, names, fetch)
     tags, others = tags_of(rows, classes, kept)
     found = annotations_of(others, classes, names, shown, kept, item.get("dataset_id"))
@@ -88,7 +94,10 @@ def case_of(
 def tags_of(
     rows: Sequence[Mapping[str, Any]], classes: Classes, kept: Kept | None
 ) -> tuple[list[str], list[Mapping[str, Any]]]:
-    """The tags of an item, and its other annotations: a tag is an annotation of the whole item and nothing more."""
+    """The tags of an item, and its other annotations: a tag is an annotation of the whole item and nothing more.
+
+    Amendments of the sidecar are neither.
+    """
     known = set(kept.native.annotations.values()) if kept is not None else set()
     tags: dict[str, None] = {}
     others = []
@@ -97,7 +106,7 @@ def tags_of(
         data = row.get("data") or {}
         if named is not None and named[1][0] == "tag" and set(data) == {"tag"} and str(row.get("id")) not in known:
             tags[named[0]] = None
-        else:
+        elif amendment_in(row, classes) is None:
             others.append(row)
     return list(tags), others
 

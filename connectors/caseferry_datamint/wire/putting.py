@@ -14,9 +14,9 @@ from caseferry.geometry import as_stored
 from caseferry.imaging.convert import write_nifti, write_png
 from caseferry.imaging.kinds import MEDIA_TYPES, Format, Kind
 from caseferry.plan import Call, Given, Loss, Part, Plan, Repeat, Reply
-from caseferry.sidecar import KEY, Native, build, said_beside
+from caseferry.sidecar import KEY, Native, build
 from caseferry_datamint.wire.address import Address, case_tag, reason_against_tag
-from caseferry_datamint.wire.annotations import LINK, SEGMENTATION, native_form
+from caseferry_datamint.wire.annotations import SEGMENTATION, link, native_form
 from caseferry_datamint.wire.frames import Place
 from caseferry_datamint.wire.masks import NIFTI, PNG, as_volume, frames_of, volume_file, why_not
 
@@ -62,12 +62,14 @@ class Standing:
     annotations : ids, in the case, of annotations that are there
     files : ids of annotations there whose file is missing
     fingerprint : of the case as it was put
+    revised : whether its annotations were changed since: then none of them is missing
     """
 
     resources: dict[tuple[int, int], str] = field(default_factory=dict)
     in_project: set[str] = field(default_factory=set)
     annotations: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
     fingerprint: str = ""
+    revised: bool = False
 
 
 def plan_case(
@@ -95,7 +97,8 @@ def plan_case(
         raise Inexpressible(case.id, problems)
     calls = list(_uploads(case, project, names, standing, sidecar))
     calls += _joining(project, standing, calls)
-    calls += annotation_calls(case, case.annotations, There(names, project, _ids(case, standing), standing))
+    if not standing.revised:
+        calls += annotation_calls(case, case.annotations, There(names, project, _ids(case, standing), standing))
     adopts = standing.resources.get((0, 0)) if standing.resources else None
     bindings = {"resource 0 0": adopts} if adopts else {}
     bindings |= {f"resource {image} {file}": rid for (image, file), rid in standing.resources.items()}
@@ -243,7 +246,8 @@ def _ids(case: Case, standing: Standing) -> dict[tuple[str, int], Any]:
 # -- annotations ---------------------------------------------------------------------------------------------------
 
 
-def _image_of(case: Case, annotation: Annotation) -> Image:
+def image_of(case: Case, annotation: Annotation) -> Image:
+    """The image that an annotation lies in; the first one for an annotation of the whole case."""
     return case.image(annotation.image) if annotation.image is not None else case.images[0]
 
 
@@ -256,41 +260,22 @@ def _native(case: Case, names: Names) -> tuple[Native, list[Loss]]:
         if reason is None:
             held[annotation.id] = annotation.id
         else:
-            part = f"{annotation.kind} {annotation.label!r}"
-            losses.append(Loss(part, reason, "sidecar", "the first resource's metadata"))
+            losses.append(loss_of(annotation, reason, "the first resource's metadata"))
     return Native(images={image.role: image.role for image in case.images}, annotations=held), losses
+
+
+def loss_of(annotation: Annotation, reason: str, where: str) -> Loss:
+    """The loss of an annotation that has no form of the platform's own."""
+    return Loss(f"{annotation.kind} {annotation.label!r}", reason, "sidecar", where)
 
 
 def reason_against(case: Case, annotation: Annotation, names: Names) -> str | None:
     """Why an annotation has no native form, or None when it has one."""
-    image = _image_of(case, annotation)
+    image = image_of(case, annotation)
     if isinstance(annotation, Mask):
         return why_not(annotation, image, names)
     form = native_form(annotation, image, names)
     return form if isinstance(form, str) else None
-
-
-def problems_of_adding(case: Case, new: Sequence[Annotation], there: There) -> list[Problem]:
-    """Why annotations cannot be added to a case that is there, whose sidecar cannot be changed any more."""
-    problems = []
-    for annotation in new:
-        where = f"{annotation.kind} {annotation.label!r}"
-        if (reason := reason_against(case, annotation, there.names)) is not None:
-            problems.append(Problem(where, reason, "put the whole case anew"))
-        elif lost := unsaid(annotation, _image_of(case, annotation), there):
-            what = f"{' and '.join(lost)} would be lost: Datamint keeps that of a case's first annotations alone"
-            problems.append(Problem(where, what, "leave it out, or put the whole case anew"))
-    return problems
-
-
-def unsaid(annotation: Annotation, image: Image, there: There) -> list[str]:
-    """What an annotation says that has no place on the platform when it is added to a case that is there."""
-    said: set[str] = set()
-    if there.model(annotation):
-        said |= {"source", "model"}
-    elif there.project.import_authors and not (isinstance(annotation, Mask) and as_volume(image)):
-        said.add("author")
-    return [name for name in said_beside(annotation) if name not in said]
 
 
 def _beside(case: Case, overflow: Sequence[FileRef]) -> list[Loss]:
@@ -326,12 +311,14 @@ class There:
     ----------
     ids : role and file index to the id of the resource, or the place where it will be given
     standing : what of the case stands there already
+    revision : the number of the revision that they come with; 0 when they come with their case or are added to it
     """
 
     names: Names
     project: Project
     ids: Mapping[tuple[str, int], Any]
     standing: Standing
+    revision: int = 0
 
     def form(self, form: dict[str, Any], annotation: Annotation) -> dict[str, Any]:
         """An annotation's form with the worklist through which it counts in the project, and with who made it."""
@@ -340,7 +327,7 @@ class There:
             more |= {"model_id": model, "is_model": True}
         elif self.project.import_authors and annotation.author:
             more["import_author"] = annotation.author
-        return {**form, **more}
+        return {**form, "imported_from": link(annotation.id, self.revision), **more}
 
     def model(self, annotation: Annotation) -> str | None:
         """The model in whose name an annotation is put; None for one that a person made."""
@@ -352,7 +339,7 @@ def annotation_calls(case: Case, annotations: Sequence[Annotation], there: There
     calls: list[Call] = []
     forms: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for annotation in annotations:
-        image = _image_of(case, annotation)
+        image = image_of(case, annotation)
         known = there.standing.annotations.get(annotation.id, [])
         if reason_against(case, annotation, there.names) is not None:
             continue
@@ -380,7 +367,7 @@ def annotation_calls(case: Case, annotations: Sequence[Annotation], there: There
 
 def _volume_call(mask: Mask, image: Image, there: There) -> Call:
     ref = volume_file(mask, image)
-    form: list[tuple[str, Any]] = [("source", "imported"), ("imported_from", LINK + mask.id)]
+    form: list[tuple[str, Any]] = [("source", "imported"), ("imported_from", link(mask.id, there.revision))]
     if model := there.model(mask):
         form.append(("model_id", model))
     if there.project.worklist:
@@ -442,7 +429,6 @@ def _outline_call(mask: Mask, image: Image, there: There, place: Place, labels: 
                 "identifier": label,
                 "scope": "frame",
                 "frame_index": place.frame,
-                "imported_from": LINK + mask.id,
                 "source": "imported",
             },
             mask,

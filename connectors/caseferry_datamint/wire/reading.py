@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -12,9 +12,10 @@ from caseferry.case import Case, Image
 from caseferry.files import FileRef, check_name
 from caseferry.geometry import as_stored
 from caseferry.imaging.kinds import Kind
-from caseferry.sidecar import KEY, Found, Kept, merge, parse
+from caseferry.sidecar import KEY, Found, Kept, amended, merge, parse
 from caseferry_datamint.wire.address import Address, is_own_tag, reason_against_tag
-from caseferry_datamint.wire.annotations import SEGMENTATION, core_form, link_of, single_frames
+from caseferry_datamint.wire.amending import amendment_in
+from caseferry_datamint.wire.annotations import SEGMENTATION, core_form, is_revised, link_of, single_frames
 from caseferry_datamint.wire.masks import Piece, grouped, mask_of
 
 if TYPE_CHECKING:
@@ -31,10 +32,12 @@ class Group:
     Attributes
     ----------
     resources : what the platform says of each
+    amendments : of the sidecar, as far as annotations were read that hold some
     """
 
     case_id: str
     resources: tuple[Mapping[str, Any], ...]
+    amendments: tuple[Any, ...] = ()
 
     @property
     def lead(self) -> Mapping[str, Any]:
@@ -44,7 +47,17 @@ class Group:
     @property
     def kept(self) -> Kept | None:
         """The sidecar, when there is one."""
-        return parse(own_metadata(self.lead).get("sidecar"))
+        return parse(amended(own_metadata(self.lead).get("sidecar"), self.amendments))
+
+    def parted(self, rows: Iterable[Mapping[str, Any]]) -> tuple[Group, list[Mapping[str, Any]]]:
+        """The case with its amendments, and the rows that are annotations of somebody."""
+        others, found = [], []
+        for row in rows:
+            if (document := amendment_in(row)) is None:
+                others.append(row)
+            elif not row.get("deleted"):
+                found.append(document)
+        return replace(self, amendments=tuple(found)), others
 
 
 def own_metadata(resource: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -151,6 +164,7 @@ def case_of(
     ----------
     rows : the annotations of all its resources
     """
+    found, rows = found.parted(rows)
     images = images_of(found, fetch)
     kept = found.kept
     annotations = annotations_of(found, rows, images, names, fetch)
@@ -179,12 +193,13 @@ def annotations_of(
     """All annotations of a case in core's words."""
     places = _places(found)
     kept = found.kept
-    known = {a.id: a for a in kept.case.annotations} if kept is not None else {}
+    known = {kept.native.annotations.get(a.id, a.id): a for a in kept.case.annotations} if kept is not None else {}
+    held = kept.native.annotations if kept is not None else None
     result: list[Found] = []
     pieces: dict[str, list[Piece]] = {}
     for row in rows:
         place = places.get(str(row.get("resource_id")))
-        if place is None or row.get("deleted"):
+        if place is None or row.get("deleted") or is_stray(row, held):
             continue
         role, file = place
         if str(row.get("annotation_type") or row.get("type")) == SEGMENTATION:
@@ -211,6 +226,19 @@ def annotations_of(
             labels = wanted.labels if isinstance(wanted, Mask) else None
             result.append(Found(mask_of(group_pieces, images[role], names, labels, common), link))
     return result
+
+
+def is_stray(row: Mapping[str, Any], held: Mapping[str, str] | None) -> bool:
+    """Whether a row is what a revision that was interrupted has left: new, and no sidecar tells of it yet; or replaced.
+
+    Parameters
+    ----------
+    held : what the sidecar says stands on the platform by itself; None where there is no sidecar
+    """
+    key = link_of(row)
+    if held is None or key is None:
+        return False
+    return key not in held.values() if is_revised(key) else held.get(key, key) != key
 
 
 def _with_id(annotation: Annotation, link: str | None) -> Annotation:

@@ -14,6 +14,7 @@ from caseferry_datamint.wire.address import Address
 from caseferry_datamint.wire.annotations import SEGMENTATION, link_of, single_frames
 from caseferry_datamint.wire.entities import Marking, moment
 from caseferry_datamint.wire.masks import Piece, grouped
+from caseferry_datamint.wire.reading import is_stray
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,21 +24,28 @@ if TYPE_CHECKING:
 
 def rows_by_annotation(found: Group, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Ids of annotations in a case to the ids of the platform's annotations that they are made of."""
+    found, rows = found.parted(rows)
+    kept = found.kept
+    names = {key: name for name, key in kept.native.annotations.items()} if kept is not None else {}
     made_of: defaultdict[str, list[str]] = defaultdict(list)
     pieces: defaultdict[str, list[Piece]] = defaultdict(list)
     roles = {str(resource["id"]): _role(resource) for resource in found.resources}
     for row in rows:
-        if row.get("deleted"):
+        if row.get("deleted") or is_stray(row, kept.native.annotations if kept is not None else None):
             continue
+        key = link_of(row)
+        name = names.get(key, key) if key is not None else None
         if str(row.get("annotation_type") or row.get("type")) == SEGMENTATION:
             pieces[roles.get(str(row.get("resource_id")), "")].append(Piece(0, row, _closed))
         else:
             for each in single_frames(row):
-                made_of[link_of(row) or str(each["id"])].append(str(row["id"]))
+                made_of[name or str(each["id"])].append(str(row["id"]))
     for parts in pieces.values():
         for together in grouped(parts, link_of).values():
             first = together[0].row
-            made_of[link_of(first) or str(first["id"])] += [str(piece.row["id"]) for piece in together]
+            key = link_of(first)
+            name = names.get(key, key) if key is not None else str(first["id"])
+            made_of[name] += [str(piece.row["id"]) for piece in together]
     return dict(made_of)
 
 

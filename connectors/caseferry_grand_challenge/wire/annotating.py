@@ -1,90 +1,182 @@
-"""Adding annotations to an item that is there."""
+"""Changing the annotations of an item that is there: their sockets are filled anew, and the sidecar tells of it.
+
+A socket that holds several annotations is written whole. What others put into it stays as it is there, entry for entry.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from caseferry.annotation import Mask
+from caseferry.errors import Inexpressible, Problem
 from caseferry.files import FileRef
-from caseferry.plan import Given
+from caseferry.plan import Given, Loss
 from caseferry.sidecar import Kept, build
+from caseferry_grand_challenge.wire.annotations import SEVERAL, socket_value
 from caseferry_grand_challenge.wire.filling import replaced_files
-from caseferry_grand_challenge.wire.putting import entry, mark_values, ready_call, value_call
-from caseferry_grand_challenge.wire.sockets import Assignment, Sockets, assign
+from caseferry_grand_challenge.wire.images import mask_file
+from caseferry_grand_challenge.wire.putting import entry, import_call, ready_call, value_call
+from caseferry_grand_challenge.wire.sockets import Assignment, Sockets, assign_annotation
 from caseferry_grand_challenge.wire.uploads import upload_calls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from caseferry.annotation import Annotation
-    from caseferry.case import Case
     from caseferry.mapping import Names
     from caseferry.plan import Call
+    from caseferry.revision import Revision
+    from caseferry_grand_challenge.wire.places import Place
+
+REMEDY = "empty it with detach, or leave it"
 
 
-def plan_annotations(
-    case: Case,
-    new: Sequence[Annotation],
-    kept: Kept,
-    names: Names,
-    sockets: Sockets,
-    *,
-    sidecar: str,
-    item: str,
-    before: Mapping[str, Any],
-) -> tuple[Call, ...]:
-    """The calls that write new annotations into their sockets, or the sidecar alone, and the sidecar anew.
+@dataclass(frozen=True)
+class Stand:
+    """The item whose annotations change.
 
-    Parameters
+    Attributes
     ----------
-    case : sealed, as it stands on the platform and with the new annotations
-    kept : the sidecar as it is
-    sidecar : the socket that holds it
-    item : where the item is
+    pk, place : which it is, and where
+    kept, sidecar : its sidecar, and the socket that holds it
     before : the values that are there, by slug
+    contents : the JSON in those of them that hold several annotations
     """
-    assignment = assign(case, names, sockets)
-    fresh = {annotation.id for annotation in new}
-    touched = {slug for name, slug in assignment.marks.items() if name in fresh}
-    keys = _keys(case, assignment, kept, touched)
-    native = replace(kept.native, annotations=keys)
-    described = replace(kept.case, annotations=case.annotations)
+
+    pk: str
+    place: Place
+    kept: Kept
+    sidecar: str
+    before: Mapping[str, Mapping[str, Any]]
+    contents: Mapping[str, Any]
+
+
+def plan_revision(revision: Revision, stand: Stand, names: Names, sockets: Sockets) -> tuple[list[Call], list[Loss]]:
+    """The calls that write annotations into their sockets, or the sidecar alone, and the sidecar anew.
+
+    Raises
+    ------
+    Inexpressible
+        A socket would have to be emptied, which only takes away what it shares with others.
+    """
+    case, kept = revision.after, stand.kept
+    own = {each.id for each in kept.case.annotations} | {each.id for each in revision.written}
+    standing = {name: key for name, key in kept.native.annotations.items() if name in own and name not in revision.gone}
+    assignment = _assigned(revision, stand, standing, names, sockets)
+    written = {each.id for each in revision.written}
+    lists = {key.rpartition("#")[0] for name, key in kept.native.annotations.items() if name in revision.gone}
+    marks = {slug for name, slug in assignment.marks.items() if name in written}
+    values, keys = {}, dict(standing)
+    for slug in sorted({*lists, *marks} - {""}):
+        values[slug], places = _value(slug, revision, stand, standing, assignment, sockets)
+        keys |= places
+    keys |= {name: slug for name, slug in assignment.masks.items() if name in written}
+    _refuse_emptying(revision, stand, keys, values)
+    present = [each for each in case.annotations if each.id in own]
+    native = replace(kept.native, annotations={each.id: keys[each.id] for each in present if each.id in keys})
+    described = replace(kept.case, annotations=present)
     document, _ = build(described, native, limit=1 << 62, fingerprint=kept.fingerprint)
-    values = {slug: value for slug, value in mark_values(case, assignment, sockets).items() if slug in touched}
+    masks = {
+        assignment.masks[each.id]: each
+        for each in revision.written
+        if isinstance(each, Mask) and each.id in assignment.masks
+    }
+    losses = [
+        Loss(f"{each.kind} {each.label!r}", reason, "sidecar", f"the socket {stand.sidecar!r}")
+        for each in revision.written
+        if (reason := assignment.reasons.get(("annotation", each.id))) is not None
+    ]
+    return _calls(revision, stand, {**values, stand.sidecar: document}, masks, sockets), losses
+
+
+def _assigned(
+    revision: Revision, stand: Stand, standing: Mapping[str, str], names: Names, sockets: Sockets
+) -> Assignment:
+    """Where annotations go: those that stay, where they are; each other one into a socket that nobody uses."""
+    native, gone = stand.kept.native, revision.gone
+    found = Assignment(dict(native.images), {}, {}, dict(native.values), dict(native.attachments), stand.sidecar)
+    for name, key in standing.items():
+        slug = key.rpartition("#")[0]
+        (found.marks if slug else found.masks)[name] = slug or key
+    ours = {key.rpartition("#")[0] or key for key in native.annotations.values()}
+    free = {key for name, key in native.annotations.items() if name in gone}
+    theirs = {slug for slug in stand.before if slug not in {*ours, *free, *found.taken()}}
+    open_to_us = {slug: socket for slug, socket in sockets.items() if slug not in theirs}
+    for annotation in revision.written:
+        assign_annotation(found, annotation, names, open_to_us)
+    return found
+
+
+def _value(
+    slug: str,
+    revision: Revision,
+    stand: Stand,
+    standing: Mapping[str, str],
+    assignment: Assignment,
+    sockets: Sockets,
+) -> tuple[Any, dict[str, str]]:
+    """The value of a socket for annotations, and where in it each of ours stands."""
+    socket = sockets.get(slug)
+    kind = socket.kind if socket is not None else ""
+    new = [each for each in revision.written if assignment.marks.get(each.id) == slug]
+    role = new[0].image if new else None
+    grid = revision.after.image(role).geometry if role is not None else None
+    if kind not in SEVERAL:
+        return (socket_value(kind, new, grid) if new else None), {each.id: f"{slug}#0" for each in new}
+    member = SEVERAL[kind][0]
+    there = stand.contents.get(slug) or {}
+    entries: Sequence[Any] = there.get(member) or ()
+    claimed = {key for key in stand.kept.native.annotations.values() if key.rpartition("#")[0] == slug}
+    stay = [name for name, key in standing.items() if key in claimed and int(key.rpartition("#")[2]) < len(entries)]
+    fresh = socket_value(kind, new, grid) if new else {**there, member: []}
+    marks = [entries[int(standing[name].rpartition("#")[2])] for name in stay]
+    marks += fresh[member]
+    marks += [each for index, each in enumerate(entries) if f"{slug}#{index}" not in claimed]
+    places = {name: f"{slug}#{index}" for index, name in enumerate([*stay, *(each.id for each in new)])}
+    return {**there, **fresh, member: marks}, places
+
+
+def _refuse_emptying(revision: Revision, stand: Stand, keys: Mapping[str, str], values: Mapping[str, Any]) -> None:
+    """Refuse to leave in a socket what nothing tells of any more: no value can be taken out of an item by itself."""
+    used = {key.rpartition("#")[0] or key for key in keys.values()}
+    problems = []
+    for name in sorted(revision.gone):
+        key = stand.kept.native.annotations.get(name, "")
+        slug = key.rpartition("#")[0] or key
+        if slug in stand.before and slug not in used and values.get(slug) is None:
+            problems.append(Problem(f"annotation {name!r}", f"is all that socket {slug!r} holds", REMEDY))
+    if problems:
+        raise Inexpressible(revision.after.id, problems)
+
+
+def _calls(
+    revision: Revision, stand: Stand, values: Mapping[str, Any], masks: Mapping[str, Mask], sockets: Sockets
+) -> list[Call]:
+    case, before, item = revision.after, stand.before, stand.place.item(stand.pk)
     calls: list[Call] = []
     entries: list[Mapping[str, Any]] = []
-    for slug, value in {**values, sidecar: document}.items():
+    for slug, value in values.items():
         if _is_file(sockets, slug):
             ref = FileRef.of_bytes(json.dumps(value).encode(), f"{slug}.json", "application/json")
             calls += upload_calls(case.id, slug, ref)
             entries.append(entry(slug, user_upload=Given(f"upload {slug}")))
-        else:
+        elif value is not None:
             entries.append(entry(slug, value=value))
+    for slug, mask in masks.items():
+        calls += upload_calls(case.id, slug, mask_file(mask, case.image(str(mask.image))))
     calls.append(value_call(item, entries))
-    if waits := {slug for slug in [*values, sidecar] if _is_file(sockets, slug)}:
+    for slug in masks:
+        gone = f"what is in socket {slug!r} is replaced, for everybody who sees the item" if slug in before else ""
+        target = stand.place.importing(stand.pk)
+        calls.append(import_call(slug, [f"upload {slug}"], target, ("set values",), gone))
+    waits = {slug for slug in values if _is_file(sockets, slug)} | set(masks)
+    if waits:
         files = replaced_files(waits, before)
-        calls.append(ready_call(item, waits, (), tuple(call.name for call in calls), replaced=files))
-    return tuple(calls)
+        calls.append(ready_call(item, waits, list(masks), tuple(call.name for call in calls), replaced=files))
+    return calls
 
 
 def _is_file(sockets: Sockets, slug: str) -> bool:
     socket = sockets.get(slug)
     return socket is not None and socket.super_kind == "File"
-
-
-def _keys(case: Case, assignment: Assignment, kept: Kept, touched: set[str]) -> dict[str, str]:
-    """Where annotations stand: those of sockets that are written anew are counted anew."""
-    present = {annotation.id for annotation in case.annotations}
-    keys = {
-        name: key
-        for name, key in kept.native.annotations.items()
-        if name in present and key.partition("#")[0] not in touched
-    }
-    counts: dict[str, int] = {}
-    for annotation in case.annotations:
-        slug = assignment.marks.get(annotation.id)
-        if slug in touched and slug is not None:
-            keys[annotation.id] = f"{slug}#{counts.get(slug, 0)}"
-            counts[slug] = counts.get(slug, 0) + 1
-    return keys

@@ -195,15 +195,20 @@ def assign(case: Case, names: Names, sockets: Sockets) -> Assignment:
     for name, value in case.values.items():
         _assign_value(found, name, value, names, sockets)
     for annotation in case.annotations:
-        if isinstance(annotation, Mask):
-            _assign_mask(found, annotation, names, sockets)
-        else:
-            _assign_mark(found, annotation, names, sockets)
+        assign_annotation(found, annotation, names, sockets)
     for attachment in case.attachments:
         _assign_attachment(found, attachment, names, sockets)
     if found.sidecar is None:
         found.sidecar = _sidecar(found, names, sockets)
     return found
+
+
+def assign_annotation(found: Assignment, annotation: Annotation, names: Names, sockets: Sockets) -> None:
+    """Give an annotation the first fitting socket that no other part has taken, or note why there is none."""
+    if isinstance(annotation, Mask):
+        _assign_mask(found, annotation, names, sockets)
+    else:
+        _assign_mark(found, annotation, names, sockets)
 
 
 def _assign_image(found: Assignment, image: Image, names: Names, sockets: Sockets) -> None:

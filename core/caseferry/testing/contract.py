@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from caseferry.annotation import KINDS, Label, Mask, Point
+from caseferry.annotation import KINDS, Annotation, Category, Label, Mask, Numeric, Placed, Point, Polygon, Raw, Text
 from caseferry.capability import VERBS
 from caseferry.case import Case, Image
 from caseferry.compare import differences
@@ -27,6 +27,7 @@ from caseferry.errors import (
     UnsupportedOperation,
 )
 from caseferry.imaging.kinds import Kind
+from caseferry.imaging.reading import read_header
 from caseferry.registry import DatasetURL, connect, connector
 from caseferry.testing.samples import Samples
 from caseferry.transfers.run import transfer
@@ -281,6 +282,67 @@ class ConnectorContract:
         assert sorted((each.kind, each.label) for each in added) == [("label", "seen"), ("point", "later")]
         assert own in found
 
+    def test_replaces_and_removes_annotations(self, dataset: Dataset, samples: Samples) -> None:
+        """Of every kind, with all that they say; what is not named stays, and doing it again changes nothing."""
+        if "annotate" not in dataset.capabilities.verbs:
+            pytest.skip("tested by test_refuses_what_it_cannot_do")
+        case = samples.full_case(kinds=[Kind.NIFTI])
+        item = dataset.put(case)
+        stand = dataset.sealed(case).annotations
+        changed = [_altered(each) for each in stand[::2]]
+        plan = dataset.plan_annotate(item, changed, replace=True)
+        plan.release()
+        with _recorded(dataset) as sent:
+            assert dataset.annotate(item, changed, replace=True).id == item.id
+        watched = {watch.name for call in plan.calls for watch in call.watch}
+        assert {call.name for call in sent} - watched == {call.name for call in plan.calls}
+        merged = {each.id: each for each in [*stand, *changed]}
+        expected = replace(case, annotations=list(merged.values()))
+        assert differences(dataset.sealed(expected), dataset.get(item.id).case()) == []
+        with _recorded(dataset) as again:
+            dataset.annotate(dataset.get(item.id), changed, replace=True)
+        assert again == []
+        gone = [each.id for each in stand[1::3]]
+        dataset.annotate(dataset.get(item.id), remove=gone)
+        expected = replace(case, annotations=[each for name, each in merged.items() if name not in gone])
+        assert differences(dataset.sealed(expected), dataset.get(item.id).case()) == []
+        with pytest.raises(InvalidCase, match="is not there and cannot be removed"):
+            dataset.annotate(dataset.get(item.id), remove=gone)
+
+    @pytest.mark.parametrize("moment", ["before", "after"])
+    def test_a_revision_that_was_interrupted_is_completed(
+        self, dataset: Dataset, samples: Samples, moment: str
+    ) -> None:
+        """Whichever call was the last one: what is there afterwards is what was asked for, once."""
+        if "annotate" not in dataset.capabilities.verbs:
+            pytest.skip("tested by test_refuses_what_it_cannot_do")
+        kept = [Label("nifti", "stays"), Point("nifti", (1, 1), frame=1, label="goes"), Label("nifti", "old", id="l")]
+        case = samples.case(annotations=[*kept, Point("nifti", (2, 2), frame=1, label="moves", id="p")])
+        goes = dataset.sealed(case).annotations[1].id
+        new = [
+            Point("nifti", (3, 3), frame=2, label="moves", id="p", attributes={"seen": 2}),
+            Label("nifti", "old", id="l", status="approved"),
+            Point("nifti", (4, 4), frame=0, label="comes", id="n"),
+        ]
+        for last in count():
+            name = f"stopped {moment} {last}"
+            item = dataset.put(replace(case, id=name))
+            with connect(dataset.url) as first:
+                _kill(first, last, moment)
+                try:
+                    first.annotate(first.get(item.id), new, replace=True, remove=[goes])
+                except _Killed:
+                    pass
+                else:
+                    break  # it takes no more calls than that
+            with connect(dataset.url) as second:
+                there = {each.id for each in second.get(item.id).case().annotations}
+                second.annotate(second.get(item.id), new, replace=True, remove={goes} & there)
+                expected = replace(case, id=name, annotations=[case.annotations[0], *new])
+                found = differences(second.sealed(expected), second.get(item.id).case())
+                assert found == [], f"stopped {moment} call {last}"
+        assert last
+
     def test_refuses_annotations_that_do_not_fit(
         self, dataset: Dataset, samples: Samples, traffic: Callable[[], int]
     ) -> None:
@@ -430,6 +492,27 @@ class ConnectorContract:
 
 
 # -- what the tests are made of ------------------------------------------------------------------------------------
+
+
+def _altered(annotation: Annotation) -> Annotation:
+    """An annotation of the same name that says something else, in as many ways as its kind allows."""
+    said: dict[str, Any] = {"attributes": {"again": True}, "author": "third@example.org"}
+    if isinstance(annotation, Placed):
+        said["points"] = [[each / 2 for each in point] for point in annotation.points]
+    elif isinstance(annotation, Polygon):
+        said["rings"] = [[[each / 2 for each in point] for point in ring] for ring in annotation.rings]
+    elif isinstance(annotation, Mask):
+        voxels = annotation.voxels()[:, :, ::-1]
+        grid = read_header([annotation.file]).geometry
+        assert grid is not None
+        said["file"] = Mask.of_array("any", voxels, annotation.labels, grid.affine).file
+    elif isinstance(annotation, Category | Text):
+        said["value"] = "other"
+    elif isinstance(annotation, Numeric):
+        said["value"] = 7
+    elif isinstance(annotation, Raw):
+        said["payload"] = {"other": None}
+    return replace(annotation, **said)
 
 
 def _identified(samples: Samples) -> Case:

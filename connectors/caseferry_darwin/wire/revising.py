@@ -1,0 +1,403 @@
+"""Changing the annotations of an item that is there.
+
+What is new and reads back as it was is added. What also needs the sidecar comes with an amendment of it. Darwin cannot
+change or delete a single annotation: for that all annotations of the item are sent anew in one request, what others
+made among them as the platform tells of it. So that nobody's work is overwritten unseen, they are looked at once more
+right before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from caseferry.annotation import Annotation, Mask
+from caseferry.errors import Inexpressible, PlatformError, Problem, TemporaryFailure
+from caseferry.plain import fingerprint
+from caseferry.plan import Call, Loss, Plan, Repeat, Reply
+from caseferry.seal import aligned
+from caseferry.sidecar import amendment, amendment_number
+from caseferry_darwin.wire.adding import AGAIN, problems_of_adding
+from caseferry_darwin.wire.amending import amendment_form, amendment_in
+from caseferry_darwin.wire.annotations import Form, Ids
+from caseferry_darwin.wire.classes import RASTER_TYPE
+from caseferry_darwin.wire.comments import is_comment
+from caseferry_darwin.wire.layers import merged, overlap, parts_in, without
+from caseferry_darwin.wire.masks import mask_forms
+from caseferry_darwin.wire.place import PLATFORM
+from caseferry_darwin.wire.putting import forms_of, import_calls, imported, loss_of, mask_reason, views_of
+from caseferry_darwin.wire.reading import kept_of
+from caseferry_darwin.wire.registering import placed_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    from caseferry.case import Case
+    from caseferry.revision import Revision
+    from caseferry.sidecar import Kept
+    from caseferry_darwin.wire.place import Place, Standing
+    from caseferry_darwin.wire.view import View
+
+BESIDE = "a tag of the item"
+"""Where an amendment lies, for people."""
+
+LARGEST_REWRITE = 24 << 20
+"""Bytes of annotations that are sent anew at once: in two requests, a line that breaks between them would lose some."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What stood there when the revision of an item began.
+
+    Attributes
+    ----------
+    kept : the sidecar, with its amendments
+    gone : ids of the platform's annotations that make what goes, and what each of them said
+    number : of the amendment that this revision makes
+    """
+
+    kept: Kept | None
+    gone: Mapping[str, str]
+    number: int
+
+    @classmethod
+    def read(
+        cls, revision: Revision, place: Place, item: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
+    ) -> Begun:
+        """From an item and its annotations.
+
+        Raises
+        ------
+        Inexpressible
+            A comment shall go, which nobody can delete.
+        """
+        held = [document for row in rows if (document := amendment_in(row, place.classes)) is not None]
+        kept = kept_of(item, held)
+        standing = {each.id: each for each in revision.before.annotations}
+        problems = [
+            Problem(f"comment {name!r}", "cannot be changed or deleted on Darwin", "leave it")
+            for name in sorted(revision.gone)
+            if is_comment(standing[name]) and (kept is None or name in kept.native.annotations)
+        ]
+        if problems:
+            raise Inexpressible(revision.after.id, problems)
+        ids = Ids(place.dataset_id, revision.after.id)
+        there = {str(row["id"]): row for row in rows}
+        parts = {part for name in revision.gone for part in _parts(standing[name], kept, ids) if part in there}
+        said = {part: _said(there[part]) for part in parts}
+        return cls(kept, said, max(map(amendment_number, held), default=0) + 1)
+
+
+def _parts(annotation: Annotation, kept: Kept | None, ids: Ids) -> set[str]:
+    """Ids of the platform's annotations of which an annotation of a case may be made."""
+    key = kept.native.annotations.get(annotation.id) if kept is not None else None
+    if key is None:
+        return {annotation.id}
+    if isinstance(annotation, Mask):
+        put = next((each for each in (kept.case.annotations if kept else ()) if each.id == annotation.id), annotation)
+        labels = put.labels if isinstance(put, Mask) else annotation.labels
+        return {ids.value(annotation.id, value) for value in labels}
+    return {key}
+
+
+def _said(row: Mapping[str, Any]) -> str:
+    """What tells a change of one of the platform's annotations."""
+    return fingerprint({name: row.get(name) for name in ("annotation_class_id", "data", "context_keys", "properties")})
+
+
+@dataclass
+class _New:
+    """What a revision writes, in the platform's forms.
+
+    Attributes
+    ----------
+    forms : by id of the annotation; masks without the layer of their pixels
+    layers : by slot, the layer of all new masks of it
+    losses : what has no form
+    """
+
+    forms: dict[str, list[Form]]
+    layers: dict[str, Form]
+    losses: list[Loss]
+
+
+def plan_revision(
+    revision: Revision,
+    begun: Begun,
+    place: Place,
+    dataset: str,
+    standing: Standing,
+    *,
+    rows: Sequence[Mapping[str, Any]],
+    limit: int,
+) -> Plan:
+    """The calls that do what is still missing of a revision.
+
+    Parameters
+    ----------
+    rows : the annotations of the item by now
+
+    Raises
+    ------
+    Inexpressible
+        Something would be lost, and there is no sidecar that could be amended; or it is too large for that.
+    PlatformError
+        Somebody has changed what shall go, since it was read.
+    """
+    case, item_id = revision.after, str(standing.item["id"])
+    placed = [placed_image(image, index, replace(place, prepare="")) for index, image in enumerate(case.images)]
+    views = views_of(placed, place, standing)
+    amends = _amends(revision, begun, views) or _loses(revision, begun, place, views)
+    names = Ids(place.dataset_id, case.id, kept=not amends)
+    there = {str(row["id"]): row for row in rows}
+    if _arrived(revision, begun, there, place, amends=amends):
+        return Plan(dataset=dataset, case_id=case.id, adopts=item_id)
+    _refuse_changed(begun, there)
+    left = [row for row in rows if str(row["id"]) not in begun.gone]
+    new = _written(revision, begun, place, views, names, left)
+    if new.losses and begun.kept is None:
+        raise Inexpressible(case.id, [Problem(loss.part, loss.reason, AGAIN) for loss in new.losses])
+    forms = [form for parts in new.forms.values() for form in parts]
+    last: list[Form] = []
+    if amends and begun.kept is not None:
+        document = _document(revision, begun.kept, new.forms, names, begun.number, limit)
+        last.append(amendment_form(document, names, _first_slot(standing)))
+    under = {_slot(row): row for row in left if _kind(row, place) == RASTER_TYPE}
+    rewrites = bool(begun.gone) or any(slot in under for slot in new.layers)
+    wanted = [form.wanted for form in [*forms, *new.layers.values(), *last]]
+    if reasons := [reason for each in wanted if (reason := place.classes.why_not(each, create=place.create))]:
+        raise Inexpressible(case.id, [Problem("classes", reason) for reason in dict.fromkeys(reasons)])
+    calls, ids = place.classes.calls(wanted, place.dataset_id)
+    after = tuple(call.name for call in calls)
+    if rewrites:
+        stay = _staying(left, place, begun, new.layers, views)
+        bodies = [*stay, *(imported(form, ids) for form in [*forms, *_over(new.layers, under), *last])]
+        calls.append(_rewriting(case, bodies, place, item_id, rows, after))
+    else:
+        missing = [form for form in [*forms, *new.layers.values()] if form.id not in there]
+        calls += import_calls([*missing, *last], ids, place, item_id, after)
+    return Plan(
+        dataset=dataset,
+        case_id=case.id,
+        calls=tuple(calls),
+        losses=tuple(new.losses),
+        adopts=item_id,
+        bindings=dict(ids),
+    )
+
+
+def _amends(revision: Revision, begun: Begun, views: Mapping[str, View | None]) -> bool:
+    """Whether the sidecar must be amended.
+
+    Raises
+    ------
+    Inexpressible
+        It must, and there is none.
+    """
+    masks = [each for each in revision.written if isinstance(each, Mask)]
+    problems = problems_of_adding([each for each in revision.written if each not in masks], views)
+    problems += [Problem(f"mask {each.id}", "needs the sidecar, and the item has none", AGAIN) for each in masks]
+    if begun.kept is None:
+        if problems:
+            raise Inexpressible(revision.after.id, problems)
+        return False
+    own = {each.id for each in begun.kept.case.annotations}
+    beside = own - set(begun.kept.native.annotations)
+    return bool(problems or revision.replaced or revision.removed & beside)
+
+
+def _loses(revision: Revision, begun: Begun, place: Place, views: Mapping[str, View | None]) -> bool:
+    """Whether something that is written has no form on the platform, and there is a sidecar that can tell of it."""
+    others = replace(revision.after, annotations=[each for each in revision.written if not isinstance(each, Mask)])
+    return begun.kept is not None and bool(forms_of(others, place, views, Ids(place.dataset_id, others.id))[1])
+
+
+def _arrived(
+    revision: Revision, begun: Begun, there: Mapping[str, Mapping[str, Any]], place: Place, *, amends: bool
+) -> bool:
+    """Whether everything is there: an attempt has come to its end whose answer was lost."""
+    if amends:
+        held = (amendment_in(row, place.classes) for row in there.values())
+        return any(document is not None and amendment_number(document) == begun.number for document in held)
+    return not revision.written and begun.gone.keys().isdisjoint(there)
+
+
+def _refuse_changed(begun: Begun, there: Mapping[str, Mapping[str, Any]]) -> None:
+    if any(part in there and _said(there[part]) != said for part, said in begun.gone.items()):
+        detail = "somebody changed an annotation of the item in this moment; run the same again"
+        raise PlatformError(PLATFORM, "change annotations", detail)
+
+
+def _written(
+    revision: Revision,
+    begun: Begun,
+    place: Place,
+    views: Mapping[str, View | None],
+    names: Ids,
+    left: Sequence[Mapping[str, Any]],
+) -> _New:
+    """The forms of what a revision writes. Masks that overlap what is there have none."""
+    case = revision.after
+    others = replace(case, annotations=[each for each in revision.written if not isinstance(each, Mask)])
+    forms, losses = forms_of(others, place, views, names)
+    new = _New(forms, {}, [replace(loss, where=BESIDE) for loss in losses])
+    under = {_slot(row): row for row in left if _kind(row, place) == RASTER_TYPE}
+    for mask in revision.written:
+        if isinstance(mask, Mask):
+            reason = _draw(mask, case, place, views, names, under=under, begun=begun, new=new)
+            if reason is not None:
+                new.losses.append(loss_of(mask, reason, BESIDE))
+    return new
+
+
+def _draw(
+    mask: Mask,
+    case: Case,
+    place: Place,
+    views: Mapping[str, View | None],
+    names: Ids,
+    *,
+    under: Mapping[str, Mapping[str, Any]],
+    begun: Begun,
+    new: _New,
+) -> str | None:
+    """Add a mask to what is new; or say why it has no form."""
+    image = case.image(str(mask.image))
+    view = views[image.role]
+    if view is None or image.role in place.displays.covered([each.role for each in case.images]):
+        return "Darwin does not show its image in a way that can be drawn on"
+    reason = mask_reason(mask, image, place, [])
+    if reason is not None:
+        return reason
+    *parts, layer = mask_forms([(mask, aligned(mask, image))], view, place.names, names)
+    size = view.raster_size()
+    there = [new.layers[view.slot].data] if view.slot in new.layers else []
+    if view.slot in under:
+        there.append(without(under[view.slot]["data"], begun.gone.keys()))
+    if any(overlap(each, layer.data, size) for each in there):
+        return "it overlaps another mask of the image, and Darwin keeps one layer of pixels"
+    new.forms[mask.id] = parts
+    known = new.layers.get(view.slot)
+    new.layers[view.slot] = replace(layer, data=merged(known.data, layer.data, size)) if known else layer
+    return None
+
+
+def _document(
+    revision: Revision, kept: Kept, forms: Collection[str], names: Ids, number: int, limit: int
+) -> Mapping[str, Any]:
+    """The amendment that tells of a case's own annotations as they shall be."""
+    written = {each.id for each in revision.written}
+    own = {each.id for each in kept.case.annotations} | written
+    annotations = [each for each in revision.after.annotations if each.id in own]
+    keys = {
+        each.id: names.annotation(each.id) if each.id in forms else kept.native.annotations[each.id]
+        for each in annotations
+        if each.id in forms or (each.id not in written and each.id in kept.native.annotations)
+    }
+    document, overflow = amendment(kept, annotations, keys, number, limit)
+    if overflow:
+        what = f"finds no room beside the case: {limit} bytes are left"
+        raise Inexpressible(kept.case.id, [Problem(f"file {ref.name!r}", what, AGAIN) for ref in overflow])
+    return document
+
+
+def _first_slot(standing: Standing) -> Mapping[str, Any]:
+    slot: Mapping[str, Any] = standing.item["slots"][0]
+    return slot
+
+
+def _slot(row: Mapping[str, Any]) -> str:
+    return str(next(iter((row.get("context_keys") or {}).get("slot_names") or ()), ""))
+
+
+def _kind(row: Mapping[str, Any], place: Place) -> str:
+    named = place.classes.name_of(row.get("annotation_class_id"))
+    return named[1][0] if named is not None else ""
+
+
+# -- sending everything anew ---------------------------------------------------------------------------------------
+
+
+def _staying(
+    left: Sequence[Mapping[str, Any]],
+    place: Place,
+    begun: Begun,
+    layers: Mapping[str, Form],
+    views: Mapping[str, View | None],
+) -> Iterator[Mapping[str, Any]]:
+    """What stays, as it is sent anew: without earlier amendments, and layers without the masks that go."""
+    sizes = {view.slot: view.raster_size() for view in views.values() if view is not None}
+    for row in left:
+        if amendment_in(row, place.classes) is not None and begun.kept is not None:
+            continue
+        data = row["data"]
+        if _kind(row, place) == RASTER_TYPE:
+            data = without(data, begun.gone.keys())
+            if (over := layers.get(_slot(row))) is not None:
+                data = merged(data, over.data, sizes[over.slot])
+            if not parts_in(data):
+                continue
+        yield _anew(row, data)
+
+
+def _anew(row: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """One of the platform's annotations in the form in which it takes them, with who made it."""
+    body = {"id": row["id"], "annotation_class_id": row["annotation_class_id"], "data": data}
+    body["context_keys"] = row.get("context_keys") or {}
+    if actors := [{"email": each["email"], "role": each["role"]} for each in row.get("actors") or ()]:
+        body["actors"] = actors
+    if properties := row.get("properties") or row.get("annotation_properties"):
+        body["annotation_properties"] = properties
+    return body
+
+
+def _over(layers: Mapping[str, Form], under: Mapping[str, Mapping[str, Any]]) -> list[Form]:
+    """Layers of slots that have none yet; those of the others were laid over what is there."""
+    return [form for slot, form in layers.items() if slot not in under]
+
+
+def _rewriting(
+    case: Case,
+    annotations: Sequence[Mapping[str, Any]],
+    place: Place,
+    item_id: str,
+    rows: Sequence[Mapping[str, Any]],
+    after: tuple[str, ...],
+) -> Call:
+    """The call that puts annotations in the place of all that an item has."""
+    target = f"v2/teams/{quote(place.team)}/items/{item_id}"
+    size = sum(len(repr(each["data"])) for each in annotations)
+    if size > LARGEST_REWRITE:
+        what = f"are {size} bytes; Darwin changes one only by taking all anew, and more than {LARGEST_REWRITE} at once"
+        raise Inexpressible(case.id, [Problem("the item's annotations", what, "change it on Darwin")])
+    return Call(
+        name="rewrite",
+        method="POST",
+        target=f"{target}/import",
+        body={"annotations": list(annotations), "overwrite": "true"},
+        after=after,
+        repeat=Repeat.DETECTABLE,
+        watch=(
+            Call(
+                name="look again",
+                method="GET",
+                target=f"{target}/annotations",
+                until=_unchanged(rows),
+                purpose="make sure that nobody changed an annotation meanwhile",
+            ),
+        ),
+        purpose="send the item's annotations anew",
+        irreversible="all annotations of the item are sent anew, as they were right before",
+    )
+
+
+def _unchanged(rows: Sequence[Mapping[str, Any]]) -> Callable[[Reply], bool]:
+    known = {str(row["id"]): _said(row) for row in rows}
+
+    def until(reply: Reply) -> bool:
+        if {str(row["id"]): _said(row) for row in reply.body} != known:
+            raise TemporaryFailure(PLATFORM, "change annotations", "somebody changes annotations of the item")
+        return True
+
+    return until
