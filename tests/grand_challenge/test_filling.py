@@ -185,6 +185,49 @@ class TestDetaching:
         assert not [entry for entry in scene.sandbox.ledger if entry.method != "GET"]
 
 
+class TestSidecar:
+    """What single sockets are changed to is what the sidecar says of them from then on."""
+
+    @pytest.fixture
+    def annotated(self, archive: GrandChallengeDataset, samples: Samples) -> Item:
+        point = cf.Point("nifti", [(1, 2, 1)], label="beside")
+        report = cf.Attachment("report", FileRef.of_bytes(PDF, "report.pdf"))
+        parts = {"values": {"lung-volume": 1.9}, "attachments": [report], "annotations": [point]}
+        return archive.put(samples.case("one", Kind.NIFTI, **parts))
+
+    def kept(self, archive: GrandChallengeDataset, item: Item) -> cf.Case:
+        found = archive._kept(archive.get(item.id).native, fetch=True)
+        assert found is not None
+        return found.case
+
+    def test_what_is_filled(self, scene: Scene, archive: GrandChallengeDataset, annotated: Item) -> None:
+        image = itk_image(scene.folder, np.full((3, 4, 5), 9, np.int16))
+        new = FileRef.of_bytes(b"%PDF-1.4 another", "other.pdf")
+        archive.fill(annotated, {"generic-medical-image": image, "lung-volume": 2.5, "report": new})
+        kept = self.kept(archive, annotated)
+        assert [(each.role, each.kind, each.files[0].name) for each in kept.images] == [
+            ("nifti", Kind.METAIMAGE, "image.mha")
+        ]
+        assert (kept.values["lung-volume"], kept.attachments[0].file.sha256) == (2.5, new.sha256)
+        case = archive.get(annotated.id).case()
+        assert np.unique(case.image("nifti").voxels()).tolist() == [9]
+        assert [a.label for a in case.annotations] == ["beside"]
+
+    def test_what_is_emptied(self, archive: GrandChallengeDataset, annotated: Item) -> None:
+        plan = archive.plan_detach(annotated, "generic-medical-image", "lung-volume")
+        assert "1 annotations on it that only the sidecar holds" in " ".join(plan.irreversible)
+        plan.release()
+        archive.detach(annotated, "generic-medical-image", "lung-volume")
+        kept = self.kept(archive, annotated)
+        assert (kept.images, kept.annotations, kept.values) == ((), (), {})
+        case = archive.get(annotated.id).case()
+        assert [each.file.read() for each in case.attachments] == [PDF]
+
+    def test_what_it_does_not_describe(self, archive: GrandChallengeDataset, annotated: Item) -> None:
+        plan = archive.plan_fill(annotated, {"slice-count": 4})
+        assert plan.irreversible == ()
+
+
 class TestSharing:
     def test_another_type_for_an_image(self, scene: Scene, archive: GrandChallengeDataset, samples: Samples) -> None:
         point = cf.Point("nifti", [(1, 2, 1)], label="of the sidecar alone")
