@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
@@ -193,7 +194,7 @@ def test_a_shape_that_lasts_is_a_track(scene: Scene, samples: Samples, drawn: An
     ],
     ids=["one plane", "every plane", "numbers", "categories", "polylines of two positions"],
 )
-def test_what_darwin_has_another_word_for_comes_back_with_the_case_alone(
+def test_what_darwin_has_another_word_for_comes_back_by_the_sidecar_alone(
     scene: Scene, samples: Samples, track: cf.Track
 ) -> None:
     dataset = scene.open()
@@ -201,9 +202,16 @@ def test_what_darwin_has_another_word_for_comes_back_with_the_case_alone(
     assert dataset.plan(put).losses == ()
     assert dataset.put(put).case().annotations == put.annotations
 
-    other = dataset.put(samples.case("later", Kind.VIDEO))
+    later = dataset.put(samples.case("later", Kind.VIDEO))
+    (added,) = dataset.annotate(later, [track]).case().annotations
+    assert added == replace(track, id=added.id)
+
+    foreign = dataset.put(samples.case("foreign", Kind.VIDEO))
+    for slot in scene.standin.state["items"][foreign.id]["slots"]:
+        slot["metadata"].pop("caseferry", None)
+    (image,) = dataset.get(foreign.id).case().images
     with pytest.raises(cf.Inexpressible, match="would come back as"):
-        dataset.annotate(other, [track])
+        dataset.annotate(dataset.get(foreign.id), [replace(track, image=image.role)])
 
 
 def test_nothing_is_followed_on_a_still_picture(scene: Scene, samples: Samples) -> None:
