@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from caseferry.case import Case
     from caseferry.sidecar import Kept
     from caseferry_darwin.wire.place import Place
-    from caseferry_darwin.wire.registering import Placed
+    from caseferry_darwin.wire.placed import Placed
     from caseferry_darwin.wire.view import View
 
 THREAD = "comment_thread"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
@@ -16,7 +15,8 @@ from caseferry.sidecar import KEY
 from caseferry_darwin.wire import rules
 from caseferry_darwin.wire.display import SLOTS, filled
 from caseferry_darwin.wire.place import PLATFORM
-from caseferry_darwin.wire.preparing import UNPREPARED, Prepared, prepare, writing_calls
+from caseferry_darwin.wire.placed import Placed
+from caseferry_darwin.wire.preparing import UNPREPARED, prepare, writing_calls
 from caseferry_darwin.wire.slotfile import CONVERTED, TYPES, slot_file
 from caseferry_darwin.wire.uploading import (
     CONTENT,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from caseferry.case import Case, Image
     from caseferry.mapping import Names
-    from caseferry_darwin.wire.display import Display, Displays
+    from caseferry_darwin.wire.display import Displays
     from caseferry_darwin.wire.place import Place
 
 log = logging.getLogger("caseferry.darwin")
@@ -81,33 +81,6 @@ def item_path(folder: str) -> str:
 def slot_name(image: Image, index: int, names: Names) -> str:
     """The slot of an image: ``0`` for the first, which multi-planar view demands, and counting on."""
     return names.images.get(image.role, str(index))
-
-
-@dataclass(frozen=True)
-class Placed:
-    """Where an image's files go.
-
-    Attributes
-    ----------
-    slot : the slot of the item
-    keys : the files' keys in the external storage, in the order in which they are registered; none for an upload
-    order : for each of these the index of the image's file
-    slices : whether each file is uploaded by itself, as a slice; then `order` is that of the uploads
-    made : what is made of it for a read-only storage
-    """
-
-    image: Image
-    slot: str
-    display: Display
-    keys: tuple[str, ...] = ()
-    order: tuple[int, ...] = ()
-    slices: bool = False
-    made: Prepared | None = None
-
-    @property
-    def count(self) -> int:
-        """How many files are registered for the slot."""
-        return len(self.keys) or (len(self.order) if self.slices else 1)
 
 
 def placed_images(case: Case, place: Place) -> list[Placed]:

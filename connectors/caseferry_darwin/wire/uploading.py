@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from caseferry.files import FileRef
     from caseferry_darwin.wire.display import Display, Displays
     from caseferry_darwin.wire.place import Place, Standing
-    from caseferry_darwin.wire.registering import Placed
+    from caseferry_darwin.wire.placed import Placed
 
 LARGEST_DIRECT = 1 << 20
 """Bytes of a file that goes with its registration; the reference has a limit of about 30 MB for a whole request."""
