@@ -168,7 +168,7 @@ class DarwinDataset(Life, Dataset):
     def replay(self, document: Any, *, phi: Phi | None = None) -> Iterator[tuple[str, str]]:
         """Register again what was registered by Darwin's first interface; see `Dataset.replay`."""
         items = replaying.replayed(document, self.place)
-        if (phi or self.phi) == "refuse":
+        if (phi or self.phi) != "keep":
             what = "names files that are not looked into, and Darwin reads them"
             raise IdentifiableData(None, [Problem("items", what, "say phi='keep' if they may be used")])
         self.resume()
@@ -196,7 +196,7 @@ class DarwinDataset(Life, Dataset):
         """A case that may be sent here; see `Dataset.sealed`. Keys of objects are sent, folders and all."""
         sealed = super().sealed(case, phi)
         storage = self.place.storage
-        if storage is not None and (phi or self.phi) == "refuse":
+        if storage is not None and (phi or self.phi) != "keep":
             problems = [
                 Problem(
                     f"image {image.role!r}.files[{n}]: the key", "seems to hold a patient's number or name", "move it"

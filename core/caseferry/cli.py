@@ -159,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     sending.add_argument(
         "--phi",
         choices=("refuse", "keep", "remove"),
-        help="cases that identify a patient: refuse them (the default), or keep what they hold",
+        help="cases that identify a patient: refuse them (the default), keep it in their files, or remove it from them",
     )
     sending.add_argument("--strict", action="store_true", help="refuse cases of which a part has no place of its own")
 
@@ -199,8 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     status = command("status", commands.status, "what a journal says of its transfer", as_json)
     status.add_argument("journal", metavar="JOURNAL")
 
-    verify = command("verify", commands.verify, "compare every case of two datasets", choosing, opening, as_json)
-    verify.add_argument("--workers", type=int, default=8, metavar="N", help="cases under way at once (default 8)")
+    _add_verifying(command, choosing, opening, as_json)
 
     sandbox = command("sandbox", commands.sandbox, "serve stand-ins of the platforms on this machine until interrupted")
     sandbox.set_defaults(grace=None)
@@ -262,6 +261,15 @@ def _add_setting_up(
         own = verbs.add_parser(scheme, add_help=False)  # not shown among the commands: most platforms have none
         own.add_argument("rest", nargs=argparse.REMAINDER)
         own.set_defaults(run=commands.own, command=scheme)
+
+
+def _add_verifying(command: Callable[..., Any], *parents: argparse.ArgumentParser) -> None:
+    """The command that compares."""
+    verify = command("verify", commands.verify, "compare every case of two datasets", *parents)
+    verify.add_argument(
+        "--phi", choices=("refuse", "keep", "remove"), help="as the transfer had it: after remove, files have changed"
+    )
+    verify.add_argument("--workers", type=int, default=8, metavar="N", help="cases under way at once (default 8)")
 
 
 def _add_importing(command: Callable[..., Any], *parents: argparse.ArgumentParser) -> None:

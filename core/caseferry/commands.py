@@ -343,7 +343,7 @@ def verify(given: Any) -> int:
         source = opened.enter_context(_open(given.source, given))
         target = opened.enter_context(_open(given.target, given))
         select = _selection(given.select)
-        report = verify.verify(source, target, workers=given.workers, select=select, progress=usual())
+        report = verify.verify(source, target, workers=given.workers, select=select, progress=usual(), phi=given.phi)
     return _reported(report, given)
 
 

@@ -12,6 +12,7 @@ import threading
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from dataclasses import replace as changed
 from enum import StrEnum
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, get_args
@@ -45,7 +46,8 @@ if TYPE_CHECKING:
     from caseferry.plan import Call, Reply
 
 Phi = Literal["refuse", "keep", "remove"]
-"""What is done with a case that identifies a patient."""
+"""What is done with a case that identifies a patient: it is not sent to another machine; it is sent as it is; or what
+identifies the patient is removed from its files on their way, wherever they go."""
 
 SETTLING = 4
 """How often a plan is made in vain, from what stands on the platform by then, when nobody knows whether a call arrived.
@@ -212,7 +214,8 @@ class Dataset(ABC):
         Parameters
         ----------
         phi : ``refuse`` (the default) stops a case that identifies a patient before any request; ``keep`` is the
-            caller's word that it may be sent
+            caller's word that it may be sent; ``remove`` takes what identifies the patient out of its files on their
+            way (see `caseferry.removal`), and stops a case from which it cannot be taken
 
         Raises
         ------
@@ -298,7 +301,12 @@ class Dataset(ABC):
         self._require("annotate")
         if not revision:
             return lambda: Plan(dataset=self.url, case_id=item.case_id, adopts=item.id)
-        if self.capabilities.remote and check_phi(phi or self.phi) == "refuse":
+        word = check_phi(phi or self.phi)
+        if word == "remove":
+            from caseferry.removal.case import annotations_without_identity
+
+            revision = changed(revision, after=annotations_without_identity(revision.after, revision.written))
+        if word != "keep" and self.capabilities.remote:
             refuse_identifying_annotations(item.case_id, revision.written)
         return self._annotating(item, revision)
 
@@ -372,9 +380,14 @@ class Dataset(ABC):
     # -- what the verbs are made of --------------------------------------------------------------------------------
 
     def sealed(self, case: Case, phi: Phi | None = None) -> Case:
-        """A case that was looked into and may be sent here; see `caseferry.seal.seal`."""
+        """A case that was looked into and may be sent here, cleaned when `phi` says so; see `caseferry.seal.seal`."""
         sealed = seal(case)
-        if self.capabilities.remote and check_phi(phi or self.phi) == "refuse":
+        word = check_phi(phi or self.phi)
+        if word == "remove":
+            from caseferry.removal.case import without_identity
+
+            return without_identity(sealed, self.reads)
+        if word == "refuse" and self.capabilities.remote:
             refuse_identifying(sealed)
         return sealed
 
@@ -410,7 +423,10 @@ class Dataset(ABC):
         plan, overflow = self._plan(sealed, standing, allow_spare=spare is not None)
         if overflow and spare is not None:
             spare.keep(sealed.id, overflow)
-        return plan
+        from caseferry.removal.case import removed_from
+
+        removed = removed_from(sealed)
+        return changed(plan, removed=removed) if removed else plan
 
     def _require(self, verb: str) -> None:
         if verb not in self.capabilities.verbs:
@@ -477,7 +493,7 @@ class Dataset(ABC):
         InvalidCase
             It cannot be sent as it is; nothing was.
         IdentifiableData
-            `phi` is ``refuse``; nothing was sent.
+            `phi` is not ``keep``; nothing was sent.
         """
         raise UnsupportedOperation(self.platform, "replay")
 
@@ -585,13 +601,10 @@ def check_phi(phi: Any) -> Phi:
     Raises
     ------
     ConfigurationError
-        It is no such word, or ``remove``, which is not offered yet.
+        It is no such word.
     """
     if phi not in get_args(Phi):
         msg = f"phi is {phi!r}, expected 'refuse', 'keep' or 'remove'"
-        raise ConfigurationError(msg)
-    if phi == "remove":
-        msg = "phi='remove' is not offered yet: de-identify the files before, or say phi='keep' if they may be sent"
         raise ConfigurationError(msg)
     return cast("Phi", phi)
 

@@ -18,6 +18,7 @@ replaces, of which those that name or number a patient directly are listed here.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -140,6 +141,32 @@ def names_someone(value: Any) -> bool:
     return any(not PLACEHOLDER.fullmatch(str(one).strip()) for one in many if one is not None)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a DICOM dataset an identifying value stands.
+
+    Attributes
+    ----------
+    steps : the sequences in which it lies, from the outside: the tag of each, and the index of the item
+    tag : of the attribute
+    keyword : of the attribute; empty where the standard has none
+    vr : its value representation
+    """
+
+    steps: tuple[tuple[Any, int], ...]
+    tag: Any
+    keyword: str
+    vr: str
+
+    @property
+    def name(self) -> str:
+        """The keyword, or the tag where there is none, with ``[…]`` for the sequences in which it lies."""
+        from pydicom.datadict import keyword_for_tag
+
+        tags = [*(tag for tag, _ in self.steps), self.tag]
+        return "[…].".join(keyword_for_tag(tag) or f"({tag.group:04x},{tag.element:04x})" for tag in tags)
+
+
 def identifying_attributes(dataset: Any) -> tuple[str, ...]:
     """The attributes of a DICOM dataset, nested ones too, that hold identifying values.
 
@@ -151,15 +178,25 @@ def identifying_attributes(dataset: Any) -> tuple[str, ...]:
     -------
     Keywords, or tags where an element has no keyword, with ``[…]`` for sequences they lie in; each once.
     """
+    return tuple(dict.fromkeys(place.name for place in identifying_places(dataset)))
+
+
+def identifying_places(dataset: Any) -> list[Place]:
+    """The places of a DICOM dataset, nested ones too, where identifying values stand."""
     removed = str(dataset.get("PatientIdentityRemoved", "") or "").strip().upper() == "YES"
-    name = _value(dataset, "PatientName") if "PatientName" in dataset else ""
-    words = frozenset(word for word in re.split(r"[\W\d_]+", str(name).lower()) if len(word) > 3)
-    known = words if not removed and names_someone(name) else frozenset[str]()
-    return tuple(dict.fromkeys(_walk(dataset, "", removed=removed, known=known)))
+    known = words_of(_value(dataset, "PatientName")) if "PatientName" in dataset and not removed else frozenset[str]()
+    return list(_walk(dataset, (), removed=removed, known=known))
 
 
-def _walk(dataset: Any, prefix: str, *, removed: bool, known: frozenset[str]) -> Iterator[str]:
-    """The identifying attributes below `prefix`.
+def words_of(name: Any) -> frozenset[str]:
+    """The words of a person's name by which it is known again in other texts; none of a placeholder."""
+    if not names_someone(name):
+        return frozenset()
+    return frozenset(word for word in re.split(r"[\W\d_]+", str(name).lower()) if len(word) > 3)
+
+
+def _walk(dataset: Any, steps: tuple[tuple[Any, int], ...], *, removed: bool, known: frozenset[str]) -> Iterator[Place]:
+    """The identifying places below `steps`.
 
     Parameters
     ----------
@@ -171,16 +208,17 @@ def _walk(dataset: Any, prefix: str, *, removed: bool, known: frozenset[str]) ->
 
     for tag in sorted(dataset.keys()):
         keyword = keyword_for_tag(tag)
-        shown = prefix + (keyword or f"({tag.group:04x},{tag.element:04x})")
         vr = _vr(dataset, tag, keyword)
+        place = Place(steps, tag, keyword, vr)
         if vr == "SQ":
             items = _value(dataset, tag) or ()
             if keyword in IDENTIFIERS and len(items):
-                yield shown
-            for item in items if isinstance(items, Sequence) else ():
-                yield from _walk(item, f"{shown}[…].", removed=removed and keyword not in ORIGINALS, known=known)
+                yield place
+            for index, item in enumerate(items if isinstance(items, Sequence) else ()):
+                inside = removed and keyword not in ORIGINALS
+                yield from _walk(item, (*steps, (tag, index)), removed=inside, known=known)
         elif _identifies(dataset, tag, keyword, vr, removed) or _about_someone(dataset, tag, keyword, vr, known):
-            yield shown
+            yield place
 
 
 def _vr(dataset: Any, tag: Any, keyword: str) -> str:

@@ -251,6 +251,7 @@ class Plan:
     case_id : which case
     calls : in an order that works
     losses : what the platform cannot hold as it is
+    removed : what is taken out of the files on their way: a line for each part of the case, naming attributes
     adopts : the id of an item that is there already and is completed, or is complete; None for a new one
     bindings : what is known before the first call
     """
@@ -259,6 +260,7 @@ class Plan:
     case_id: str
     calls: tuple[Call, ...] = ()
     losses: tuple[Loss, ...] = ()
+    removed: tuple[str, ...] = ()
     adopts: str | None = None
     bindings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -296,6 +298,7 @@ class Plan:
             "adopts": self.adopts,
             "calls": [call.to_json() for call in self.calls],
             "losses": [loss.to_json() for loss in self.losses],
+            "removed": list(self.removed),
             "bytes": self.bytes,
             "irreversible": list(self.irreversible),
         }
@@ -309,6 +312,7 @@ class Plan:
         lines = [head]
         lines += [f"  {line}" for line in _grouped(self.calls)]
         lines += [f"  loss: {loss}" for loss in self.losses]
+        lines += [f"  removed: {text}" for text in self.removed]
         lines += [f"  cannot be undone: {text}" for text in self.irreversible]
         return "\n".join(lines)
 

@@ -93,7 +93,7 @@ def connect(url: str, /, **options: Any) -> Dataset:
     url : ``local:PATH``, ``grand-challenge:ARCHIVE``, ``datamint:PROJECT``, ``darwin:TEAM/DATASET``, with options
         after ``?``
     options : the same options as arguments, and: credentials and hosts by the names that the connector documents;
-        ``profile``, ``mapping`` (a path or a dict), ``phi`` (``refuse`` or ``keep``), ``ca``
+        ``profile``, ``mapping`` (a path or a dict), ``phi`` (``refuse``, ``keep`` or ``remove``), ``ca``
 
     Raises
     ------

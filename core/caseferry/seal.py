@@ -95,7 +95,7 @@ def identifying(case: Case) -> list[Problem]:
     found = {f"image {image.role!r}": image.header.identifying for image in case.images}
     found |= _fields_of_masks(case.annotations)
     found |= {f"attachment {each.name!r}": identifying_fields(each.file) for each in case.attachments}
-    return _identified(found, _names(case))
+    return _identified(found, names_of(case))
 
 
 def _fields_of_masks(annotations: Iterable[Annotation]) -> dict[str, tuple[str, ...]]:
@@ -105,7 +105,7 @@ def _fields_of_masks(annotations: Iterable[Annotation]) -> dict[str, tuple[str, 
 
 
 def _identified(fields: Mapping[str, Sequence[str]], names: Iterable[tuple[str, str]]) -> list[Problem]:
-    remedy = "de-identify the files, or say phi='keep' if they may be sent"
+    remedy = "say phi='remove' to send the files without them, or phi='keep' if they may be sent"
     problems = [
         Problem(where, f"holds values in {', '.join(found)}", remedy) for where, found in fields.items() if found
     ]
@@ -116,7 +116,7 @@ def _identified(fields: Mapping[str, Sequence[str]], names: Iterable[tuple[str, 
     ]
 
 
-def _names(case: Case) -> Iterator[tuple[str, str]]:
+def names_of(case: Case) -> Iterator[tuple[str, str]]:
     """Every name that goes to a platform with the case, and where it stands."""
     yield from (("id", case.id), ("title", case.title), ("folder", case.folder))
     for image in case.images:

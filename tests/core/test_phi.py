@@ -91,7 +91,7 @@ def test_the_refusal_names_the_tags_and_the_file_name_and_no_value(tmp_path: Pat
     assert silent_on_values(repr(caught.value))
     assert "image 'ct': holds values in AccessionNumber, " in text
     assert "image 'ct'.files[0]: the file name: seems to hold a patient's number or name; rename it" in text
-    assert "de-identify the files, or say phi='keep' if they may be sent" in text
+    assert "say phi='remove' to send the files without them, or phi='keep' if they may be sent" in text
 
 
 @pytest.mark.parametrize("path", sorted(get_charset_files("*.dcm")), ids=lambda path: Path(path).stem)

@@ -19,7 +19,6 @@ from caseferry_darwin.wire.comments import losses_of, open_call, threads_of
 from caseferry_darwin.wire.masks import mask_forms
 from caseferry_darwin.wire.place import PLATFORM
 from caseferry_darwin.wire.registering import (
-    Placed,
     placed_images,
     registration,
     registration_calls,
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from caseferry.case import Case, Image
     from caseferry.files import FileRef
     from caseferry_darwin.wire.place import Place, Standing
+    from caseferry_darwin.wire.placed import Placed
 
 LARGEST_IMPORT = 24 << 20
 """Bytes of annotations in one request; more are sent in several."""

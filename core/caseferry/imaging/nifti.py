@@ -9,6 +9,7 @@ import gzip
 import io
 import zlib
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 import numpy as np
@@ -42,6 +43,20 @@ LARGEST_VOXELS = 1 << 37
 """Voxels beyond which a header is not believed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """An extension of a header.
+
+    Attributes
+    ----------
+    place : where in the (unpacked) file its code stands, which its content follows
+    """
+
+    place: int
+    code: int
+    content: bytes
+
+
 @contextmanager
 def _unpacked(ref: FileRef) -> Iterator[BinaryIO]:
     with ref.open() as stream:
@@ -53,7 +68,7 @@ def _unpacked(ref: FileRef) -> Iterator[BinaryIO]:
             yield cast("BinaryIO", buffered)
 
 
-def _load(ref: FileRef, stream: BinaryIO) -> Any:
+def _load(name: str, stream: BinaryIO) -> Any:
     from nibabel.nifti1 import Nifti1Header
     from nibabel.nifti2 import Nifti2Header
     from nibabel.spatialimages import HeaderDataError
@@ -69,11 +84,11 @@ def _load(ref: FileRef, stream: BinaryIO) -> Any:
             header.get_data_dtype()
             header.get_best_affine()
     except (HeaderDataError, WrapStructError, ValueError, KeyError) as error:
-        raise ImageProblem(ref.name, f"has a damaged NIfTI header ({error})", "write it anew with nibabel") from error
+        raise ImageProblem(name, f"has a damaged NIfTI header ({error})", "write it anew with nibabel") from error
     if bytes(header["magic"]).startswith(b"ni"):
-        raise ImageProblem(ref.name, "is the header of a NIfTI pair (.hdr/.img)", "write it as one .nii file")
+        raise ImageProblem(name, "is the header of a NIfTI pair (.hdr/.img)", "write it as one .nii file")
     if not dimensions or min(dimensions) < 1 or np.prod(dimensions, dtype=object) > LARGEST_VOXELS:
-        raise ImageProblem(ref.name, f"claims the impossible shape {tuple(dimensions)}")
+        raise ImageProblem(name, f"claims the impossible shape {tuple(dimensions)}")
     return header
 
 
@@ -115,8 +130,7 @@ def read_header(files: Sequence[FileRef]) -> Header:
     try:
         with _unpacked(ref) as stream:
             packed = isinstance(stream, gzip.GzipFile)
-            header = _load(ref, stream)
-            extensions = _extensions(header, stream)
+            header, extensions = read_raw(ref.name, stream)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ImageProblem(ref.name, f"ends inside its header ({error})", "fetch it again") from error
     if len(files) != 1:
@@ -130,7 +144,7 @@ def read_header(files: Sequence[FileRef]) -> Header:
         geometry=geometry,
         dtype=dtype,
         channels=channels,
-        identifying=_identifying(header, extensions),
+        identifying=identifying(header, extensions),
         details={"header": header, "two_grids": _has_two_grids(header)},
     )
 
@@ -140,8 +154,20 @@ def _start(header: Any) -> int:
     return max(int(header["vox_offset"]), int(header.template_dtype.itemsize))
 
 
-def _extensions(header: Any, stream: BinaryIO) -> list[tuple[int, bytes]]:
-    """Code and content of the header extensions, which lie between the header and the voxels."""
+def read_raw(name: str, stream: BinaryIO) -> tuple[Any, list[Extension]]:
+    """The header of a file that is not packed, as nibabel reads it, and its extensions.
+
+    Raises
+    ------
+    ImageProblem
+        The header is damaged.
+    """
+    header = _load(name, stream)
+    return header, _extensions(header, stream)
+
+
+def _extensions(header: Any, stream: BinaryIO) -> list[Extension]:
+    """The header extensions, which lie between the header and the voxels."""
     content = stream.read(max(0, min(int(header["vox_offset"]), LARGEST_EXTENSIONS) - header.template_dtype.itemsize))
     order: Literal["little", "big"] = "little" if header.endianness == "<" else "big"
     found, place = [], 4
@@ -149,19 +175,22 @@ def _extensions(header: Any, stream: BinaryIO) -> list[tuple[int, bytes]]:
         size, code = (int.from_bytes(content[place + n : place + n + 4], order) for n in (0, 4))
         if size < 16:
             break
-        found.append((code, content[place + 8 : place + size]))
+        start = header.template_dtype.itemsize + place + 4
+        found.append(Extension(start, code, content[place + 8 : place + size]))
         place += size
     return found
 
 
-def _identifying(header: Any, extensions: list[tuple[int, bytes]]) -> tuple[str, ...]:
+def identifying(header: Any, extensions: Sequence[Extension], fields: Sequence[str] = FREE_TEXT) -> tuple[str, ...]:
+    """Names of those of a header's fields and extensions that identify somebody."""
     from caseferry.deidentify import suspicious_text
 
-    found = [name for name in FREE_TEXT if suspicious_text(_text(header, name))]
-    found += ["db_name"] if "db_name" not in found and _text(header, "db_name") else []
-    for code, content in extensions:
-        if code == DICOM_EXTENSION or (code == COMMENT_EXTENSION and suspicious_text(content.decode("latin-1"))):
-            found.append(f"header extension {code}")
+    found = [name for name in fields if suspicious_text(_text(header, name))]
+    found += ["db_name"] if "db_name" in {*fields} - {*found} and _text(header, "db_name") else []
+    for each in extensions:
+        comment = each.code == COMMENT_EXTENSION and suspicious_text(each.content.decode("latin-1"))
+        if each.code == DICOM_EXTENSION or comment:
+            found.append(f"header extension {each.code}")
     return tuple(found)
 
 

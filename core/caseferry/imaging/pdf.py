@@ -10,6 +10,7 @@ from caseferry.imaging.kinds import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import BinaryIO
 
     import numpy as np
     from numpy.typing import NDArray
@@ -27,6 +28,7 @@ def read_header(files: Sequence[FileRef]) -> Header:
 LARGEST_SEARCHED = 64 << 20
 """Bytes of a PDF that are searched for what it says of itself."""
 
+FIELDS = ("Title", "Subject", "Author", "Keywords")
 _FIELD = re.compile(rb"/(Title|Subject|Author|Keywords)\s*(\((?:\\.|[^\\)]){0,500}|<(?!<)[0-9A-Fa-f\s]{0,2000}>)")
 
 
@@ -36,8 +38,18 @@ def _identifying(ref: FileRef) -> tuple[str, ...]:
 
     with ref.open() as stream:
         content = stream.read(LARGEST_SEARCHED)
-    found = {name.decode(): _text(value) for name, value in _FIELD.findall(content)}
-    return tuple(f"PDF {name}" for name, text in found.items() if suspicious_text(text))
+    found = {name.decode() for name, value in _FIELD.findall(content) if suspicious_text(_text(value))}
+    return tuple(f"PDF {name}" for name in FIELDS if name in found)
+
+
+def identifying_spans(stream: BinaryIO) -> Iterator[tuple[int, int, bool]]:
+    """Where the values of those fields begin and end, brackets and all, and whether they are hexadecimal."""
+    from caseferry.deidentify import suspicious_text
+
+    stream.seek(0)
+    for match in _FIELD.finditer(stream.read(LARGEST_SEARCHED)):
+        if suspicious_text(_text(match[2])):
+            yield *match.span(2), match[2].startswith(b"<")
 
 
 def _text(value: bytes) -> str:

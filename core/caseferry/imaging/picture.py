@@ -47,7 +47,20 @@ MODES = {
 TILE_WIDTH = 322
 RESOLUTION = (282, 283)
 """The tags XResolution and YResolution of TIFF."""
-EXIF_TEXT = {270: "ImageDescription", 315: "Artist", 33432: "Copyright", 37510: "UserComment", 42016: "ImageUniqueID"}
+EXIF_TEXT = {
+    270: "ImageDescription",
+    315: "Artist",
+    33432: "Copyright",
+    37510: "UserComment",
+    40091: "XPTitle",
+    40092: "XPComment",
+    40093: "XPAuthor",
+    40094: "XPKeywords",
+    40095: "XPSubject",
+    42016: "ImageUniqueID",
+    42032: "CameraOwnerName",
+}
+EXIF_IFD = 34665
 EXIF_GPS = 34853
 EXIF_TURN = 274
 """Orientation: how a viewer shall turn the picture. Browsers do."""
@@ -111,7 +124,8 @@ def _cut_short(ref: FileRef, picture_format: str) -> bool:
 
 def _identifying(picture: Any) -> tuple[str, ...]:
     exif = picture.getexif()
-    found = [f"EXIF {name}" for tag, name in EXIF_TEXT.items() if str(exif.get(tag, "")).strip()]
+    said = {**exif.get_ifd(EXIF_IFD), **exif}
+    found = [f"EXIF {name}" for tag, name in EXIF_TEXT.items() if str(said.get(tag, "")).strip()]
     if EXIF_GPS in exif:
         found.append("EXIF GPSInfo")
     if picture.format == "PNG":

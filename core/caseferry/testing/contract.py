@@ -29,7 +29,7 @@ from caseferry.errors import (
 from caseferry.imaging.kinds import Kind
 from caseferry.imaging.reading import read_header
 from caseferry.registry import DatasetURL, connect, connector
-from caseferry.testing.samples import Samples
+from caseferry.testing.samples import SHAPE, Samples
 from caseferry.transfers.run import transfer
 
 if TYPE_CHECKING:
@@ -431,6 +431,18 @@ class ConnectorContract:
         assert traffic() == before
         item = dataset.put(case, phi="keep")
         assert item.case_id == case.id
+
+    def test_removes_what_identifies_a_patient_when_asked(self, dataset: Dataset, samples: Samples) -> None:
+        """Files arrive without the name and are otherwise the same, once, and the plan says what is taken out."""
+        case = _identified(samples)
+        assert dataset.plan(case, phi="remove").removed == (f"image 'dicom-series': PatientName ({SHAPE[2]} files)",)
+        item = dataset.put(case, phi="remove")
+        back = item.case()
+        assert differences(dataset.sealed(case, "remove"), back) == []
+        assert not any(b"CANARY" in ref.read() for image in back.images for ref in image.files)
+        assert (back.images[0].voxels() == case.images[0].voxels()).all()
+        assert dataset.put(case, phi="remove").id == item.id
+        assert dataset.plan(case, phi="remove").calls == ()
 
     # -- interruptions ---------------------------------------------------------------------------------------------
 

@@ -64,7 +64,8 @@ def transfer(
         interruption. Without one, the target itself is looked at for what is there already
     workers : cases under way at the same time
     verify : whether each case is read back and compared before it counts as done
-    phi : what is done with a case that identifies a patient; ``refuse`` unless the target was opened otherwise
+    phi : what is done with a case that identifies a patient: ``refuse`` it, ``keep`` what it holds, or ``remove`` it
+        from its files on their way; ``refuse`` unless the target was opened otherwise
     strict : refuse cases of which something finds no place of its own at the target
     dry_run : plan every case and send nothing
     select : which items of the source; all when None

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from caseferry.compare import differences
-from caseferry.connector import Dataset, State
+from caseferry.connector import Dataset, Phi, State, check_phi
 from caseferry.errors import CaseferryError, IntegrityMismatch, ProcessingFailed
 from caseferry.registry import opened_here
 from caseferry.transfers.march import check_workers, march, resumed
@@ -71,6 +71,7 @@ def verify(
     workers: int = 8,
     select: Callable[[Item], bool] | None = None,
     progress: Progress | None = None,
+    phi: Phi | None = None,
 ) -> Report:
     """Compare every case of a source with what the target holds of it.
 
@@ -80,6 +81,7 @@ def verify(
     workers : cases that are compared at the same time
     select : which items of the source; all when None
     progress : is told how it goes
+    phi : as the transfer had it; after ``remove``, the cases of the source are compared without what was removed
 
     Returns
     -------
@@ -95,6 +97,8 @@ def verify(
         The user stopped it.
     """
     check_workers(workers)
+    if phi is not None:
+        check_phi(phi)
     started = time.monotonic()
     with ExitStack() as opened:
         here = opened_here(source, opened)
@@ -115,7 +119,7 @@ def verify(
         try:
             march(
                 (item for item in here.items() if select is None or select(item)),
-                lambda item: _verified(item, index.get(item.case_id), there),
+                lambda item: _verified(item, index.get(item.case_id), there, phi or there.phi),
                 finished,
                 workers=workers,
                 abandon=abandon,
@@ -126,7 +130,7 @@ def verify(
     return report
 
 
-def _verified(item: Item, twin_id: str | None, there: Dataset) -> Result:
+def _verified(item: Item, twin_id: str | None, there: Dataset, phi: Phi) -> Result:
     started = time.monotonic()
 
     def ended(outcome: Outcome, twin: Item | None = None, reason: str = "") -> Result:
@@ -140,7 +144,8 @@ def _verified(item: Item, twin_id: str | None, there: Dataset) -> Result:
         twin = there.get(twin_id)
         if twin.state is not State.READY:
             twin = there.wait(twin)
-        check(whole_case(item), twin)
+        case = whole_case(item)
+        check(there.sealed(case, phi) if phi == "remove" else case, twin)
     except CaseferryError as error:
         if error.action == "stop":
             raise
