@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from caseferry.case import Attachment, Image
-from caseferry.errors import Problem
-from caseferry.files import FileRef
+from caseferry.errors import InvalidCase, Problem
+from caseferry.files import FileProblem, FileRef
+from caseferry.plain import plain
 from caseferry.plan import Call, Given, Repeat
 from caseferry_grand_challenge.wire.annotations import MARKS
 from caseferry_grand_challenge.wire.images import import_problem, stored_files, upload_name
@@ -33,8 +35,6 @@ from caseferry_grand_challenge.wire.sockets import (
 from caseferry_grand_challenge.wire.uploads import upload_calls
 
 if TYPE_CHECKING:
-    from os import PathLike
-
     from caseferry.plain import Json
     from caseferry_grand_challenge.wire.places import Place
 
@@ -78,11 +78,26 @@ def _problem(socket: Socket, content: Content) -> str | None:
     if isinstance(content, Image | Stored):
         return f"is of kind {socket.kind}, and holds no images"
     if holds_files(socket):
-        return attachment_problem(socket, Attachment(socket.slug, FileRef.of(content)))  # type: ignore[arg-type]
+        return _file_problem(socket, content)
+    try:
+        plain(content, "the value")
+    except ValueError as error:
+        return str(error)
     if socket.kind in MARKS:
         fits = isinstance(content, Mapping) and content.get("type") == socket.kind and "version" in content
         return None if fits else f"takes an object of type {socket.kind!r} with a version"
     return value_problem(socket, content)  # type: ignore[arg-type]
+
+
+def _file_problem(socket: Socket, content: Content) -> str | None:
+    if not isinstance(content, FileRef | str | PathLike):
+        return f"takes files, not {type(content).__name__}"
+    try:
+        return attachment_problem(socket, Attachment(socket.slug, FileRef.of(content)))
+    except FileProblem as error:
+        return str(error)
+    except InvalidCase as error:
+        return "; ".join(f"{problem.where} {problem.what}" for problem in error.problems)
 
 
 def stored_problem(socket: Socket, told: Mapping[str, Any]) -> str | None:
