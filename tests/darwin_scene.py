@@ -69,7 +69,9 @@ class Scene:
         rows = [
             {
                 "id": str(uuid.uuid4()),
-                "annotation_class_id": self.standin.add_class(f"a {kind}", [kind])["id"],
+                "annotation_class_id": self.standin.add_class(
+                    f"a {kind}", [kind, *(["text"] if "text" in data else [])]
+                )["id"],
                 "data": data,
                 "context_keys": {"slot_names": ["0"]},
             }

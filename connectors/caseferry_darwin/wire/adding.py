@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from caseferry.annotation import Annotation, Category, Label, Numeric, Polyline, Text, Track
+from caseferry.annotation import Annotation, Category, Label, Numeric, Polyline, Raw, Text, Track
 from caseferry.errors import Problem
 from caseferry.sidecar import said_beside
 from caseferry_darwin.wire.annotations import is_uuid
@@ -45,6 +45,8 @@ def _problems(annotation: Annotation, views: Mapping[str, View | None]) -> Itera
 
 def _changed(annotation: Annotation, views: Mapping[str, View | None]) -> str | None:
     """As what else an annotation would be read, or None where it is read as what it is."""
+    if isinstance(annotation, Raw):
+        return "would come back with the number and the class of what is made there"
     if isinstance(annotation, Track):
         return _changed_track(annotation, views)
     if isinstance(annotation, Category | Numeric):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from caseferry.annotation import Annotation, Raw, Track
 from caseferry_darwin.wire.classes import Wanted
 from caseferry_darwin.wire.frames import SUBS, Timeline, in_frames
+from caseferry_darwin.wire.raws import raw_content, raw_form, still_says
 from caseferry_darwin.wire.shapes import Meant, content_of, core_shape, core_tag, text_of
 from caseferry_darwin.wire.tracks import core_track, track_content
 
@@ -93,9 +94,13 @@ def native_form(annotation: Annotation, view: View, names: Names, ids: Ids) -> F
     ----------
     view : how the slot shows the annotation's image
     """
-    if isinstance(annotation, Raw):
-        return f"it is in the form of {annotation.platform}"
     data: dict[str, Any]
+    if isinstance(annotation, Raw):
+        raw = raw_content(annotation, view)
+        if isinstance(raw, str):
+            return raw
+        kind, data, text = raw
+        return Form(Wanted(names.label(annotation.label), kind, text), data, ids.annotation(annotation.id), view.slot)
     if isinstance(annotation, Track):
         track = track_content(annotation, view)
         if isinstance(track, str):
@@ -135,6 +140,8 @@ def core_form(row: Mapping[str, Any], label: str, role: str, view: View, put: An
     put : what was put under its id, when it was put here: it says which of several kinds is meant
     """
     common = said_of(row) | {"image": role, "label": label, "id": str(row.get("id") or "")}
+    if isinstance(put, Raw) and still_says(put, row):
+        return put
     meant = Meant.by(put)
     try:
         if "frames" not in row["data"]:
@@ -147,7 +154,7 @@ def core_form(row: Mapping[str, Any], label: str, role: str, view: View, put: An
             return core_track(timeline, common, lambda each: _beside(each, row), view, meant)
         return _plain(content, common, timeline.moment, view, meant)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-        return raw_form(row, label, role)
+        return raw_form(row, label, role, view)
 
 
 def _is_plain(timeline: Timeline, content: Mapping[str, Any], view: View) -> bool:
@@ -163,12 +170,6 @@ def _plain(
     if "tag" in content:
         return core_tag(content, common, None if frame is None else view.plane_of(frame), meant)
     return core_shape(content, common, frame or 0, view, meant)
-
-
-def raw_form(row: Mapping[str, Any], label: str, role: str | None) -> Raw:
-    """An annotation as the platform answers it, whole."""
-    payload = json.loads(json.dumps({**row, "class": label}))
-    return Raw(role, id=str(row.get("id") or ""), label=label, platform="darwin", payload=payload)
 
 
 def said_of(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 RASTER_CLASS = "__raster_layer__"
 RASTER_TYPE = "raster_layer"
 
+DRAWN_BY_PEOPLE = ("skeleton", "eye")
+"""Types whose classes have a drawing of their own, which no annotation tells."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -98,6 +101,8 @@ class Classes:
         if known is None:
             if not create:
                 return f"the team has no class {wanted.name!r} of type {wanted.kind}"
+            if wanted.kind in DRAWN_BY_PEOPLE:
+                return f"the team has no class {wanted.name!r} of type {wanted.kind}, which people must draw there"
             return None if wanted.kind in self.types else f"Darwin makes no classes of type {wanted.kind}"
         if wanted.text and "text" not in known.types:
             return f"the team's class {wanted.name!r} takes no text"

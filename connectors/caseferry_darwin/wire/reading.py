@@ -15,11 +15,12 @@ from caseferry.imaging.convert import nifti_bytes
 from caseferry.imaging.kinds import Kind
 from caseferry.sidecar import KEY, Found, Kept, amended, merge, parse
 from caseferry_darwin.wire.amending import amendment_in, amendments_in
-from caseferry_darwin.wire.annotations import Ids, core_form, raw_form, said_of
+from caseferry_darwin.wire.annotations import Ids, core_form, said_of
 from caseferry_darwin.wire.classes import RASTER_TYPE
 from caseferry_darwin.wire.comments import comments_of
 from caseferry_darwin.wire.masks import Layer
 from caseferry_darwin.wire.preparing import originals
+from caseferry_darwin.wire.raws import raw_form
 from caseferry_darwin.wire.registering import case_id_of
 from caseferry_darwin.wire.series import members
 from caseferry_darwin.wire.view import View, preparation, registered_slot, shown_view

@@ -91,6 +91,18 @@ class View:
             and bool(np.allclose(self.steps, other.steps, rtol=1e-3))
         )
 
+    def described(self) -> dict[str, Any]:
+        """All by which positions in two views are the same ones, as plain data; the slot's name is not among it."""
+        turn = [list(self.turn.axes), list(self.turn.flips)] if self.turn is not None else None
+        return {
+            "shape": list(self.shape),
+            "frames": self.frames,
+            "turn": turn,
+            "along": self.along,
+            "steps": [float(f"{step:.3g}") for step in self.steps],
+            "planes": list(self.planes),
+        }
+
     def to_shown(self, points: Sequence[Position], plane: int | None) -> tuple[int, list[tuple[float, float]]] | None:
         """The frame and the positions (x, y) at which voxel positions are seen; None when no frame holds them all.
 
