@@ -1,6 +1,7 @@
 """NIfTI-1 and NIfTI-2, plain or gzipped, as one file.
 
-The affine is nibabel's choice: the sform when its code is set, else the qform, else the spacing alone.
+The affine is nibabel's choice: the sform when its code is set, else the qform, else the spacing alone; taken to
+millimetres when the header counts in other units, which nibabel leaves to its callers and ITK does as here.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ COLOURS = {128: 3, 2304: 4}
 """NIfTI data types RGB24 and RGBA32, and their number of channels."""
 
 LARGEST_EXTENSIONS = 16 << 20
+
+MILLIMETRES = {1: 1000.0, 3: 0.001}
+"""How many millimetres the units of space are in which a header may count: metres, and micrometres."""
 
 DICOM_EXTENSION, COMMENT_EXTENSION = 2, 6
 """Codes of the header extensions that hold DICOM attributes and free text."""
@@ -99,6 +103,7 @@ def _grid(ref: FileRef, header: Any) -> Geometry:
         raise ImageProblem(ref.name, f"has {len(dimensions)} dimensions {tuple(dimensions)}; at most 4 can be moved")
     frames = dimensions[3] if len(dimensions) > 3 else 1
     affine = RAS_TO_LPS @ np.asarray(header.get_best_affine(), dtype=np.float64)
+    affine[:3] *= MILLIMETRES.get(int(header["xyzt_units"]) & 7, 1.0)
     try:
         return Geometry((dimensions[0], dimensions[1], dimensions[2]), affine, frames)
     except GeometryError as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813  its usual name
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -253,3 +254,22 @@ def test_written_bytes_depend_on_the_image_alone() -> None:
         write_nifti(out, planes_of(ramp(*SHAPE)), grid, "int16")
         twice.append(out.getvalue())
     assert twice[0] == twice[1]
+
+
+@pytest.mark.parametrize(("unit", "millimetres"), [("meter", 1000.0), ("mm", 1.0), ("micron", 0.001), ("unknown", 1.0)])
+@pytest.mark.parametrize("form", ["sform", "qform"])
+def test_units_of_space(tmp_path: Path, unit: str, millimetres: float, form: str) -> None:
+    """ITK takes them to millimetres, nibabel leaves them to its callers."""
+    affine = np.diag([0.5, 0.75, 2.0, 1.0])
+    affine[:3, 3] = 10.0, -20.0, 30.0
+    affine[:3] /= millimetres
+    image = nib.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), affine)
+    image.header.set_xyzt_units(unit)
+    image.set_sform(affine, int(form == "sform"))
+    image.set_qform(affine, int(form == "qform"))
+    nib.save(image, tmp_path / "a.nii")
+    found, other = cf.Image("ct", tmp_path / "a.nii").geometry, sitk.ReadImage(str(tmp_path / "a.nii"))
+    assert found is not None
+    assert found.spacing_mm == pytest.approx(other.GetSpacing(), rel=1e-6)
+    assert found.origin_lps == pytest.approx(other.GetOrigin(), rel=1e-6)
+    assert found.spacing_mm == pytest.approx((0.5, 0.75, 2.0), rel=1e-6)
