@@ -62,8 +62,8 @@ class DarwinClient:
         self.http = Http(
             PLATFORM,
             f"{url.rstrip('/')}/api/",
-            headers={"Authorization": f"ApiKey {key}", "Accept": "application/json"},
-            secrets=(str(key),),
+            headers={"Authorization": f"ApiKey {key.reveal()}", "Accept": "application/json"},
+            secrets=(key.reveal(),),
             verify=ca,
             connections=3 * limits.in_flight,
             explain=explain,

@@ -54,8 +54,8 @@ class DatamintClient:
         self.http = Http(
             PLATFORM,
             url,
-            headers={"apikey": str(key), "Accept": "*/*"},
-            secrets=(str(key),),
+            headers={"apikey": key.reveal(), "Accept": "*/*"},
+            secrets=(key.reveal(),),
             verify=verify,
             connections=connections,
             explain=explain,

@@ -61,12 +61,12 @@ class GrandChallengeClient:
         self.base = url.rstrip("/") + "/"
         self.origin = "{0.scheme}://{0.netloc}".format(urlsplit(self.base))
         self.repeater = Repeater(Retry())
-        self._secrets = (str(token),)
-        self._api = self.repeater.run(lambda: _open(self.base, str(token), ca), Repeat.HARMLESS)
+        self._secrets = (token.reveal(),)
+        self._api = self.repeater.run(lambda: _open(self.base, token.reveal(), ca), Repeat.HARMLESS)
         self.http = Http(
             PLATFORM,
             self.base,
-            headers={"Authorization": f"BEARER {str(token).rsplit(' ', 1)[-1]}"},
+            headers={"Authorization": f"BEARER {token.reveal().rsplit(' ', 1)[-1]}"},
             secrets=self._secrets,
             verify=ca,
             connections=connections,

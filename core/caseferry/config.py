@@ -20,12 +20,22 @@ CA_VARIABLE = "CASEFERRY_CA"
 
 
 class Secret(str):
-    """Text that is not shown: its representation is three stars."""
+    """Text that is not shown: it prints as three stars, in whatever it stands; `reveal` says it."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
         return "'***'"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> str:
+        return format("***", spec)
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return "".join(self)
 
 
 def user_config_folder(application: str) -> Path:
@@ -95,7 +105,8 @@ class Settings:
         variable : the environment variable that may hold it
         """
         if name in self._arguments:
-            return str(self._arguments[name])
+            given = self._arguments[name]
+            return given if isinstance(given, str) else str(given)
         if name in self._profile:
             return self._profile[name]
         if variable and os.environ.get(variable):

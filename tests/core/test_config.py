@@ -90,6 +90,11 @@ def test_a_secret_is_not_shown(config: Path, caplog: pytest.LogCaptureFixture) -
     assert secret == "s3same"
     for shown in (repr(secret), repr([secret]), repr({"token": secret}), f"{secret!r}", repr(ValueError(secret))):
         assert "s3same" not in shown
+    for shown in (str(secret), f"{secret}", f"{secret:>9}", ", ".join(map(str, [secret])), str(ValueError(secret))):
+        assert "s3same" not in shown
+    assert secret.reveal() == "s3same"
+    assert type(secret.reveal()) is str
+    assert Settings("darwin", {"token": secret}).secret("token", "X_TOKEN").reveal() == "s3same"
     with caplog.at_level(logging.DEBUG):
         logging.getLogger("x").debug("with %r", secret)
     assert "s3same" not in caplog.text
