@@ -23,8 +23,8 @@ from caseferry.errors import (
 from caseferry.http import Http, Repeater, Retry, clean_text, refusal
 from caseferry.plan import Call, Repeat, Reply
 from caseferry_grand_challenge.errors import explain
+from caseferry_grand_challenge.wire.item_calls import filled_sockets
 from caseferry_grand_challenge.wire.places import ITEMS, LISTS, NOUNS, TARGETS, Kind, Place
-from caseferry_grand_challenge.wire.putting import filled_sockets
 from caseferry_grand_challenge.wire.sockets import Socket
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from caseferry.plan import Call, Plan, Reply
 from caseferry.sidecar import Kept, case_fingerprint, parse
 from caseferry_grand_challenge.wire import annotating, described, filling, putting, reading
 from caseferry_grand_challenge.wire.filling import Stored
+from caseferry_grand_challenge.wire.item_calls import filled_sockets
 from caseferry_grand_challenge.wire.sockets import Sockets, offered_sockets, sidecar_candidates, wanted_slugs
 from caseferry_grand_challenge.wire.uploads import PART
 
@@ -74,8 +75,7 @@ class GrandChallengeDataset(Dataset):
         return (
             self._item(row)
             for row in self._rows(asked)
-            if (title is None or row.get("title") == title)
-            and (socket is None or socket in putting.filled_sockets(row))
+            if (title is None or row.get("title") == title) and (socket is None or socket in filled_sockets(row))
         )
 
     def _rows(self, asked: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
@@ -88,7 +88,7 @@ class GrandChallengeDataset(Dataset):
             self._titles[title or pk] = pk
         kept = self._kept(row, fetch=False)
         state = State.READY
-        if kept is not None and not set(kept.native.images.values()) <= set(putting.filled_sockets(row)):
+        if kept is not None and not set(kept.native.images.values()) <= set(filled_sockets(row)):
             state = State.PROCESSING
         return Item(self, pk, title or pk, url=self.place.page(pk), state=state, native=row)
 
@@ -136,7 +136,7 @@ class GrandChallengeDataset(Dataset):
 
     def _sidecar(self, row: Mapping[str, Any], *, fetch: bool) -> tuple[str | None, Kept | None]:
         """The socket that holds the sidecar of an item, and the sidecar."""
-        values = putting.filled_sockets(row)
+        values = filled_sockets(row)
         for slug in sidecar_candidates(self.names):
             value = values.get(slug)
             if value is None or (value.get("file") and not fetch):
@@ -155,7 +155,7 @@ class GrandChallengeDataset(Dataset):
         if item is None:
             return None
         kept = self._kept(item.native, fetch=True)
-        sockets = set(putting.filled_sockets(item.native))
+        sockets = set(filled_sockets(item.native))
         return putting.Standing(item.id, sockets, kept.fingerprint if kept is not None else "")
 
     def _seems_absent(self, case_id: str) -> bool:
@@ -230,7 +230,7 @@ class GrandChallengeDataset(Dataset):
             what = "has no sidecar, so that annotations could not be told from what others put there"
             problem = Problem(f"item {item.id}", what, "put the case with caseferry first")
             raise Inexpressible(revision.after.id, [problem])
-        values = putting.filled_sockets(row)
+        values = filled_sockets(row)
         lists = {key.rpartition("#")[0] for key in kept.native.annotations.values() if "#" in key} & set(values)
         contents = {
             slug: self._client.content(str(values[slug]["file"])) if values[slug].get("file") else values[slug]["value"]
@@ -279,7 +279,7 @@ class GrandChallengeDataset(Dataset):
             document = described.redescribed(kept, described.Change(filled=self._described(contents, kept)))
             if document is not None:
                 contents, sockets = {**contents, slug: document}, {**sockets, slug: self._client.socket(slug)}
-        before = putting.filled_sockets(row)
+        before = filled_sockets(row)
         calls = filling.plan_filling(item.case_id, item.id, self.place, contents, sockets, before)
         return Plan(dataset=self.url, case_id=item.case_id, calls=tuple(calls), adopts=item.id)
 
@@ -334,7 +334,7 @@ class GrandChallengeDataset(Dataset):
     def _plan_detach(self, item: Item, sockets: Sequence[str], moved: Mapping[str, str]) -> Plan:
         """Likewise, where the content of some is in other ones by now."""
         row = self._client.item(self.place, item.id)
-        before = putting.filled_sockets(row)
+        before = filled_sockets(row)
         empty = [slug for slug in sockets if slug not in before]
         if empty or not sockets:
             detail = f"there is nothing in {', '.join(empty) or 'no socket'}"
@@ -371,7 +371,7 @@ class GrandChallengeDataset(Dataset):
         NotFound
             The socket holds no image.
         """
-        value = putting.filled_sockets(item.native).get(socket, {})
+        value = filled_sockets(item.native).get(socket, {})
         if not value.get("image"):
             raise NotFound(self.platform, f"look for an image in {item.id}", f"there is none in socket {socket!r}")
         return Stored(str(value["image"]))

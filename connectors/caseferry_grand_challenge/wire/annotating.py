@@ -17,7 +17,7 @@ from caseferry.sidecar import Kept, build
 from caseferry_grand_challenge.wire.annotations import SEVERAL, socket_value
 from caseferry_grand_challenge.wire.filling import replaced_files
 from caseferry_grand_challenge.wire.images import mask_file
-from caseferry_grand_challenge.wire.putting import entry, import_call, ready_call, value_call
+from caseferry_grand_challenge.wire.item_calls import entry, import_call, ready_call, value_call
 from caseferry_grand_challenge.wire.sockets import Assignment, Sockets, assign_annotation
 from caseferry_grand_challenge.wire.uploads import upload_calls
 

@@ -23,7 +23,7 @@ from caseferry.plan import Call, Given, Repeat
 from caseferry_grand_challenge.wire.annotations import MARKS
 from caseferry_grand_challenge.wire.images import import_problem, stored_files, upload_name
 from caseferry_grand_challenge.wire.imagesets import DICOM_SET
-from caseferry_grand_challenge.wire.putting import entry, image_set, import_call, ready_call, uploads_of, value_call
+from caseferry_grand_challenge.wire.item_calls import entry, image_set, import_call, ready_call, uploads_of, value_call
 from caseferry_grand_challenge.wire.reading import file_name
 from caseferry_grand_challenge.wire.sockets import (
     Socket,

@@ -20,7 +20,7 @@ from caseferry.sidecar import Found, Kept, merge
 from caseferry_grand_challenge.wire.annotations import MARKS, annotations_in
 from caseferry_grand_challenge.wire.images import upload_name
 from caseferry_grand_challenge.wire.imagesets import INSTANCES, set_name
-from caseferry_grand_challenge.wire.putting import filled_sockets
+from caseferry_grand_challenge.wire.item_calls import filled_sockets
 from caseferry_grand_challenge.wire.sockets import Socket
 
 if TYPE_CHECKING:
