@@ -17,6 +17,8 @@ import SimpleITK as sitk  # noqa: N813  as its own documentation does
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+import caseferry as cf
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -59,6 +61,18 @@ def to_itk(voxels: np.ndarray, affine: np.ndarray) -> Any:
 def itk(path: Path) -> Seen:
     """One file as SimpleITK reads it."""
     return from_itk(sitk.ReadImage(str(path)))
+
+
+def equal_to_itk(paths: Any) -> cf.Image:
+    """An image of one file, or of a header and its data, proved to be what SimpleITK reads."""
+    files = paths if isinstance(paths, list) else [paths]
+    image, seen = cf.Image("x", files), itk(files[0])
+    assert image.geometry is not None
+    np.testing.assert_allclose(image.geometry.affine, seen.affine, atol=1e-4)
+    voxels = image.voxels()
+    assert voxels.dtype == image.dtype == seen.voxels.dtype
+    np.testing.assert_array_equal(voxels, seen.voxels)
+    return image
 
 
 def itk_series(folder: Path) -> Seen:
