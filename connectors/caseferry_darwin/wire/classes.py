@@ -27,11 +27,13 @@ class Wanted:
     name : the label, as the platform calls it
     kind : the type of shape: ``tag``, ``polygon``, ``mask``, …
     text : whether its annotations carry text
+    subs : what else they carry: ``instance_id``, ``directional_vector``
     """
 
     name: str
     kind: str
     text: bool = False
+    subs: tuple[str, ...] = ()
 
     @property
     def binding(self) -> str:
@@ -114,8 +116,9 @@ class Classes:
         ids: dict[str, int] = {}
         merged: dict[tuple[str, str], Wanted] = {}
         for each in wanted:
-            earlier = merged.get((each.name, each.kind))
-            merged[each.name, each.kind] = Wanted(each.name, each.kind, each.text or bool(earlier and earlier.text))
+            earlier = merged.get((each.name, each.kind), each)
+            subs = tuple(sorted({*each.subs, *earlier.subs}))
+            merged[each.name, each.kind] = Wanted(each.name, each.kind, each.text or earlier.text, subs)
         for each in merged.values():
             known = self.known.get((each.name, each.kind))
             if known is None:
@@ -136,7 +139,8 @@ class Classes:
         return calls, ids
 
     def _creation(self, wanted: Wanted, dataset_id: int) -> Call:
-        types = [self.types[wanted.kind]] + ([self.types["text"]] if wanted.text else [])
+        subs = (["text"] if wanted.text else []) + list(wanted.subs)
+        types = [self.types[name] for name in (wanted.kind, *subs)]
 
         def read(reply: Reply) -> dict[str, Any]:
             return {wanted.binding: reply.body["id"]}

@@ -14,6 +14,7 @@ from caseferry.plan import Call, Given, Loss, Plan, Repeat, Reply
 from caseferry.seal import aligned
 from caseferry.sidecar import Native, build
 from caseferry_darwin.wire.annotations import Form, Ids, native_form
+from caseferry_darwin.wire.beside import with_beside
 from caseferry_darwin.wire.classes import Wanted, class_id
 from caseferry_darwin.wire.comments import losses_of, open_call, threads_of
 from caseferry_darwin.wire.masks import mask_forms
@@ -167,7 +168,7 @@ def forms_of(
         if reason is not None or isinstance(form, str):
             lose(annotation, str(reason))
         else:
-            forms[annotation.id] = [form]
+            forms[annotation.id] = [with_beside(form, annotation, place.classes)]
     for role, group in masks.items():
         view = views[role]
         if view is not None and group:
