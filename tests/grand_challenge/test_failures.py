@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -321,6 +322,40 @@ class TestLists:
                 client.request("PATCH", f"archives/items/{pks[0]}/", json=patch, what="a change")
         assert sorted(seen) == [f"case {number}" for number in range(8)]
 
+    @pytest.mark.parametrize("place", ["sandbox", "reader-studies/sandbox-study"])
+    def test_writers_that_work_at_the_same_time(
+        self, scene: Scene, place: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whatever others add and change meanwhile, what was there when the listing began is in it, and once."""
+        monkeypatch.setattr("caseferry_grand_challenge.client.PAGE", 2)
+        monkeypatch.setattr("caseferry_grand_challenge.client.PASSES", 50)
+        dataset = scene.open(place)
+        client, there, over = dataset._client, [], threading.Event()
+
+        def add(name: str) -> str:
+            body = dataset.place.creation(name)
+            return str(client.request("POST", dataset.place.items, json=body, what="an item").body["pk"])
+
+        def write() -> None:
+            for number in range(40):
+                if over.is_set():
+                    return
+                patch = {"values": [{"interface": "lung-volume", "value": number}]}
+                client.request("PATCH", dataset.place.item(there[number % 9]), json=patch, what="a change")
+                if number % 8 == 0:
+                    add(f"new {number}")
+
+        there += [add(f"case {number}") for number in range(9)]
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            seen = [item.id for item in scene.open(place).items()]
+        finally:
+            over.set()
+            writer.join()
+        assert set(there) <= set(seen)
+        assert len(set(seen)) == len(seen)
+
     def test_a_list_that_never_settles(self, archive: GrandChallengeDataset, monkeypatch: pytest.MonkeyPatch) -> None:
         rows = [({"pk": "1", "title": "a", "values": []}, 2)]
         monkeypatch.setattr(archive._client, "_rows", lambda *_: iter(rows))
@@ -351,6 +386,15 @@ def test_values_are_shared_and_nobody_notices(archive: GrandChallengeDataset) ->
     pks = [value["pk"] for item in (first, second) for value in item.native["values"] if value["value"] == 1.9]
     assert len(set(pks)) == 1
     assert first.case().values == second.case().values == {"lung-volume": 1.9}
+
+
+def test_a_series_of_more_files_than_an_import_takes(scene: Scene, archive: GrandChallengeDataset) -> None:
+    """An import takes 100 files; it is given one that is made of all of them."""
+    paths = series(scene.folder / "ct", np.arange(101 * 6, dtype=np.int16).reshape(101, 2, 3))
+    image = cf.Image("ct", paths)
+    item = archive.put(cf.Case(id="one", images=[image]), phi="keep")
+    assert len(scene.sandbox.ledger.select(method="POST", path="/uploads/")) == 1
+    np.testing.assert_array_equal(item.case().images[0].voxels(), image.voxels())
 
 
 def test_long_names(archive: GrandChallengeDataset) -> None:

@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from caseferry.annotation import Mask
     from caseferry.case import Image
 
-FILES_IN_SESSION = 100
-"""Files that one import takes."""
-
 LONGEST_NAME = 128
 """Characters in the name of an uploaded file."""
 
@@ -98,11 +95,6 @@ def import_problem(image: Image) -> str | None:
     """Why the platform's importer would refuse an image, or None."""
     if image.kind is Kind.WSI and not image.header.details.get("resolution"):
         return "has no XResolution and YResolution, without which Grand Challenge imports no TIFF"
-    if image.kind is Kind.WSI and len(image.files) > FILES_IN_SESSION:
-        return f"has {len(image.files)} files; Grand Challenge imports up to {FILES_IN_SESSION} for an image"
-    names = [upload_name(ref.name) for ref in image.files]
-    if image.kind is Kind.WSI and len(set(names)) < len(names):
-        return f"has files whose names are the same in their first {LONGEST_NAME} characters"
     if image.kind not in {Kind.VIDEO, Kind.PDF, Kind.WSI}:
         header = image.header
         if header.channels > MOST_CHANNELS:
