@@ -372,7 +372,7 @@ def test_from_each_platform_to_each_other(
 ) -> None:
     url = fresh_dataset(world, target, f"from-{source}", tmp_path)
     with cf.connect(homes[source], mapping=MAPPING) as here, cf.connect(url, mapping=MAPPING) as there:
-        report = cf.transfer(here, there, journal=tmp_path / "journal.db", phi="keep")
+        report = cf.transfer(here, there, journal=tmp_path / "journal.db", phi="keep", unmapped="accept")
         assert report.ok, str(report)
         arrived = {item.case_id: item.case() for item in there.items()}
         assert arrived.keys() == {case.id for case in travellers}

@@ -61,7 +61,9 @@ class Memory(cf.Dataset):
     def _look(self, case: cf.Case) -> cf.Case | None:
         return self.held.get(case.id)
 
-    def _plan(self, case: cf.Case, standing: Any, *, allow_spare: bool) -> tuple[cf.Plan, list[cf.FileRef]]:
+    def _plan(
+        self, case: cf.Case, standing: Any, *, allow_spare: bool, create: bool
+    ) -> tuple[cf.Plan, list[cf.FileRef]]:
         if standing is None:
             call = cf.Call(name="create", method="POST", target="cases", body=case)
             return cf.Plan(dataset=self.url, case_id=case.id, calls=(call,)), []

@@ -13,10 +13,12 @@ from caseferry.config import Settings
 from caseferry.connector import Connector
 from caseferry.errors import ConfigurationError, NotFound
 from caseferry.imaging.kinds import Kind
+from caseferry.unmapped import makes_names
 from caseferry_darwin.client import EXTERNAL_AT_ONCE, REGISTRATIONS_A_MINUTE, DarwinClient
 from caseferry_darwin.dataset import DarwinDataset
 from caseferry_darwin.setup import command
-from caseferry_darwin.wire import legacy
+from caseferry_darwin.wire import annotations as marks
+from caseferry_darwin.wire import legacy, slotfile
 from caseferry_darwin.wire.display import TABLES, read_displays, read_window
 from caseferry_darwin.wire.place import Place, Storage, prefix_to_prepare_in
 
@@ -37,28 +39,26 @@ class DarwinConnector(Connector):
     others are uploaded), ``prepare`` (the URL of a prefix in the bucket of a read-only storage, such as
     ``s3://BUCKET/PREFIX``: what Darwin demands there is made of images that lie anywhere, and written below it),
     ``window`` (center and width of the values that are seen in it, such as ``40,400``; else what the header says, or
-    all values), ``container`` (``true``, the default: keys on Azure begin with the container), ``create`` (``true``,
-    the default: classes that are missing are made; ``false``: what needs them goes to the sidecar), ``url``,
-    ``api_key``. Host, key and team come from ``DARWIN_BASE_URL``, ``DARWIN_API_KEY`` and ``DARWIN_TEAM`` when they are
-    not given, or from darwin-py's ``~/.darwin/config.yaml``. How images are shown is said by the mapping; see
+    all values), ``container`` (``true``, the default: keys on Azure begin with the container), ``url``, ``api_key``.
+    What is done about classes that the team lacks is said by ``unmapped``. Host, key and team come from
+    ``DARWIN_BASE_URL``, ``DARWIN_API_KEY`` and ``DARWIN_TEAM`` when they are not given, or from darwin-py's
+    ``~/.darwin/config.yaml``. How images are shown is said by the mapping; see
     `caseferry_darwin.wire.display`.
     """
 
     scheme: ClassVar[str] = "darwin"
     summary: ClassVar[str] = "V7 Darwin datasets: items with slots, classes, folders, external storage"
-    settings: ClassVar[tuple[str, ...]] = (
-        "storage",
-        "prepare",
-        "window",
-        "container",
-        "create",
-        "url",
-        "api_key",
-        "team",
-    )
+    settings: ClassVar[tuple[str, ...]] = ("storage", "prepare", "window", "container", "url", "api_key", "team")
     tables: ClassVar[tuple[str, ...]] = TABLES
 
+    label_fields: ClassVar[tuple[str, ...]] = ("colour", "code")
+
     def __init__(self, **options: Any) -> None:
+        if "create" in options:
+            msg = (
+                "darwin's option create is unmapped now: create=false is unmapped=sidecar, create=true unmapped=create"
+            )
+            raise ConfigurationError(msg)
         super().__init__(**options)
         self.displays = read_displays(self.names)
         if (window := options.get("window")) is not None:
@@ -121,7 +121,7 @@ class DarwinConnector(Connector):
         wanted, slash, slug = name.partition("/")
         if not slash:
             wanted, slug = "", name
-        create, container = self._switch("create"), self._switch("container")
+        container = self._switch("container")
         client, team, url = self.sign_in(wanted)
         known = client.datasets()
         found = next((each for each in known if slug in {each.get("slug"), each.get("name")}), None)
@@ -138,7 +138,7 @@ class DarwinConnector(Connector):
             client.classes(),
             self.names,
             self.displays,
-            create=create,
+            create=makes_names(self.unmapped or "accept"),
             storage=storage,
             prepare=prefix_to_prepare_in(self.options.get("prepare"), storage),
         )
@@ -148,6 +148,7 @@ class DarwinConnector(Connector):
             place,
             url,
             phi=self.phi,
+            unmapped=self.unmapped,
             capabilities=self.describe(),
             limits=self._limits(),
         )
@@ -181,10 +182,15 @@ class DarwinConnector(Connector):
     def describe(cls) -> Capabilities:
         """What Darwin holds."""
         images: dict[Kind, Support] = dict.fromkeys(Kind, "native")
-        images |= {Kind.METAIMAGE: "converted", Kind.NRRD: "converted"}
+        images |= dict.fromkeys(slotfile.CONVERSIONS, "converted")
+        annotations: dict[str, Support] = {
+            kind: "converted" if kind in marks.CONVERSIONS else "sidecar" if kind in BESIDE else "native"
+            for kind in KINDS
+        }
         return Capabilities(
             images=images,
-            annotations={kind: "sidecar" if kind in BESIDE else "native" for kind in KINDS},
+            annotations=annotations,
+            conversions={**marks.CONVERSIONS, **{str(kind): each for kind, each in slotfile.CONVERSIONS.items()}},
             tags="native",
             folders="native",
             shows_unfinished=True,

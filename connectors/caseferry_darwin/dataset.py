@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from caseferry.connector import Dataset, Item, Phi, State
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from caseferry.mapping import Offered
     from caseferry.plan import Call, Plan, Reply
     from caseferry.revision import Revision
+    from caseferry.unmapped import Unmapped
     from caseferry_darwin.client import DarwinClient
     from caseferry_darwin.wire.filters import Asked
     from caseferry_darwin.wire.place import Place
@@ -54,10 +56,11 @@ class DarwinDataset(Life, Dataset):
         web: str,
         *,
         phi: Phi,
+        unmapped: Unmapped | None = None,
         capabilities: Capabilities,
         limits: Limits,
     ) -> None:
-        super().__init__(url, names=place.names, phi=phi)
+        super().__init__(url, names=place.names, phi=phi, unmapped=unmapped)
         self.capabilities = capabilities
         self.limits = limits
         self.place = place
@@ -237,14 +240,15 @@ class DarwinDataset(Life, Dataset):
             there |= {key for key in comments.keys_of(self._client.threads(item_id)) if key is not None}
         return there
 
-    def _plan(self, case: Case, standing: Any, *, allow_spare: bool) -> tuple[Plan, list[FileRef]]:
+    def _plan(self, case: Case, standing: Any, *, allow_spare: bool, create: bool) -> tuple[Plan, list[FileRef]]:
         shown = standing is not None and standing.item.get("slots")
         if shown and standing.fingerprint != case_fingerprint(case):
             detail = f"another item of that name is in {self.url}; delete it first"
             raise AlreadyExists(self.platform, f"put {case.id!r}", detail)
         with self._class_lock:
+            place = replace(self.place, create=create)
             return putting.plan_case(
-                case, self.place, self.url, standing, limit=self.limits.sidecar_bytes, allow_spare=allow_spare
+                case, place, self.url, standing, limit=self.limits.sidecar_bytes, allow_spare=allow_spare
             )
 
     def _send(self, call: Call) -> Reply:

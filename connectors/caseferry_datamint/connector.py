@@ -13,6 +13,8 @@ from caseferry.errors import ConfigurationError, NotFound
 from caseferry.imaging.kinds import Kind
 from caseferry_datamint.client import PLATFORM, DatamintClient
 from caseferry_datamint.dataset import DatamintDataset
+from caseferry_datamint.wire import annotations as marks
+from caseferry_datamint.wire import putting
 from caseferry_datamint.wire.entities import Worklist
 from caseferry_datamint.wire.putting import Project
 
@@ -64,6 +66,7 @@ class DatamintConnector(Connector):
             _web(client.url),
             names=self.names,
             phi=self.phi,
+            unmapped=self.unmapped,
             capabilities=self.describe(),
             limits=Limits(in_flight=32, sidecar_bytes=1 << 20),
         )
@@ -116,10 +119,15 @@ class DatamintConnector(Connector):
     def describe(cls) -> Capabilities:
         """What Datamint holds."""
         images: dict[Kind, Support] = dict.fromkeys(Kind, "native")
-        images |= {Kind.METAIMAGE: "converted", Kind.NRRD: "converted"}
+        images |= dict.fromkeys(putting.CONVERSIONS, "converted")
+        annotations: dict[str, Support] = {
+            kind: "native" if kind in NATIVE else "converted" if kind in marks.CONVERSIONS else "sidecar"
+            for kind in KINDS
+        }
         return Capabilities(
             images=images,
-            annotations={kind: "native" if kind in NATIVE else "sidecar" for kind in KINDS},
+            annotations=annotations,
+            conversions={**marks.CONVERSIONS, **{str(kind): each for kind, each in putting.CONVERSIONS.items()}},
             tags="native",
         )
 

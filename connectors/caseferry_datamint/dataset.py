@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from caseferry.mapping import Names
     from caseferry.plan import Call, Plan, Reply
     from caseferry.revision import Revision
+    from caseferry.unmapped import Unmapped
     from caseferry_datamint.client import DatamintClient
 
 
@@ -46,10 +47,11 @@ class DatamintDataset(Dataset):
         *,
         names: Names,
         phi: Phi,
+        unmapped: Unmapped | None = None,
         capabilities: Capabilities,
         limits: Limits,
     ) -> None:
-        super().__init__(url, names=names, phi=phi)
+        super().__init__(url, names=names, phi=phi, unmapped=unmapped)
         self.capabilities = capabilities
         self.limits = limits
         self.project = project
@@ -164,7 +166,7 @@ class DatamintDataset(Dataset):
         project = any_of(self.project.name)
         return {str(row["id"]) for row in self._client.resources({"tags": tag, "project": project})}
 
-    def _plan(self, case: Case, standing: Any, *, allow_spare: bool) -> tuple[Plan, list[FileRef]]:
+    def _plan(self, case: Case, standing: Any, *, allow_spare: bool, create: bool) -> tuple[Plan, list[FileRef]]:
         there = standing or putting.Standing()
         if there.fingerprint and there.fingerprint != case_fingerprint(case):
             raise AlreadyExists(

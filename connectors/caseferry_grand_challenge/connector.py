@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
-from caseferry.annotation import KINDS
+from caseferry.annotation import KINDS, Category
 from caseferry.capability import Capabilities, Support
 from caseferry.config import Settings
 from caseferry.connector import Connector
@@ -14,6 +14,8 @@ from caseferry.errors import ConfigurationError
 from caseferry.imaging.kinds import Kind
 from caseferry_grand_challenge.client import GrandChallengeClient
 from caseferry_grand_challenge.dataset import GrandChallengeDataset
+from caseferry_grand_challenge.wire.holding import CATEGORY
+from caseferry_grand_challenge.wire.images import CONVERSIONS
 from caseferry_grand_challenge.wire.places import LISTS, split_name
 
 if TYPE_CHECKING:
@@ -57,7 +59,9 @@ class GrandChallengeConnector(Connector):
             client.close()
             raise
         names = self.names.with_options(sidecar=self.options.get("sidecar"), socket=self.options.get("socket"))
-        return GrandChallengeDataset(client, place, names=names, phi=self.phi, capabilities=self.describe())
+        return GrandChallengeDataset(
+            client, place, names=names, phi=self.phi, unmapped=self.unmapped, capabilities=self.describe()
+        )
 
     def datasets(self) -> Iterator[str]:
         """The URLs of all archives and reader studies that the token may view; see `Connector.datasets`."""
@@ -75,6 +79,7 @@ class GrandChallengeConnector(Connector):
             verbs=frozenset({"items", "get", "find", "plan", "put", "annotate", "wait"}),
             images=images,
             annotations={kind: "sidecar" if kind in BESIDE else "native" for kind in KINDS},
+            conversions={Category.kind: CATEGORY, **{str(kind): each for kind, each in CONVERSIONS.items()}},
             values="native",
             attachments="native",
             shows_unfinished=True,

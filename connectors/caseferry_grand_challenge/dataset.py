@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from caseferry.files import FileRef
     from caseferry.mapping import Names, Offered
     from caseferry.revision import Revision
+    from caseferry.unmapped import Unmapped
     from caseferry_grand_challenge.client import GrandChallengeClient
     from caseferry_grand_challenge.wire.filling import Content
     from caseferry_grand_challenge.wire.places import Place
@@ -42,9 +43,16 @@ class GrandChallengeDataset(Dataset):
     }
 
     def __init__(
-        self, client: GrandChallengeClient, place: Place, *, names: Names, phi: Phi, capabilities: Capabilities
+        self,
+        client: GrandChallengeClient,
+        place: Place,
+        *,
+        names: Names,
+        phi: Phi,
+        unmapped: Unmapped | None = None,
+        capabilities: Capabilities,
     ) -> None:
-        super().__init__(f"grand-challenge:{place.name}", names=names, phi=phi)
+        super().__init__(f"grand-challenge:{place.name}", names=names, phi=phi, unmapped=unmapped)
         self.capabilities = capabilities
         self.limits = Limits(in_flight=16, sidecar_bytes=64 << 20, part_bytes=PART)
         self.place = place
@@ -168,7 +176,7 @@ class GrandChallengeDataset(Dataset):
             unknown = case_id not in self._titles and case_id not in self._begun
             return self.place.kind == "archive" and self._all_listed and unknown
 
-    def _plan(self, case: Case, standing: Any, *, allow_spare: bool) -> tuple[Plan, list[FileRef]]:
+    def _plan(self, case: Case, standing: Any, *, allow_spare: bool, create: bool) -> tuple[Plan, list[FileRef]]:
         sockets = self._sockets(case)
         if standing is not None:
             holds_sidecar = any(sockets.get(slug) is not None for slug in sidecar_candidates(self.names))
@@ -239,9 +247,7 @@ class GrandChallengeDataset(Dataset):
         stand = annotating.Stand(item.id, self.place, kept, sidecar, values, contents)
         sockets = self._sockets(revision.after)
         calls, losses = annotating.plan_revision(revision, stand, self.names, sockets)
-        return Plan(
-            dataset=self.url, case_id=revision.after.id, calls=tuple(calls), losses=tuple(losses), adopts=item.id
-        )
+        return Plan(dataset=self.url, case_id=revision.after.id, calls=tuple(calls), held=tuple(losses), adopts=item.id)
 
     # -- single sockets --------------------------------------------------------------------------------------------
 

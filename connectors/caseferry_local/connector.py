@@ -38,7 +38,7 @@ class LocalConnector(Connector):
         if root.exists() and not root.is_dir():
             msg = f"local:{name} is a file, expected a folder of cases"
             raise ConfigurationError(msg)
-        return LocalDataset(root, names=self.names, phi=self.phi, capabilities=self.describe())
+        return LocalDataset(root, names=self.names, phi=self.phi, unmapped=self.unmapped, capabilities=self.describe())
 
     def datasets(self) -> Iterator[str]:
         """Never: any folder may hold cases.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from caseferry.capability import Limits
 from caseferry.connector import Dataset, Item, Phi
 from caseferry.errors import AlreadyExists, ConfigurationError, NotFound, UnsupportedOperation
+from caseferry.held import all_native
 from caseferry.plan import Call, Plan, Reply
 from caseferry.sidecar import case_fingerprint
 from caseferry_local import wire
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from caseferry.mapping import Names
     from caseferry.revision import Revision
     from caseferry.transfers.execute import Execution
+    from caseferry.unmapped import Unmapped
 
 
 class LocalDataset(Dataset):
@@ -29,8 +31,10 @@ class LocalDataset(Dataset):
 
     platform: ClassVar[str] = "local"
 
-    def __init__(self, root: Path, *, names: Names, phi: Phi, capabilities: Capabilities) -> None:
-        super().__init__(f"local:{root}", names=names, phi=phi)
+    def __init__(
+        self, root: Path, *, names: Names, phi: Phi, unmapped: Unmapped | None = None, capabilities: Capabilities
+    ) -> None:
+        super().__init__(f"local:{root}", names=names, phi=phi, unmapped=unmapped)
         self.root = root
         self.capabilities = capabilities
         self.limits = Limits(in_flight=1)
@@ -98,12 +102,13 @@ class LocalDataset(Dataset):
         found: dict[str, Any] = self._folder.read_json(receipt) if receipt.is_file() else {}
         return found
 
-    def _plan(self, case: Case, standing: Any, *, allow_spare: bool) -> tuple[Plan, list[FileRef]]:
+    def _plan(self, case: Case, standing: Any, *, allow_spare: bool, create: bool) -> tuple[Plan, list[FileRef]]:
         if standing is None:
             return wire.plan_case(case, self.url), []
         if standing.get("fingerprint") != case_fingerprint(case):
             raise AlreadyExists("local", f"put {case.id!r}", f"another case of that name is in {self.root}")
-        return Plan(dataset=self.url, case_id=case.id, adopts=wire.safe_name(case.id)), []
+        held = all_native(case, wire.DIRECTORY)
+        return Plan(dataset=self.url, case_id=case.id, held=held, adopts=wire.safe_name(case.id)), []
 
     def execute(self, plan: Plan) -> Execution:
         """Write the files of a plan; see `Dataset.execute`."""

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from caseferry.annotation import Mask
 from caseferry.case import Attachment, Case, Image
 from caseferry.errors import InvalidCase, Problem
+from caseferry.held import all_native
 from caseferry.imaging.kinds import Format, Kind
 from caseferry.imaging.reading import find_images, format_of
 from caseferry.plan import Call, Given, Part, Plan
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "case.json"
 RECEIPT = "receipt.json"
+DIRECTORY = "the case's directory"
 LONGEST_PART = 100
 """Characters of one directory or file name; longer ones are cut and get a digest, so that they stay apart."""
 
@@ -111,7 +113,7 @@ def plan_case(case: Case, dataset: str) -> Plan:
     ]
     written = tuple(call.name for call in calls)
     calls.append(Call(name="commit", method="COMMIT", target=directory, after=written, purpose="make it visible"))
-    return Plan(dataset=dataset, case_id=case.id, calls=tuple(calls))
+    return Plan(dataset=dataset, case_id=case.id, calls=tuple(calls), held=all_native(case, DIRECTORY))
 
 
 def plan_revision(revision: Revision, directory: Path, dataset: str) -> Plan:

@@ -57,12 +57,14 @@ if TYPE_CHECKING:
         TemporaryFailure,
         TransferError,
         UnexpectedResponse,
+        UnmappedLabels,
         UnsupportedOperation,
     )
     from caseferry.files import FileRef
     from caseferry.geometry import Geometry
+    from caseferry.held import Held, Loss
     from caseferry.imaging.kinds import Kind
-    from caseferry.plan import Call, Loss, Plan
+    from caseferry.plan import Call, Plan
     from caseferry.registry import connect
     from caseferry.transfers.journal import Journal
     from caseferry.transfers.outcome import Outcome, Report, TransferIncomplete
@@ -80,12 +82,13 @@ _HOMES = {
         "AlreadyExists AuthenticationFailed CaseferryError ConfigurationError GeometryError IdentifiableData "
         "Inexpressible IntegrityMismatch InvalidCase ItemsBlocked MissingCredentials MissingDependency NotFound "
         "PermissionDenied PlatformError ProcessingFailed RateLimited TemporaryFailure TransferError "
-        "UnexpectedResponse UnsupportedOperation"
+        "UnexpectedResponse UnmappedLabels UnsupportedOperation"
     ),
     "caseferry.files": "FileRef",
     "caseferry.geometry": "Geometry",
+    "caseferry.held": "Held Loss",
     "caseferry.imaging.kinds": "Kind",
-    "caseferry.plan": "Call Loss Plan",
+    "caseferry.plan": "Call Plan",
     "caseferry.registry": "connect",
     "caseferry.transfers.journal": "Journal",
     "caseferry.transfers.outcome": "Outcome Report TransferIncomplete",
@@ -114,6 +117,7 @@ __all__ = [
     "FileRef",
     "Geometry",
     "GeometryError",
+    "Held",
     "IdentifiableData",
     "Image",
     "Inexpressible",
@@ -150,6 +154,7 @@ __all__ = [
     "TransferError",
     "TransferIncomplete",
     "UnexpectedResponse",
+    "UnmappedLabels",
     "UnsupportedOperation",
     "connect",
     "transfer",

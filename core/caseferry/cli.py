@@ -13,12 +13,13 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from caseferry import commands
 from caseferry.commands import DONE, NOTHING_SENT, SOME_FAILED, say
 from caseferry.errors import CaseferryError
 from caseferry.transfers.outcome import TransferIncomplete
+from caseferry.unmapped import Unmapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -155,13 +156,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATTERN",
         help="only cases whose name matches, as in 'LIDC-*'; or those named in a file, one a line: @FILE; repeatable",
     )
-    sending = argparse.ArgumentParser(add_help=False)
-    sending.add_argument(
-        "--phi",
-        choices=("refuse", "keep", "remove"),
-        help="cases that identify a patient: refuse them (the default), keep it in their files, or remove it from them",
-    )
-    sending.add_argument("--strict", action="store_true", help="refuse cases of which a part has no place of its own")
+    sending = _sending()
 
     def command(name: str, run: Callable[[Any], int], summary: str, *parents: argparse.ArgumentParser) -> Any:
         added = verbs.add_parser(name, help=summary, description=summary, parents=parents)
@@ -213,6 +208,35 @@ def _parser() -> argparse.ArgumentParser:
     _add_setting_up(command, verbs, choosing, opening, as_json)
     command("connectors", commands.connectors, "list the platforms that are installed", as_json)
     return parser
+
+
+def _sending() -> argparse.ArgumentParser:
+    """The arguments of whatever sends cases."""
+    sending = argparse.ArgumentParser(add_help=False)
+    sending.add_argument(
+        "--phi",
+        choices=("refuse", "keep", "remove"),
+        help="cases that identify a patient: refuse them (the default), keep it in their files, or remove it from them",
+    )
+    sending.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse cases of which a part would be neither native nor exactly converted at the target",
+    )
+    sending.add_argument(
+        "--unmapped",
+        choices=get_args(Unmapped),
+        help="labels that the target does not know: stop (the default), create them where the platform can, keep what "
+        "has them beside the case (sidecar), or create where it can and else keep beside (accept)",
+    )
+    sending.add_argument(
+        "--create-missing",
+        dest="unmapped",
+        action="store_const",
+        const="create",
+        help="the same as --unmapped create: make labels' classes at the target",
+    )
+    return sending
 
 
 def _add_registering(command: Callable[..., Any], *parents: argparse.ArgumentParser) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from caseferry.connector import Spare
 from caseferry.errors import CaseferryError, ConfigurationError, NotFound
+from caseferry.held import Tally, refuse_inexact
 from caseferry.plan import Plan
 from caseferry.text import size
 from caseferry.transfers.outcome import Outcome, TransferIncomplete
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from caseferry.case import Case, Image
-    from caseferry.connector import Dataset, Item, Phi
+    from caseferry.connector import Dataset, Item
     from caseferry.plain import Json
     from caseferry.sandbox import Sandbox
     from caseferry.transfers.outcome import Report, Result
+    from caseferry.transfers.progress import Progress
 
 DONE, SOME_FAILED, NOTHING_SENT = 0, 1, 2
 
@@ -238,8 +240,19 @@ class _Results(Silent):
 
     def advance(self, result: Result) -> None:
         """One line for a case."""
-        told = f"{result.calls} calls, {size(result.bytes)}, {len(result.losses)} not native"
+        told = f"{result.calls} calls, {size(result.bytes)}; {Tally.of(result.held)}"
         print(f"{result.case_id:<36}  {result.outcome:<10}  {told if result.ok else result.reason}")
+
+
+class _Plans(Silent):
+    """Keeps what a dry run finds out of each case, for scripts."""
+
+    def __init__(self) -> None:
+        self.cases: list[Json] = []
+
+    def advance(self, result: Result) -> None:
+        """One case more."""
+        self.cases.append({**result.to_json(), "held": Tally.of(result.held).to_json()})
 
 
 def transfer(given: Any) -> int:
@@ -247,14 +260,15 @@ def transfer(given: Any) -> int:
     with ExitStack() as opened:
         source = opened.enter_context(_open(given.source, given))
         target = opened.enter_context(_open(given.target, given))
+        plans = _Plans() if given.dry_run and given.json else None
         try:
-            report = _run(source, target, given)
+            report = _run(source, target, given, plans)
         except TransferIncomplete as stopped:
             report = stopped.report
-    return _reported(report, given)
+    return _reported(report, given, {"plans": plans.cases} if plans is not None else {})
 
 
-def _run(source: Dataset, target: Dataset, given: Any) -> Report:
+def _run(source: Dataset, target: Dataset, given: Any, shown: Progress | None = None) -> Report:
     """The transfer that the arguments ask for."""
     from caseferry.transfers import run
 
@@ -266,9 +280,10 @@ def _run(source: Dataset, target: Dataset, given: Any) -> Report:
         verify=given.verify,
         phi=given.phi,
         strict=given.strict,
+        unmapped=given.unmapped,
         dry_run=given.dry_run,
         select=_selection(given.select),
-        progress=_Results() if given.dry_run and not given.json else usual(),
+        progress=shown or (_Results() if given.dry_run and not given.json else usual()),
     )
 
 
@@ -347,10 +362,10 @@ def verify(given: Any) -> int:
     return _reported(report, given)
 
 
-def _reported(report: Report, given: Any) -> int:
+def _reported(report: Report, given: Any, more: dict[str, Json] | None = None) -> int:
     """Print a report, and find the exit code that says the same."""
     if given.json:
-        _print_json(report.to_json())
+        _print_json(report.to_json() | (more or {}))
     else:
         print(report)
     if not report.total and not report.stopped:
@@ -372,12 +387,14 @@ def plan(given: Any) -> int:
         target = opened.enter_context(_open(given.target, given))
         wanted = _selection(given.select)
         items = (item for item in source.items() if wanted is None or wanted(item))
-        plans = _plans(items, target, None if given.strict else Spare.imagined(), given.phi)
+        plans = _plans(items, target, given)
         counts: Counter[bool] = Counter()
+        total = Tally()
 
         def counted() -> Iterator[tuple[str, Plan | CaseferryError]]:
             for case_id, planned in plans:
                 counts[isinstance(planned, Plan)] += 1
+                total.add(planned.held if isinstance(planned, Plan) else ())
                 yield case_id, planned
 
         if given.json:
@@ -388,18 +405,23 @@ def plan(given: Any) -> int:
         else:
             for _, planned in counted():
                 print(planned)
+            if counts.total() > 1 and total:
+                print(f"\n{counts[True]} cases in all: {total}\n{total.table()}")
     if not counts:
         _refuse_empty(source.url, given)
     return SOME_FAILED if counts[False] else DONE
 
 
-def _plans(
-    items: Iterable[Item], target: Dataset, spare: Spare | None, phi: Phi | None
-) -> Iterator[tuple[str, Plan | CaseferryError]]:
+def _plans(items: Iterable[Item], target: Dataset, given: Any) -> Iterator[tuple[str, Plan | CaseferryError]]:
     """The plan for each item, or why there is none."""
+    spare = None if given.strict else Spare.imagined()
+    unmapped = given.unmapped or target.unmapped or "stop"
     for item in items:
         try:
-            yield item.case_id, target.plan(item.case(), phi=phi, spare=spare)
+            planned = target.plan(item.case(), phi=given.phi, spare=spare, unmapped=unmapped)
+            if given.strict:
+                refuse_inexact(item.case_id, planned.held)
+            yield item.case_id, planned
         except CaseferryError as error:
             if error.action == "stop":
                 raise
@@ -449,5 +471,7 @@ def _fill(server: Sandbox, folder: str) -> None:
 
     os.environ.update(server.variables)
     for standin in server.standins.values():
-        report = run.transfer(f"local:{folder}", standin.dataset, phi="keep", verify=False, progress=usual())
+        report = run.transfer(
+            f"local:{folder}", standin.dataset, phi="keep", unmapped="accept", verify=False, progress=usual()
+        )
         say(str(report))

@@ -10,8 +10,9 @@ import numpy as np
 
 from caseferry.annotation import Annotation, Ellipse, Mask, Placed, Polygon, Track
 from caseferry.geometry import SAME_GRID_MM
+from caseferry.held import SAME_PLACE_MM
 from caseferry.seal import aligned
-from caseferry.shapes.ellipse import same_ellipse
+from caseferry.shapes import outlined, same_ellipse, upright_axes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from caseferry.case import Attachment, Case, Image
     from caseferry.geometry import Geometry
     from caseferry.plain import Json
-
-SAME_PLACE_MM = 1e-3
-"""How far apart the same position may lie after it went through a platform's own coordinates."""
 
 
 def differences(one: Case, other: Case) -> list[str]:
@@ -178,11 +176,15 @@ MEANING = ("kind", "image", "label", "value", "unit", "labels", "platform", "pay
 def same_meaning(mine: Annotation, theirs: Annotation, grid: Geometry | None) -> bool:
     """Whether two annotations say the same of the same place, however they write it and whoever made them.
 
+    The outline of an ellipse, as `caseferry.shapes.outlined` draws it, says what the ellipse says.
+
     Parameters
     ----------
     mine : as it was put; what it leaves open (the image, the plane) the other may say
     grid : of the image that they lie in
     """
+    if isinstance(mine, Ellipse) and isinstance(theirs, Polygon) and upright_axes(mine.points) is not None:
+        mine = outlined(mine)
     ours, others = mine.to_json(), theirs.to_json()
     keys = MEANING if mine.image is not None else [key for key in MEANING if key != "image"]
     if any(not _same_value(ours.get(key), others.get(key), 1e-9) for key in keys):

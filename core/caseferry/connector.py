@@ -31,6 +31,7 @@ from caseferry.plan import Plan
 from caseferry.revision import Revision, revision_of
 from caseferry.seal import refuse_identifying, refuse_identifying_annotations, seal
 from caseferry.transfers.execute import Execution, NotDone, Patience
+from caseferry.unmapped import check_unmapped, makes_names, refused, unmapped_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from caseferry.mapping import Offered
     from caseferry.plain import Json
     from caseferry.plan import Call, Reply
+    from caseferry.unmapped import Unmapped
 
 Phi = Literal["refuse", "keep", "remove"]
 """What is done with a case that identifies a patient: it is not sent to another machine; it is sent as it is; or what
@@ -142,6 +144,8 @@ class Dataset(ABC):
     url : the URL by which it was opened
     capabilities, limits : what it can hold and do, and how much at once
     names : the mapping's names for this platform
+    unmapped : what is done with labels that the platform does not know, see `caseferry.unmapped`; None where nobody
+        said: then the verbs accept them, and what runs over many cases stops
     """
 
     platform: ClassVar[str]
@@ -149,10 +153,19 @@ class Dataset(ABC):
     limits: Limits
     patience: Patience
 
-    def __init__(self, url: str, *, names: Names, phi: Phi = "refuse", patience: Patience = Patience()) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        names: Names,
+        phi: Phi = "refuse",
+        unmapped: Unmapped | None = None,
+        patience: Patience = Patience(),
+    ) -> None:
         self.url = url
         self.names = names
         self.phi: Phi = check_phi(phi)
+        self.unmapped = check_unmapped(unmapped) if unmapped is not None else None
         self.patience = patience
         self.cancelled = threading.Event()
         self._pool: ThreadPoolExecutor | None = None
@@ -194,21 +207,25 @@ class Dataset(ABC):
                 return item
         return None
 
-    def plan(self, case: Case, *, phi: Phi | None = None, spare: Spare | None = None) -> Plan:
+    def plan(
+        self, case: Case, *, phi: Phi | None = None, spare: Spare | None = None, unmapped: Unmapped | None = None
+    ) -> Plan:
         """What `put` would do, without doing it. Looks at the platform, and changes nothing there.
 
         Raises
         ------
         InvalidCase
             The case cannot be used, cannot be held by the platform, or identifies a patient.
+        UnmappedLabels
+            The platform does not know a label, and `unmapped` says to stop.
         AlreadyExists
             Another case of that name is there.
         """
         self._require("put")
         sealed = self.sealed(case, phi)
-        return self._planned(sealed, self._look(sealed), spare)
+        return self._planned(sealed, self._look(sealed), spare, unmapped)
 
-    def put(self, case: Case, *, phi: Phi | None = None) -> Item:
+    def put(self, case: Case, *, phi: Phi | None = None, unmapped: Unmapped | None = None) -> Item:
         """Bring a case there, once: what is there already is completed, and what is complete is left alone.
 
         Parameters
@@ -216,10 +233,11 @@ class Dataset(ABC):
         phi : ``refuse`` (the default) stops a case that identifies a patient before any request; ``keep`` is the
             caller's word that it may be sent; ``remove`` takes what identifies the patient out of its files on their
             way (see `caseferry.removal`), and stops a case from which it cannot be taken
+        unmapped : what is done with labels that the platform does not know; see `caseferry.unmapped`
 
         Raises
         ------
-        InvalidCase
+        InvalidCase, UnmappedLabels
             As `plan`; nothing was sent.
         AlreadyExists
             Another case of that name is there.
@@ -227,10 +245,16 @@ class Dataset(ABC):
             The platform refused, or failed too often. Calling again goes on where it stopped.
         """
         self.resume()
-        return self.bring(case, phi=phi).item
+        return self.bring(case, phi=phi, unmapped=unmapped).item
 
     def bring(
-        self, case: Case, *, phi: Phi | None = None, spare: Spare | None = None, known_absent: bool = False
+        self,
+        case: Case,
+        *,
+        phi: Phi | None = None,
+        spare: Spare | None = None,
+        unmapped: Unmapped | None = None,
+        known_absent: bool = False,
     ) -> Brought:
         """Do as `put`, and tell what was done.
 
@@ -243,7 +267,7 @@ class Dataset(ABC):
         sealed = self.sealed(case, phi)
         absent = chain([known_absent], repeat(False))
         plan, done = self._settle(
-            lambda: self._planned(sealed, None if next(absent) else self._look(sealed), spare),
+            lambda: self._planned(sealed, None if next(absent) else self._look(sealed), spare, unmapped),
         )
         return Brought(self._put_item(sealed, plan, done.bindings), plan, done.bytes, sealed)
 
@@ -419,8 +443,12 @@ class Dataset(ABC):
                 self._pool = ThreadPoolExecutor(self.limits.in_flight, thread_name_prefix=f"caseferry-{self.platform}")
             return self._pool
 
-    def _planned(self, sealed: Case, standing: Any, spare: Spare | None) -> Plan:
-        plan, overflow = self._plan(sealed, standing, allow_spare=spare is not None)
+    def _planned(self, sealed: Case, standing: Any, spare: Spare | None, unmapped: Unmapped | None) -> Plan:
+        wanted = check_unmapped(unmapped or self.unmapped or "accept")
+        plan, overflow = self._plan(sealed, standing, allow_spare=spare is not None, create=makes_names(wanted))
+        if plan.calls and (missing := refused(plan.missing, wanted)):
+            plan.release()
+            raise unmapped_labels(sealed.id, missing, self.offered().get("labels", {}))
         if overflow and spare is not None:
             spare.keep(sealed.id, overflow)
         from caseferry.removal.case import removed_from
@@ -442,8 +470,13 @@ class Dataset(ABC):
         """What stands on the platform for this case, in whatever form `_plan` understands; None for nothing."""
 
     @abstractmethod
-    def _plan(self, case: Case, standing: Any, *, allow_spare: bool) -> tuple[Plan, list[FileRef]]:
+    def _plan(self, case: Case, standing: Any, *, allow_spare: bool, create: bool) -> tuple[Plan, list[FileRef]]:
         """The plan for a sealed case, given what stands there, and the files that find no place on the platform.
+
+        Parameters
+        ----------
+        create : whether names that labels need and that are not there are made, where the platform allows it;
+            `Plan.missing` lists them either way
 
         Raises
         ------
@@ -515,7 +548,7 @@ class Connector(ABC):
     Parameters
     ----------
     options : settings and credentials, by the names that the connector documents, and ``mapping``, ``phi``,
-        ``profile`` and ``ca``
+        ``profile``, ``unmapped`` and ``ca``
     """
 
     scheme: ClassVar[str]
@@ -530,7 +563,10 @@ class Connector(ABC):
     tables: ClassVar[tuple[str, ...]] = ()
     """The names of the further tables that it takes in a mapping."""
 
-    COMMON: ClassVar[tuple[str, ...]] = ("mapping", "phi", "profile", "ca")
+    label_fields: ClassVar[tuple[str, ...]] = ()
+    """What a mapping may say of a label beside its name, by the names of the fields; see `caseferry.mapping`."""
+
+    COMMON: ClassVar[tuple[str, ...]] = ("mapping", "phi", "profile", "unmapped", "ca")
 
     def __init__(self, **options: Any) -> None:
         unknown = sorted(set(options) - set(self.settings) - set(self.COMMON))
@@ -539,8 +575,10 @@ class Connector(ABC):
             msg = f"{self.scheme} has no option {', '.join(unknown)}; known are {known}"
             raise ConfigurationError(msg)
         self.options = options
-        self.names = read_mapping(options.get("mapping"), self.scheme, self.tables)
+        self.names = read_mapping(options.get("mapping"), self.scheme, self.tables, self.label_fields)
         self.phi = check_phi(options.get("phi", "refuse"))
+        given = options.get("unmapped")
+        self.unmapped = check_unmapped(given) if given is not None else None
 
     @abstractmethod
     def open(self, name: str) -> Dataset:

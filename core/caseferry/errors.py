@@ -12,6 +12,7 @@ call, or ``skip`` this case and go on with the others.
       InvalidCase (ValueError)             skip; before any request
         GeometryError
         Inexpressible
+          UnmappedLabels                   stops a transfer
         IdentifiableData
       UnsupportedOperation                 skip; before any request
       PlatformError                        skip
@@ -63,6 +64,7 @@ __all__ = [
     "TemporaryFailure",
     "TransferError",
     "UnexpectedResponse",
+    "UnmappedLabels",
     "UnsupportedOperation",
 ]
 
@@ -179,6 +181,27 @@ class Inexpressible(InvalidCase):
     """The platform cannot hold the case, not even beside its own kinds of data."""
 
     intro: ClassVar[str] = "cannot be put there"
+
+
+class UnmappedLabels(Inexpressible):
+    """Labels of the case have no name at the target, and nobody said what to do with such; see `caseferry.unmapped`.
+
+    Parameters
+    ----------
+    makes : whether the platform makes any of the names when asked
+    """
+
+    intro: ClassVar[str] = "has labels that the target does not know"
+
+    def __init__(self, case_id: str | None, problems: Iterable[Problem], *, makes: bool) -> None:
+        super().__init__(case_id, problems)
+        self.makes = makes
+
+    def __str__(self) -> str:
+        remedies = ["map them (caseferry mapping init SRC DST begins a mapping)"]
+        remedies += ["have them made (--create-missing, unmapped='create')"] if self.makes else []
+        remedies += ["keep what has them beside the case (--unmapped sidecar, unmapped='sidecar')"]
+        return f"{super().__str__()}\n  {', or '.join(remedies)}"
 
 
 class IdentifiableData(InvalidCase):

@@ -14,6 +14,11 @@ mapped keeps its own name::
 
     [darwin.labels]
     nodule = "Nodule"                    # label = class
+    mass = {name = "Mass", colour = "#c00000", code = "SCT:4147007"}
+
+A label may have a table instead of a name where the platform can use more of it: ``colour`` (``#rrggbb``) and
+``code`` (a coded meaning, of which the platform keeps the text) are those of a class that is made for it on Darwin.
+What has no ``name`` in such a table keeps its own. On Datamint a label's name is its identifier.
 
 A connector may take further tables, which it documents: ``[darwin.roles]`` and ``[darwin.layout]``.
 """
@@ -21,6 +26,7 @@ A connector may take further tables, which it documents: ``[darwin.roles]`` and 
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -42,6 +48,8 @@ MappingSource: TypeAlias = "str | Path | Mapping[str, Any] | None"
 Offered: TypeAlias = "Mapping[str, Mapping[str, str]]"
 """What a dataset has already: for each part, names there and what each is."""
 
+_COLOUR = re.compile("#[0-9A-Fa-f]{6}")
+
 MOST_SUGGESTIONS = 5
 """Names like a name in a case that a first mapping tells of."""
 
@@ -55,6 +63,7 @@ class Names:
     images : role to socket, slot or channel
     labels : label to class, identifier or socket
     values, attachments : name to socket
+    details : by what labels are called on the platform, what else is said of them there
     options : single settings of the platform, such as ``sidecar``
     tables : further tables, which the platform's connector alone understands
     """
@@ -63,6 +72,7 @@ class Names:
     labels: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
     attachments: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -75,17 +85,24 @@ class Names:
         """What a label is called on the platform."""
         return self.labels.get(name, name)
 
+    def details_of(self, theirs: str) -> Mapping[str, str]:
+        """What is said of a label beside its name, by what it is called on the platform."""
+        return self.details.get(theirs, {})
+
     def label_back(self, name: str) -> str:
         """What a label of the platform is called in a case."""
         return next((ours for ours, theirs in self.labels.items() if theirs == name), name)
 
 
-def read_mapping(source: MappingSource, platform: str, tables: Sequence[str] = ()) -> Names:
+def read_mapping(
+    source: MappingSource, platform: str, tables: Sequence[str] = (), label_fields: Sequence[str] = ()
+) -> Names:
     """The names of one platform from a mapping.
 
     Parameters
     ----------
     tables : names of the further tables that the platform's connector takes
+    label_fields : what the platform can use of a label beside its name
 
     Raises
     ------
@@ -102,8 +119,11 @@ def read_mapping(source: MappingSource, platform: str, tables: Sequence[str] = (
     parts: dict[str, dict[str, str]] = {}
     options: dict[str, str] = {}
     further: dict[str, dict[str, Any]] = {}
+    details: dict[str, dict[str, str]] = {}
     for key, value in table.items():
-        if key in PARTS and isinstance(value, Mapping) and all(isinstance(name, str) for name in value.values()):
+        if key == "labels" and isinstance(value, Mapping):
+            parts[key], details = _labels_of(platform, value, label_fields)
+        elif key in PARTS and isinstance(value, Mapping) and all(isinstance(name, str) for name in value.values()):
             parts[key] = dict(value)
         elif key in tables and isinstance(value, Mapping):
             further[key] = _plain_table(f"{platform}.{key}", value)
@@ -113,7 +133,33 @@ def read_mapping(source: MappingSource, platform: str, tables: Sequence[str] = (
             known = ", ".join([f"{part} (of names to names)" for part in PARTS] + list(tables))
             msg = f"the mapping has {platform}.{key} = {value!r}; tables are {known}"
             raise ConfigurationError(msg)
-    return Names(**parts, options=options, tables=further)
+    return Names(**parts, details=details, options=options, tables=further)
+
+
+def _labels_of(
+    platform: str, table: Mapping[str, Any], fields: Sequence[str]
+) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """Labels' names on the platform, and what else is said of each name."""
+    names: dict[str, str] = {}
+    details: dict[str, dict[str, str]] = {}
+    for label, given in table.items():
+        where = f"{platform}.labels.{label}"
+        said = {"name": given} if isinstance(given, str) else given
+        if not isinstance(said, Mapping) or not all(isinstance(each, str) for each in said.values()):
+            msg = f"the mapping has {where} = {given!r}, expected a name or a table with one"
+            raise ConfigurationError(msg)
+        if unknown := [key for key in said if key not in {"name", *fields}]:
+            msg = f"the mapping has {where}.{unknown[0]}; {platform} takes {', '.join(['name', *fields])}"
+            raise ConfigurationError(msg)
+        if not _COLOUR.fullmatch(said.get("colour", "#000000")):
+            msg = f"the mapping has {where}.colour = {said['colour']!r}, expected #rrggbb"
+            raise ConfigurationError(msg)
+        names[label] = said.get("name", label)
+        more = {key: value for key, value in said.items() if key != "name"}
+        if more and details.setdefault(names[label], more) != more:
+            msg = f"the mapping says two things of {names[label]!r} in {platform}.labels; say one"
+            raise ConfigurationError(msg)
+    return names, details
 
 
 def _plain_table(where: str, value: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,9 +232,15 @@ def _entries(used: Mapping[str, int], offered: Mapping[str, str] | None) -> Iter
         if there is not None:
             yield f"{_quoted(name)} = {_quoted(there)}  # {_quoted(offered[there])}; {cases}"
             continue
-        near = [like[each] for each in get_close_matches(slug(name), like, MOST_SUGGESTIONS, 0.4)]
+        near = nearest(name, offered)
         told = ", ".join(f"{_quoted(each)} ({_quoted(offered[each])})" for each in near)
         yield f'# {_quoted(name)} = ""  # {cases}; ' + (f"there is {told}" if told else "nothing like it is there")
+
+
+def nearest(name: str, offered: Iterable[str]) -> list[str]:
+    """The names that are like a name, the likeliest first."""
+    like = {slug(each) or each: each for each in offered}
+    return [like[each] for each in get_close_matches(slug(name) or name, like, MOST_SUGGESTIONS, 0.4)]
 
 
 def _quoted(name: str) -> str:

@@ -11,12 +11,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from caseferry.files import FileRef, release
+from caseferry.held import Held, Loss, Tally
 
 if TYPE_CHECKING:
     from caseferry.plain import Json
+    from caseferry.unmapped import Missing
 
 _TAKEN = re.compile(r"\{([^{}]+)\}")
 
@@ -212,45 +214,17 @@ def _shown(value: Any) -> Any:
     return value
 
 
-Kept = Literal["converted", "sidecar", "journal"]
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """One thing that the target cannot hold as it is, and what becomes of it.
-
-    Attributes
-    ----------
-    part : the part of the case: ``image 'ct'``, ``line 'diameter'``
-    reason : why the platform cannot hold it
-    kept : ``converted``: it is there in another form that means the same; ``sidecar``: it lies beside the platform's
-        own data and comes back when the case is read; ``journal``: it lies in the journal's folder only
-    where : the form, or the place, in words
-    """
-
-    part: str
-    reason: str
-    kept: Kept
-    where: str
-
-    def __str__(self) -> str:
-        return f"{self.part}: {self.reason}; {self.kept}: {self.where}"
-
-    def to_json(self) -> dict[str, Json]:
-        """Plain data."""
-        return {"part": self.part, "reason": self.reason, "kept": self.kept, "where": self.where}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The calls and the losses for one case on one dataset, made without changing anything there.
+    """The calls for one case on one dataset and what becomes of its parts, made without changing anything there.
 
     Attributes
     ----------
     dataset : its URL
     case_id : which case
     calls : in an order that works
-    losses : what the platform cannot hold as it is
+    held : what becomes of each part of the case
+    missing : names that its labels need and the platform does not have; see `caseferry.unmapped`
     removed : what is taken out of the files on their way: a line for each part of the case, naming attributes
     adopts : the id of an item that is there already and is completed, or is complete; None for a new one
     bindings : what is known before the first call
@@ -259,7 +233,8 @@ class Plan:
     dataset: str
     case_id: str
     calls: tuple[Call, ...] = ()
-    losses: tuple[Loss, ...] = ()
+    held: tuple[Held, ...] = ()
+    missing: tuple[Missing, ...] = ()
     removed: tuple[str, ...] = ()
     adopts: str | None = None
     bindings: Mapping[str, Any] = field(default_factory=dict)
@@ -273,6 +248,11 @@ class Plan:
                 raise AssertionError(msg)
             known |= set(call.gives)
             names.add(call.name)
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """What the platform cannot hold as it is."""
+        return tuple(each for each in self.held if isinstance(each, Loss))
 
     @property
     def bytes(self) -> int:
@@ -297,6 +277,7 @@ class Plan:
             "case": self.case_id,
             "adopts": self.adopts,
             "calls": [call.to_json() for call in self.calls],
+            "held": Tally.of(self.held).to_json(),
             "losses": [loss.to_json() for loss in self.losses],
             "removed": list(self.removed),
             "bytes": self.bytes,
@@ -304,14 +285,14 @@ class Plan:
         }
 
     def __str__(self) -> str:
-        from caseferry.text import size
+        from caseferry.text import columns, size
 
         head = f"{self.case_id} -> {self.dataset}: {len(self.calls)} calls, {size(self.bytes)}"
         if self.adopts:
             head += f", completing {self.adopts}" if self.calls else f", already there as {self.adopts}"
         lines = [head]
         lines += [f"  {line}" for line in _grouped(self.calls)]
-        lines += [f"  loss: {loss}" for loss in self.losses]
+        lines += [f"  {line}" for line in Tally.of(self.held).table(columns() - 2).splitlines()] if self.held else []
         lines += [f"  removed: {text}" for text in self.removed]
         lines += [f"  cannot be undone: {text}" for text in self.irreversible]
         return "\n".join(lines)

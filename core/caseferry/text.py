@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
+
+NARROWEST = 24
+"""Characters that the last column of a table has at least."""
 
 
 def size(count: int) -> str:
@@ -30,9 +35,23 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
-    """Rows in columns, numbers to the right."""
+def columns() -> int:
+    """How many characters a line of the terminal has; 100 where there is none."""
+    return shutil.get_terminal_size((100, 24)).columns
+
+
+def table(rows: Sequence[Sequence[str]], header: Sequence[str], width: int | None = None) -> str:
+    """Rows in columns, numbers to the right.
+
+    Parameters
+    ----------
+    width : how many characters a line may have: the last column goes on below itself where it has more
+    """
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    if width is not None:
+        room = max(width - sum(widths[:-1]) - 2 * len(widths[:-1]), NARROWEST)
+        rows = [line for row in rows for line in _folded(row, room)]
+        widths[-1] = min(widths[-1], room)
     numeric = [
         bool(rows) and all(row[column][:1].isdigit() or row[column] in {"", "-"} for row in rows)
         for column in range(len(header))
@@ -46,3 +65,9 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> str:
         return "  ".join(cells).rstrip()
 
     return "\n".join([line(header), "  ".join("-" * width for width in widths), *map(line, rows)])
+
+
+def _folded(row: Sequence[str], room: int) -> list[list[str]]:
+    """A row as several, whose last cells hold what the last cell of the row is too narrow for."""
+    first, *more = textwrap.wrap(row[-1], room) or [""]
+    return [[*row[:-1], first], *([*[""] * (len(row) - 1), line] for line in more)]

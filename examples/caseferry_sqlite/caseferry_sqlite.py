@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import caseferry as cf
 from caseferry.annotation import KINDS
+from caseferry.held import all_native
 from caseferry.plan import Part, Reply
 from caseferry.sidecar import case_fingerprint
 
@@ -36,7 +37,7 @@ class SqliteConnector(cf.Connector):
 
     def open(self, name: str) -> SqliteDataset:
         """Open a file, which is made when it is not there."""
-        return SqliteDataset(Path(name), names=self.names, phi=self.phi)
+        return SqliteDataset(Path(name), names=self.names, phi=self.phi, unmapped=self.unmapped)
 
     @classmethod
     def describe(cls) -> cf.Capabilities:
@@ -108,12 +109,14 @@ class SqliteDataset(cf.Dataset):
         rows = self._query("SELECT fingerprint FROM cases WHERE id = ?", case.id)
         return rows[0][0] if rows else None
 
-    def _plan(self, case: cf.Case, standing: Any, *, allow_spare: bool) -> tuple[cf.Plan, list[cf.FileRef]]:
-        mark = case_fingerprint(case)
+    def _plan(
+        self, case: cf.Case, standing: Any, *, allow_spare: bool, create: bool
+    ) -> tuple[cf.Plan, list[cf.FileRef]]:
+        mark, held = case_fingerprint(case), all_native(case, "a row of the file")
         if standing is not None:
             if standing != mark:
                 raise cf.AlreadyExists("sqlite", f"put {case.id!r}", f"another case of that name is in {self.path}")
-            return cf.Plan(dataset=self.url, case_id=case.id, adopts=case.id), []
+            return cf.Plan(dataset=self.url, case_id=case.id, held=held, adopts=case.id), []
         calls = [
             cf.Call(
                 name=f"file {number}",
@@ -129,7 +132,7 @@ class SqliteDataset(cf.Dataset):
         calls.append(
             cf.Call(name="commit", method="COMMIT", target="cases", body=body, after=tuple(c.name for c in calls))
         )
-        return cf.Plan(dataset=self.url, case_id=case.id, calls=tuple(calls)), []
+        return cf.Plan(dataset=self.url, case_id=case.id, calls=tuple(calls), held=held), []
 
     def _send(self, call: cf.Call) -> Reply:
         if call.method == "WRITE":

@@ -68,7 +68,9 @@ def test_a_first_mapping_is_one(caseferry: Callable[..., Any], online: Sandbox, 
     assert names.images == {"CT image": "ct-image"}
     assert names.labels == {"Distance Measurement": "distance-measurement"}
     assert '# "age" = ""' in ended.out
-    assert caseferry("transfer", source, target, "--mapping", str(path), "--phi", "keep").code == 0
+    assert (
+        caseferry("transfer", source, target, "--mapping", str(path), "--phi", "keep", "--unmapped", "accept").code == 0
+    )
     standin: Any = online.standins["darwin"]
     standin.add_class("distance measurement", ["line"])
     for_darwin = caseferry("mapping", "init", source, url(online, "darwin")).out
@@ -97,7 +99,7 @@ def test_ls_and_show_of_a_platform(platform: str, caseferry: Callable[..., Any],
     assert there in datasets
     assert caseferry("ls", f"{platform}:", "--json").json == datasets
     assert caseferry("ls", there, "--json").json == []
-    assert caseferry("transfer", folder, there).code == 0
+    assert caseferry("transfer", folder, there, "--unmapped", "accept").code == 0
     items = caseferry("ls", there, "--json").json
     assert sorted(each["case"] for each in items) == [f"case-{n}" for n in range(3)]
     for name in (items[0]["id"], items[0]["case"]):
@@ -120,10 +122,12 @@ def test_a_plan_and_a_dry_run_change_nothing(
     there, journal = url(online, platform), str(tmp_path / "j.db")
     assert caseferry("ls", there).code == 0
     before = [line for line in online.ledger.select(platform) if line.method not in {"GET", "HEAD"}]
-    planned = caseferry("plan", folder, there)
-    dry = caseferry("transfer", folder, there, "--journal", journal, "--dry-run")
-    document = caseferry("transfer", folder, there, "--journal", journal, "--dry-run", "--json").json
-    as_json = caseferry("plan", folder, there, "--json").json
+    planned = caseferry("plan", folder, there, "--create-missing" if platform == "darwin" else "--unmapped=accept")
+    dry = caseferry("transfer", folder, there, "--journal", journal, "--dry-run", "--unmapped", "accept")
+    document = caseferry(
+        "transfer", folder, there, "--journal", journal, "--dry-run", "--json", "--unmapped", "accept"
+    ).json
+    as_json = caseferry("plan", folder, there, "--json", "--unmapped", "accept").json
     assert planned.code == dry.code == 0
     assert all(f"case-{n}" in planned.out and f"case-{n}" in dry.out for n in range(3))
     assert document["cases"] == {"planned": 3}
@@ -139,9 +143,9 @@ def test_transfer_status_and_verify(
     caseferry: Callable[..., Any], folder: str, online: Sandbox, tmp_path: Path
 ) -> None:
     there, journal = url(online, "darwin"), str(tmp_path / "j.db")
-    first = caseferry("transfer", folder, there, "--journal", journal)
+    first = caseferry("transfer", folder, there, "--journal", journal, "--unmapped", "accept")
     assert (first.code, "3 sent" in first.out) == (0, True)
-    again = caseferry("transfer", folder, there, "--journal", journal, "--json")
+    again = caseferry("transfer", folder, there, "--journal", journal, "--json", "--unmapped", "accept")
     assert again.code == 0
     assert again.json["cases"] == {"unchanged": 3}
     assert again.json["ok"] is True
@@ -170,7 +174,7 @@ def test_select(
     names.write_text("case-2\nnobody\n\n", encoding="utf-8")
     options = [word for each in patterns for word in ("--select", each.replace("FILE", str(names)))]
     home = f"local:{tmp_path / 'home'}"
-    assert caseferry("transfer", folder, home, *options).code == 0
+    assert caseferry("transfer", folder, home, *options, "--unmapped", "accept").code == 0
     assert [each["case"] for each in caseferry("ls", home, "--json").json] == chosen
     assert caseferry("verify", folder, home, *options, "--json").json["cases"] == {"equal": len(chosen)}
 
@@ -190,19 +194,19 @@ def test_some_failed_is_1_and_each_is_named(caseferry: Callable[..., Any], folde
     with cf.connect(home) as dataset:
         dataset.put(spoken("case-1"))
     journal = str(tmp_path / "j.db")
-    ended = caseferry("transfer", folder, home, "--journal", journal)
+    ended = caseferry("transfer", folder, home, "--journal", journal, "--unmapped", "accept")
     assert ended.code == 1
     assert "case-1: local: put 'case-1': another case of that name" in ended.out
     assert caseferry("status", journal).code == 1
     assert caseferry("verify", folder, home).code == 1
-    assert caseferry("transfer", folder, home, "--json").json["problems"][0]["case"] == "case-1"
+    assert caseferry("transfer", folder, home, "--json", "--unmapped", "accept").json["problems"][0]["case"] == "case-1"
 
 
 def test_all_refused_is_2_and_nothing_was_sent(caseferry: Callable[..., Any], online: Sandbox, tmp_path: Path) -> None:
     with cf.connect(f"local:{tmp_path / 'start'}") as start:
         start.put(cf.Case("only-words", values={"x": [1]}))
     there = url(online, "datamint")
-    ended = caseferry("transfer", f"local:{tmp_path / 'start'}", there)
+    ended = caseferry("transfer", f"local:{tmp_path / 'start'}", there, "--unmapped", "accept")
     assert ended.code == 2
     assert "refused only-words" in ended.out
 
@@ -213,9 +217,9 @@ def test_strict_refuses_what_would_lie_in_a_sidecar(
     there = url(online, "datamint")
     for command in ("transfer", "plan"):
         ended = caseferry(command, folder, there, "--strict")
-        assert ended.code == (2 if command == "transfer" else 0), ended.out
+        assert ended.code == (2 if command == "transfer" else 1), ended.out
     assert caseferry("ls", there, "--json").json == []
-    assert caseferry("transfer", folder, there).code == 0
+    assert caseferry("transfer", folder, there, "--unmapped", "accept").code == 0
 
 
 # -- wrong use -----------------------------------------------------------------------------------------------------

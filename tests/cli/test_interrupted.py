@@ -45,7 +45,15 @@ def _interrupt(process: subprocess.Popen[str], number: int = signal.SIGINT) -> t
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_while_the_platform_processes(online: Sandbox, folder: str, tmp_path: Path, number: int) -> None:
     online.settings.processing = 600
-    arguments = ("transfer", folder, "darwin:sandbox-team/sandbox", "--journal", str(tmp_path / "journal.db"))
+    arguments = (
+        "transfer",
+        folder,
+        "darwin:sandbox-team/sandbox",
+        "--journal",
+        str(tmp_path / "journal.db"),
+        "--unmapped",
+        "accept",
+    )
     with begun(*arguments) as process:
         _await(lambda: len(online.ledger.select("darwin", "GET", "/items")) > 6)
         spent, said = _interrupt(process, number)
@@ -74,9 +82,17 @@ def test_while_a_download_trickles(online: Sandbox, folder: str, tmp_path: Path)
                 "zz", cf.Kind.PICTURE, attachments=[cf.Attachment("a", cf.FileRef.of_bytes(big, "a.bin"))]
             )
         )
-    assert transfer(folder, "datamint:sandbox").ok
+    assert transfer(folder, "datamint:sandbox", unmapped="accept").ok
     online.faults.add("datamint:GET */file* trickle=1000")
-    arguments = ("transfer", "datamint:sandbox", f"local:{tmp_path / 'home'}", "--journal", str(tmp_path / "j.db"))
+    arguments = (
+        "transfer",
+        "datamint:sandbox",
+        f"local:{tmp_path / 'home'}",
+        "--journal",
+        str(tmp_path / "j.db"),
+        "--unmapped",
+        "accept",
+    )
     with begun(*arguments) as process:
         _await(lambda: any(entry.fault == "trickle" for entry in online.ledger))
         time.sleep(0.3)
@@ -90,7 +106,9 @@ def test_while_a_download_trickles(online: Sandbox, folder: str, tmp_path: Path)
 
 def test_a_second_ctrl_c_ends_at_once(online: Sandbox, folder: str, tmp_path: Path) -> None:
     online.faults.add("datamint:POST /resources stall=30")
-    with begun("transfer", folder, "datamint:sandbox", "--journal", str(tmp_path / "journal.db")) as process:
+    with begun(
+        "transfer", folder, "datamint:sandbox", "--journal", str(tmp_path / "journal.db"), "--unmapped", "accept"
+    ) as process:
         _await(lambda: online.ledger.select("datamint", "POST", "/resources"))
         process.send_signal(signal.SIGINT)
         time.sleep(0.2)
@@ -100,7 +118,7 @@ def test_a_second_ctrl_c_ends_at_once(online: Sandbox, folder: str, tmp_path: Pa
 
 
 def test_verify_can_be_interrupted(online: Sandbox, folder: str) -> None:
-    assert transfer(folder, "datamint:sandbox").ok
+    assert transfer(folder, "datamint:sandbox", unmapped="accept").ok
     online.faults.add("datamint:GET */file* stall=30")
     with begun("verify", folder, "datamint:sandbox") as process:
         _await(lambda: any(entry.fault == "stall" for entry in online.ledger))

@@ -55,7 +55,7 @@ def on_a_terminal(*arguments: str) -> tuple[int, str, str]:
 
 
 def test_a_bar_on_a_terminal_and_a_line_above_it_for_a_case_that_is_not_well(clashing: tuple[str, str]) -> None:
-    code, out, shown = on_a_terminal("transfer", *clashing)
+    code, out, shown = on_a_terminal("transfer", *clashing, "--unmapped", "accept")
     assert code == 1
     assert "2 sent" in out
     assert "\x1b[" not in out
@@ -74,7 +74,7 @@ def test_no_word_but_json_on_standard_output(command: tuple[str, ...], clashing:
 
 
 def test_plain_lines_elsewhere(clashing: tuple[str, str]) -> None:
-    code, out, err = run("transfer", *clashing)
+    code, out, err = run("transfer", *clashing, "--unmapped", "accept")
     assert code == 1
     assert "\x1b" not in out + err
     assert err.startswith("case-1: failed: local: put 'case-1'")

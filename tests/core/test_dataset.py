@@ -57,7 +57,9 @@ class Memory(cf.Dataset):
         self.looks += 1
         return self.held.get(case.id)
 
-    def _plan(self, case: cf.Case, standing: Any, *, allow_spare: bool) -> tuple[cf.Plan, list[cf.FileRef]]:
+    def _plan(
+        self, case: cf.Case, standing: Any, *, allow_spare: bool, create: bool
+    ) -> tuple[cf.Plan, list[cf.FileRef]]:
         if standing is not None:
             if case_fingerprint(standing) != case_fingerprint(case):
                 raise cf.AlreadyExists("memory", f"put {case.id!r}", "another case of that name is there")

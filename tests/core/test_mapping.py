@@ -54,7 +54,7 @@ def test_options_given_otherwise() -> None:
     ("document", "message"),
     [
         ({"darwin": 3}, r"the mapping's \[darwin\] is 3, expected a table"),
-        ({"darwin": {"labels": {"a": 1}}}, "the mapping has darwin.labels = "),
+        ({"darwin": {"labels": {"a": 1}}}, "the mapping has darwin.labels.a = 1, expected a name"),
         ({"darwin": {"images": "ct"}}, "the mapping has darwin.images = 'ct'; tables are images"),
         ({"darwin": {"colours": {"a": "b"}}}, "the mapping has darwin.colours = "),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import caseferry as cf
+from caseferry.held import native
 from caseferry.plan import Given, Part
 
 
@@ -39,12 +40,15 @@ def test_the_words_of_a_plan() -> None:
     uploads = [call(f"u{n}", target=f"files/{n}", method="PUT", files=(part,)) for n, part in enumerate(parts)]
     final = call("create", purpose="create the item", irreversible="items stay")
     loss = cf.Loss("line 'd'", "no such kind", "sidecar", "the item's metadata")
-    plan = cf.Plan(dataset="d:x", case_id="c", calls=(*uploads, final), losses=(loss,))
+    plan = cf.Plan(dataset="d:x", case_id="c", calls=(*uploads, final), held=(native("image 'ct'", "slot 0"), loss))
     assert str(plan) == (
         "c -> d:x: 4 calls, 4.5 kB\n"
         "  PUT    files/*  x3\n"
         "  POST   create  (create the item)\n"
-        "  loss: line 'd': no such kind; sidecar: the item's metadata\n"
+        "  PART        COUNT  KEPT     ERROR  WHERE, AND WHY\n"
+        "  ----------  -----  -------  -----  ---------------------------------\n"
+        "  image 'ct'      1  native   exact  slot 0\n"
+        "  line 'd'        1  sidecar  exact  the item's metadata: no such kind\n"
         "  cannot be undone: items stay"
     )
     assert plan.to_json()["bytes"] == 4500

@@ -298,7 +298,7 @@ def test_nothing_is_kept_of_cases_that_are_planned(scene: Scene) -> None:
         for n in numbers:
             ref = cf.FileRef(f"s3://{BUCKET}/{n}.png", size=len(content), opener=lambda: io.BytesIO(content))
             sealed = dataset.sealed(cf.Case(f"case {n}", images=[cf.Image("photo", ref)]))
-            dataset._plan(sealed, None, allow_spare=False)
+            dataset._plan(sealed, None, allow_spare=False, create=True)
         gc.collect()
 
     plan(range(20))

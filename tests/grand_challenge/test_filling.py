@@ -257,7 +257,7 @@ class TestSharing:
         source = archive.put(case)
         scene.sandbox.ledger.clear()
         there = scene.open(target, socket="ct-image")
-        report = cf.transfer(archive, there, journal=scene.folder / "journal.db", verify=True)
+        report = cf.transfer(archive, there, journal=scene.folder / "journal.db", verify=True, unmapped="accept")
         assert report.ok, report
         assert uploads(scene) == 0
         (item,) = there.items()

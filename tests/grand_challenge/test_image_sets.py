@@ -208,7 +208,9 @@ class TestReading:
         assert any(signed.search(entry.path) and entry.status == 403 for entry in scene.sandbox.ledger)
 
     def test_into_a_folder_and_on(self, scene: Scene, foreign: tuple[Any, list[Path]]) -> None:
-        report = cf.transfer(scene.open(), cf.connect(f"local:{scene.folder / 'out'}"), verify=True, phi="keep")
+        report = cf.transfer(
+            scene.open(), cf.connect(f"local:{scene.folder / 'out'}"), verify=True, phi="keep", unmapped="accept"
+        )
         assert report.ok, report
         written = sorted((scene.folder / "out").rglob("*.dcm"))
         assert len(written) == 4

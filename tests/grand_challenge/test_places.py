@@ -100,6 +100,6 @@ class TestReaderStudies:
         archive = scene.open(socket="ct-image")
         archive.put(samples.case("one", Kind.NIFTI, tags=["kept"]))
         study = scene.open("reader-studies/sandbox-study", socket="ct-image")
-        report = cf.transfer(archive, study, journal=scene.folder / "journal.db", verify=True)
+        report = cf.transfer(archive, study, journal=scene.folder / "journal.db", verify=True, unmapped="accept")
         assert report.ok
         assert [item.case().tags for item in study.items()] == [("kept",)]

@@ -97,7 +97,7 @@ def transferred(source: str, target: str, stand: Sandbox, faults: str, **options
     with cf.connect(source) as here, cf.connect(target) as there:
         stand.faults.add(faults)
         begun = len(stand.ledger)
-        report = cf.transfer(here, there, **options)
+        report = cf.transfer(here, there, **options, unmapped="accept")
         stand.faults.clear()
         struck = [entry for entry in list(stand.ledger)[begun:] if entry.fault]
         assert struck, "the fault has never struck"
@@ -139,7 +139,7 @@ def test_what_fails_afterwards_fails_by_name_and_stops_no_other(
     platform: str, stand: Sandbox, sources: dict[str, str], target: Callable[[str], str]
 ) -> None:
     stand.faults.add(LATER[platform])
-    report = cf.transfer(sources["local"], target(platform), workers=2)
+    report = cf.transfer(sources["local"], target(platform), workers=2, unmapped="accept")
     (failed,) = report.problems
     assert failed.outcome is Outcome.FAILED
     assert failed.case_id in failed.reason or "import" in failed.reason
@@ -153,7 +153,7 @@ def test_bytes_that_come_back_changed_are_noticed(
 ) -> None:
     """Both keep files as they are, so that a digest tells."""
     url = target(platform)
-    assert cf.transfer(sources["local"], url).ok
+    assert cf.transfer(sources["local"], url, unmapped="accept").ok
     with cf.connect(sources["local"]) as here, cf.connect(url) as there:
         begun = len(stand.ledger)
         assert cf.verify(here, there, workers=1).ok
@@ -186,12 +186,12 @@ def test_a_full_disk_fails_the_case_by_name_and_leaves_no_half_of_it(
             next(room, full)(handle)
 
         disk.setattr(os, "fsync", filling)
-        report = cf.transfer(sources["local"], url, journal=journal, workers=1)
+        report = cf.transfer(sources["local"], url, journal=journal, workers=1, unmapped="accept")
     assert 0 < report.arrived < CASES, str(report)
     assert report.problems
     assert all("No space left on device" in each.reason for each in report.problems)
     with cf.connect(url) as home:
         assert len(list(home.items())) == report.arrived
-    assert cf.transfer(sources["local"], url, journal=journal).ok
+    assert cf.transfer(sources["local"], url, journal=journal, unmapped="accept").ok
     assert unlike(cases, url) == []
     assert not [path for path in (tmp_path / "home").iterdir() if path.name.startswith(".")]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import caseferry as cf
-from caseferry.plan import Loss
+from caseferry.held import Loss
 from caseferry.testing import Samples
 from caseferry.transfers.journal import DONE, FAILED, INTENT, REFUSED, STATEMENTS, VERSION, Journal, Unwritable
 from caseferry.transfers.outcome import Outcome, Result
@@ -61,7 +61,7 @@ def test_the_intent_is_on_the_disk_before_anything_is_sent(source: Memory, targe
             seen[name] = entry.state if entry is not None else None
 
     target.before_send = look
-    assert transfer(source, target, journal=path, workers=3).ok
+    assert transfer(source, target, journal=path, workers=3, unmapped="accept").ok
     assert seen == dict.fromkeys(NAMES, INTENT)
     assert states(path) == {DONE: 6}
 
@@ -75,7 +75,7 @@ def test_done_is_written_only_after_it_was_read_back(source: Memory, target: Mem
             seen.append(entry is not None and entry.state)
 
     target.before_read = look
-    assert transfer(source, target, journal=path).ok
+    assert transfer(source, target, journal=path, unmapped="accept").ok
     assert seen == [INTENT] * 6
 
 
@@ -85,7 +85,7 @@ def test_what_was_interrupted_is_looked_for_and_not_sent_again(source: Memory, t
         for name in NAMES[:2]:
             journal.intend(name, name)
     target.held[NAMES[0]] = source.held[NAMES[0]]  # sent, and nobody heard of it; the other one never arrived
-    report = transfer(source, target, journal=path)
+    report = transfer(source, target, journal=path, unmapped="accept")
     assert report.counts == {Outcome.UNCHANGED: 1, Outcome.SENT: 5}
     with closing(Journal(path, read_only=True)) as journal:
         tried = {name: journal.entry(name) for name in NAMES}
@@ -96,20 +96,20 @@ def test_what_was_interrupted_is_looked_for_and_not_sent_again(source: Memory, t
 
 
 def test_what_is_done_is_neither_read_nor_sent_nor_forgotten(source: Memory, target: Memory, path: Path) -> None:
-    transfer(source, target, journal=path)
+    transfer(source, target, journal=path, unmapped="accept")
     with closing(Journal(path, read_only=True)) as journal:
         before = list(journal.results())
     source.before_read = target.before_send = target.before_read = pytest.fail
-    report = transfer(source, target, journal=path)
+    report = transfer(source, target, journal=path, unmapped="accept")
     assert report.counts == {Outcome.UNCHANGED: 6}
     with closing(Journal(path, read_only=True)) as journal:
         assert list(journal.results()) == before
 
 
 def test_what_was_deleted_at_the_target_is_sent_again(source: Memory, target: Memory, path: Path) -> None:
-    transfer(source, target, journal=path)
+    transfer(source, target, journal=path, unmapped="accept")
     del target.held[NAMES[3]]
-    report = transfer(source, target, journal=path)
+    report = transfer(source, target, journal=path, unmapped="accept")
     assert report.counts == {Outcome.UNCHANGED: 5, Outcome.SENT: 1}
     assert sorted(target.held) == NAMES
 
@@ -120,18 +120,18 @@ def test_what_failed_is_tried_again(source: Memory, target: Memory, path: Path) 
             raise cf.PermissionDenied("memory", "put", "not today")
 
     target.before_send = refuse
-    report = transfer(source, target, journal=path)
+    report = transfer(source, target, journal=path, unmapped="accept")
     assert report.counts == {Outcome.SENT: 5, Outcome.FAILED: 1}
     assert states(path) == {DONE: 5, FAILED: 1}
     target.before_send = lambda _name: None
-    assert transfer(source, target, journal=path).counts == {Outcome.UNCHANGED: 5, Outcome.SENT: 1}
+    assert transfer(source, target, journal=path, unmapped="accept").counts == {Outcome.UNCHANGED: 5, Outcome.SENT: 1}
     assert states(path) == {DONE: 6}
 
 
 def test_a_new_case_at_the_source_is_sent(source: Memory, target: Memory, path: Path) -> None:
-    transfer(source, target, journal=path)
+    transfer(source, target, journal=path, unmapped="accept")
     source.held["later"] = spoken("later")
-    assert transfer(source, target, journal=path).counts == {Outcome.UNCHANGED: 6, Outcome.SENT: 1}
+    assert transfer(source, target, journal=path, unmapped="accept").counts == {Outcome.UNCHANGED: 6, Outcome.SENT: 1}
 
 
 def test_results_come_back_whole_and_in_order(path: Path) -> None:
@@ -182,7 +182,7 @@ def test_many_threads_write_together_and_nothing_is_missing(path: Path) -> None:
 
 @pytest.mark.parametrize("which", ["source", "target"])
 def test_the_journal_of_another_transfer_is_refused(which: str, source: Memory, target: Memory, path: Path) -> None:
-    transfer(source, target, journal=path)
+    transfer(source, target, journal=path, unmapped="accept")
     other = Memory("memory:other", source.held)
     target.before_send = source.before_read = pytest.fail
     with pytest.raises(cf.ConfigurationError, match=rf"transfer whose {which} is memory:{which}, not memory:other"):
@@ -198,11 +198,11 @@ def test_a_journal_that_another_process_holds_is_refused(source: Memory, target:
         other.stdout.readline()
         try:
             with pytest.raises(cf.ConfigurationError, match="another process is using the journal"):
-                transfer(source, target, journal=path)
+                transfer(source, target, journal=path, unmapped="accept")
             assert not target.held
         finally:
             other.kill()  # which must let go of it, however it ends
-    assert transfer(source, target, journal=path).ok
+    assert transfer(source, target, journal=path, unmapped="accept").ok
 
 
 def test_a_journal_that_failed_to_open_is_let_go_of(path: Path) -> None:
@@ -243,7 +243,7 @@ def test_what_is_no_journal_is_named(tmp_path: Path) -> None:
 
 
 def test_looking_at_a_journal_changes_nothing(source: Memory, target: Memory, path: Path) -> None:
-    transfer(source, target, journal=path)
+    transfer(source, target, journal=path, unmapped="accept")
     before = path.read_bytes()
     assert states(path) == {DONE: 6}
     assert path.read_bytes() == before
@@ -252,7 +252,7 @@ def test_looking_at_a_journal_changes_nothing(source: Memory, target: Memory, pa
 def test_it_can_be_looked_at_while_a_transfer_runs(source: Memory, target: Memory, path: Path) -> None:
     seen: list[dict[str, int]] = []
     target.before_send = lambda _name: seen.append(states(path))
-    transfer(source, target, journal=path, workers=1)
+    transfer(source, target, journal=path, workers=1, unmapped="accept")
     assert [sum(each.values()) for each in seen] == [1, 2, 3, 4, 5, 6]
 
 
@@ -271,12 +271,12 @@ def test_nothing_is_sent_that_cannot_be_written_down(path: Path, target: Memory)
     with Journal(path) as journal:
         fill(journal)
         with pytest.raises(cf.TransferIncomplete, match="cannot be written: database or disk is full") as caught:
-            transfer(source, target, journal=journal, workers=4)
+            transfer(source, target, journal=journal, workers=4, unmapped="accept")
         assert 0 < len(target.held) < len(names)
         assert set(target.held) <= {result.case_id for result in journal.results()}
         assert not caught.value.report.ok
         journal._database.execute("PRAGMA max_page_count=1000000")
-        assert transfer(source, target, journal=journal).ok
+        assert transfer(source, target, journal=journal, unmapped="accept").ok
         assert journal.states() == {DONE: 200}
     assert sorted(target.held) == names
 
@@ -348,7 +348,7 @@ def test_no_secret_and_no_patient_is_in_it(
         sandbox.faults.clear()
         sandbox.faults.add(spec)
         with Journal(path) as journal:
-            report = transfer(f"local:{folder}", target, journal=journal)
+            report = transfer(f"local:{folder}", target, journal=journal, unmapped="accept")
             _nothing_secret(everything_written(path), sandbox)
         _nothing_secret(everything_written(path), sandbox)
         assert report.counts[Outcome.REFUSED] == 1
@@ -380,5 +380,7 @@ def test_credentials_in_a_url_are_not_kept(
     key = sandbox.variables["DATAMINT_API_KEY"]
     monkeypatch.delenv("DATAMINT_API_KEY")
     with cf.connect(f"datamint:sandbox?api_key={key}") as there:
-        assert transfer(Memory("memory:source", {"a": spoken("a")}), there, journal=path).arrived in {0, 1}
+        assert transfer(
+            Memory("memory:source", {"a": spoken("a")}), there, journal=path, unmapped="accept"
+        ).arrived in {0, 1}
     assert key.encode() not in everything_written(path)

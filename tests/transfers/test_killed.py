@@ -211,7 +211,7 @@ def _full_sandbox(platform: str, start: str) -> Sandbox:
     with pytest.MonkeyPatch.context() as patched:
         for name, value in sandbox.variables.items():
             patched.setenv(name, value)
-        assert transfer(start, sandbox.standins[platform].dataset).ok
+        assert transfer(start, sandbox.standins[platform].dataset, unmapped="accept").ok
     return sandbox
 
 
@@ -243,7 +243,7 @@ def _empty_target(world: World, name: str, processing: float) -> Iterator[Target
 
 def _begin(world: World, target: Target, journal: str | None) -> Command:
     kept = ("--journal", str(world.folder / f"{journal}.db")) if journal is not None else ()
-    arguments = ("transfer", world.source_url, target.url, "--workers", "4", *kept)
+    arguments = ("transfer", world.source_url, target.url, "--unmapped", "accept", "--workers", "4", *kept)
     return world.stable.start(*arguments, variables=target.variables)
 
 

@@ -63,7 +63,7 @@ def alone() -> Iterator[None]:
 def test_the_engine_is_no_bottleneck(tmp_path: Path) -> None:
     source, target = Spring(MANY), Sink()
     started = time.perf_counter()
-    report = cf.transfer(source, target, journal=tmp_path / "j.db", workers=32, verify=False)
+    report = cf.transfer(source, target, journal=tmp_path / "j.db", workers=32, verify=False, unmapped="accept")
     seconds = time.perf_counter() - started
     print(f"{MANY / seconds:.0f} cases a second")
     assert report.ok
@@ -77,7 +77,9 @@ def test_memory_does_not_grow_with_what_the_cases_hold(tmp_path: Path) -> None:
     def peak(count: int) -> int:
         gc.collect()
         tracemalloc.start()
-        assert cf.transfer(Spring(count), Sink(), journal=tmp_path / f"{count}.db", workers=4, verify=False).ok
+        assert cf.transfer(
+            Spring(count), Sink(), journal=tmp_path / f"{count}.db", workers=4, verify=False, unmapped="accept"
+        ).ok
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most

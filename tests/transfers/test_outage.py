@@ -74,7 +74,7 @@ def _transfer_with_an_outage(platform: Platform, source: str, target: str, after
     """Transfer while the platform is away from when it has had so many more requests."""
     done: list[Report] = []
     wanted = len(platform.sandbox.ledger) + after
-    worker = threading.Thread(target=lambda: done.append(transfer(source, target, workers=3)))
+    worker = threading.Thread(target=lambda: done.append(transfer(source, target, workers=3, unmapped="accept")))
     worker.start()
     while len(platform.sandbox.ledger) < wanted and worker.is_alive():
         time.sleep(0.001)

@@ -63,7 +63,7 @@ def test_a_failing_case_stops_no_other(where: str, workers: int) -> None:
         target.before_send = act
     else:
         target.before_read = act
-    report = transfer(source, target, workers=workers)
+    report = transfer(source, target, workers=workers, unmapped="accept")
     assert report.counts == {Outcome.SENT: 6, Outcome.FAILED: 2}
     assert {each.case_id: each.reason for each in report.problems} == dict.fromkeys(
         ("case-2", "case-5"), f"memory: {where}: not this one"
@@ -77,7 +77,7 @@ def test_a_fault_of_ours_is_a_failed_case_and_logged(caplog: pytest.LogCaptureFi
     source, target = full(*NAMES), Memory("memory:target")
     target.before_send = failing("case-3", error=ZeroDivisionError("of nothing"))
     with caplog.at_level(logging.ERROR, "caseferry"):
-        report = transfer(source, target)
+        report = transfer(source, target, unmapped="accept")
     assert report.counts == {Outcome.SENT: 7, Outcome.FAILED: 1}
     assert report.problems[0].reason == "unexpected ZeroDivisionError: of nothing"
     assert "case-3" in caplog.text
@@ -88,10 +88,10 @@ def test_what_reads_back_differently_is_not_done() -> None:
         def read(self, item: Item) -> cf.Case:
             return replace(super().read(item), values={"number": 1000}, tags=())
 
-    report = transfer(full("a"), Forgetful("memory:target"))
+    report = transfer(full("a"), Forgetful("memory:target"), unmapped="accept")
     assert report.counts == {Outcome.FAILED: 1}
     assert report.problems[0].reason == "case 'a' reads back differently: values.number differs"
-    assert transfer(full("a"), Forgetful("memory:target"), verify=False).ok
+    assert transfer(full("a"), Forgetful("memory:target"), verify=False, unmapped="accept").ok
 
 
 class Rows(Memory):
@@ -110,7 +110,7 @@ class Rows(Memory):
 def test_of_two_items_of_one_name_the_first_is_sent(workers: int) -> None:
     source, target = Rows("memory:source", {"1": spoken("same"), "2": spoken("same"), "3": spoken("other")}), Memory()
     source.rows = (Item(source, "1", "same"), Item(source, "2", "same"), Item(source, "3", "other"))
-    report = transfer(source, target, workers=workers)
+    report = transfer(source, target, workers=workers, unmapped="accept")
     assert report.counts == {Outcome.SENT: 2, Outcome.REFUSED: 1}
     assert "item 2: is also the name of item 1 of memory:source, which comes first" in report.problems[0].reason
     assert sorted(target.held) == ["other", "same"]
@@ -126,7 +126,7 @@ def test_what_is_not_complete_at_the_source_is_not_taken_for_all_there_is() -> N
         Item(source, name, name, state=state)
         for name, state in (("1", State.PROCESSING), ("2", State.UPLOADING), ("3", State.PROCESSING))
     )
-    report = transfer(source, target)
+    report = transfer(source, target, unmapped="accept")
     assert sorted(target.held) == ["1"]
     reasons = {each.case_id: each.reason for each in report.problems}
     assert "not uploaded to its end" in reasons["2"]
@@ -136,7 +136,7 @@ def test_what_is_not_complete_at_the_source_is_not_taken_for_all_there_is() -> N
 def test_another_case_of_the_same_name_at_the_target_is_left_alone() -> None:
     other = replace(spoken("a"), values={"number": 99})
     source, target = full("a", "b"), Memory("memory:target", {"a": other})
-    report = transfer(source, target)
+    report = transfer(source, target, unmapped="accept")
     assert report.counts == {Outcome.FAILED: 1, Outcome.SENT: 1}
     assert "another case of that name" in report.problems[0].reason
     assert target.held["a"] is other
@@ -146,7 +146,7 @@ def test_a_case_that_its_item_names_otherwise_is_looked_for_by_its_own_name() ->
     source, target = Rows("memory:source", {"1": spoken("own")}), Memory("memory:target", {"own": spoken("own")})
     source.rows = (Item(source, "1", "title given by somebody"),)
     target.before_send = pytest.fail
-    assert transfer(source, target).counts == {Outcome.UNCHANGED: 1}
+    assert transfer(source, target, unmapped="accept").counts == {Outcome.UNCHANGED: 1}
 
 
 @pytest.mark.parametrize("shown", [True, False])
@@ -163,7 +163,7 @@ def test_what_another_run_began_is_looked_for_where_no_listing_shows_it(shown: b
 
     target = Hiding("memory:target")
     target.capabilities = replace(target.capabilities, shows_unfinished=shown)
-    assert transfer(full("a", "b"), target).counts == {Outcome.SENT: 2}
+    assert transfer(full("a", "b"), target, unmapped="accept").counts == {Outcome.SENT: 2}
     assert target.looked == (0 if shown else 2)
 
 
@@ -175,13 +175,13 @@ def test_what_the_target_could_not_process_after_all_is_tried_again(tmp_path: Pa
             return (replace(item, state=self.state) for item in super().items())
 
     source, target = full("a"), Target("memory:target")
-    assert transfer(source, target, journal=tmp_path / "journal.db", verify=False).ok
+    assert transfer(source, target, journal=tmp_path / "journal.db", verify=False, unmapped="accept").ok
     looked: list[str] = []
     source.before_read = looked.append
-    assert transfer(source, target, journal=tmp_path / "journal.db").counts == {Outcome.UNCHANGED: 1}
+    assert transfer(source, target, journal=tmp_path / "journal.db", unmapped="accept").counts == {Outcome.UNCHANGED: 1}
     assert not looked
     target.state = State.FAILED
-    transfer(source, target, journal=tmp_path / "journal.db")
+    transfer(source, target, journal=tmp_path / "journal.db", unmapped="accept")
     assert looked == ["a"]
 
 
@@ -189,7 +189,7 @@ def test_a_full_disk_of_temporary_files_is_told_in_words(caplog: pytest.LogCaptu
     target = Memory("memory:target")
     full_disk = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/caseferry-1")
     target.before_send = failing("a", error=full_disk)
-    report = transfer(full("a", "b"), target)
+    report = transfer(full("a", "b"), target, unmapped="accept")
     assert report.counts == {Outcome.FAILED: 1, Outcome.SENT: 1}
     assert report.problems[0].reason == "No space left on device: /tmp/caseferry-1"
     assert not caplog.records
@@ -202,7 +202,7 @@ def test_a_refused_token_stops_the_run_after_the_first_case() -> None:
     source, target = full(*[f"{number:04}" for number in range(500)]), Memory("memory:target")
     target.before_send = failing(*source.held, error=cf.AuthenticationFailed("memory", "put", "the token is expired"))
     with pytest.raises(cf.AuthenticationFailed, match="the token is expired"):
-        transfer(source, target, workers=2)
+        transfer(source, target, workers=2, unmapped="accept")
     assert not target.held
 
 
@@ -210,7 +210,7 @@ def test_a_token_that_expires_on_the_way_says_how_far_it_came() -> None:
     source, target = full(*NAMES), Memory("memory:target")
     target.before_send = failing("case-5", error=cf.AuthenticationFailed("memory", "put", "the token is expired"))
     with pytest.raises(cf.TransferIncomplete, match="stopped: memory: put: the token is expired") as caught:
-        transfer(source, target, workers=1)
+        transfer(source, target, workers=1, unmapped="accept")
     assert caught.value.report.counts == {Outcome.SENT: 5}
 
 
@@ -223,7 +223,7 @@ def test_credentials_that_are_refused_send_nothing(
     wrong = "0123456.0123456789abcdef0123456789abcdef"
     monkeypatch.setenv(key.get(platform, "DARWIN_API_KEY"), wrong)
     with pytest.raises(cf.CaseferryError) as caught:
-        transfer(full("a"), url)
+        transfer(full("a"), url, unmapped="accept")
     assert caught.value.action == "stop"
     assert wrong not in str(caught.value)
     assert all(entry.method == "GET" for entry in online.ledger)
@@ -248,20 +248,20 @@ def test_a_case_that_names_a_patient_goes_nowhere(platform: str, online: Sandbox
         for case in (named, *quiet):
             start.put(case)
         url = fresh_dataset(online, platform, "fresh", tmp_path)
-        report = transfer(start, url, journal=tmp_path / "journal.db")
+        report = transfer(start, url, journal=tmp_path / "journal.db", unmapped="accept")
         assert report.counts == {Outcome.SENT: 2, Outcome.REFUSED: 1}
         assert "PatientName" in report.problems[0].reason
         assert "Quirinius" not in report.problems[0].reason
         asked = [str(entry) + str(entry.body) for entry in online.ledger]
         assert not any("Quirinius" in each or "named" in each for each in asked)
         assert not unlike(quiet, url)
-        report = transfer(start, url, journal=tmp_path / "journal.db", phi="keep")
+        report = transfer(start, url, journal=tmp_path / "journal.db", phi="keep", unmapped="accept")
         assert report.counts == {Outcome.SENT: 1, Outcome.UNCHANGED: 2}
 
 
 def test_removing_is_not_promised(tmp_path: Path) -> None:
     with pytest.raises(cf.ConfigurationError, match="not offered yet"):
-        transfer(full("a"), Memory(), phi="remove")
+        transfer(full("a"), Memory(), phi="remove", unmapped="accept")
 
 
 @pytest.mark.parametrize("platform", REMOTE)
@@ -273,7 +273,7 @@ def test_strict_refuses_what_has_no_place_of_its_own(platform: str, online: Sand
         for case in (plain, odd):
             start.put(case)
         url = fresh_dataset(online, platform, "fresh", tmp_path)
-        report = transfer(start, url, strict=True)
+        report = transfer(start, url, strict=True, unmapped="accept")
     reasons = {each.case_id: each.reason for each in report.problems}
     assert "raw" in reasons["odd"]
     assert "leave strict out" in reasons["odd"]
@@ -291,21 +291,21 @@ def test_a_dry_run_sends_nothing(platform: str, online: Sandbox, tmp_path: Path)
         for case in cases:
             start.put(case)
         url = fresh_dataset(online, platform, "fresh", tmp_path)
-        report = transfer(start, url, journal=tmp_path / "journal.db", dry_run=True)
+        report = transfer(start, url, journal=tmp_path / "journal.db", dry_run=True, unmapped="accept")
         assert report.counts == {Outcome.PLANNED: 4}
         assert report.calls > 0
         assert all(entry.method == "GET" for entry in online.ledger)
         assert [(each.case_id, each.outcome) for each in report.results()] == [(c.id, Outcome.PLANNED) for c in cases]
-        real = transfer(start, url, journal=tmp_path / "journal.db")
+        real = transfer(start, url, journal=tmp_path / "journal.db", unmapped="accept")
         assert real.ok
         assert 0 < real.calls <= report.calls  # what one case makes, a class of annotations, another need not make
         assert [(each.case_id, each.outcome) for each in real.results()] == [(case.id, Outcome.SENT) for case in cases]
-        again = transfer(start, url, journal=tmp_path / "journal.db", dry_run=True)
+        again = transfer(start, url, journal=tmp_path / "journal.db", dry_run=True, unmapped="accept")
         assert again.counts == {Outcome.UNCHANGED: 4}
 
 
 def test_a_dry_run_reaches_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    report = transfer(full("a"), f"local:{tmp_path / 'target'}", dry_run=True)
+    report = transfer(full("a"), f"local:{tmp_path / 'target'}", dry_run=True, unmapped="accept")
     assert report.counts == {Outcome.PLANNED: 1}
     assert not (tmp_path / "target").exists()
 
@@ -332,7 +332,7 @@ def test_bytes_that_changed_at_the_target_are_noticed(platform: str, online: San
     url = fresh_dataset(online, platform, "fresh", tmp_path)
     with cf.connect(f"local:{tmp_path / 'start'}") as start:
         start.put(cf.Case("a", images=[cf.Image("picture", tmp_path / "noise.png")]))
-        assert transfer(start, url).ok
+        assert transfer(start, url, unmapped="accept").ok
         assert verify(start, url).ok
         for path in ("*/file*", "*/uploads/*", "*protected*"):
             online.faults.add(f"{platform}:GET {path} corrupt")

@@ -53,7 +53,9 @@ def test_everything_comes_home_equal(
         for case in cases:
             start.put(case)
     for number, (source, target) in enumerate(pairwise(stops)):
-        report = cf.transfer(source, target, journal=tmp_path / f"{number}.db", phi="keep")  # invented patients
+        report = cf.transfer(
+            source, target, journal=tmp_path / f"{number}.db", phi="keep", unmapped="accept"
+        )  # invented patients
         assert report.ok, str(report)
         assert report.arrived == len(cases)
     with cf.connect(stops[-1]) as home:

@@ -28,7 +28,9 @@ class Piecewise(Memory):
     def _look(self, case: cf.Case) -> Any:
         return set(self.there)
 
-    def _plan(self, case: cf.Case, standing: Any, *, allow_spare: bool) -> tuple[cf.Plan, list[cf.FileRef]]:
+    def _plan(
+        self, case: cf.Case, standing: Any, *, allow_spare: bool, create: bool
+    ) -> tuple[cf.Plan, list[cf.FileRef]]:
         calls = tuple(
             cf.Call(name=f"upload {number}", method="POST", target="files", body=number)
             for number in range(FILES)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Annotation, Raw, Track
+from caseferry.capability import Conversion
 from caseferry_darwin.wire.classes import Wanted
 from caseferry_darwin.wire.frames import SUBS, Timeline, in_frames
 from caseferry_darwin.wire.raws import raw_content, raw_form, still_says
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from caseferry_darwin.wire.view import View
 
 _NAMESPACE = uuid.UUID("0d3f7e3c-5b57-5f0e-9a51-6f2f0f0a6b10")
+
+CONVERSIONS = {
+    "category": Conversion("a tag with a text", "Darwin has no questions with answers"),
+    "numeric": Conversion("a tag with a text, every digit of the number and its unit in it", "Darwin has no numbers"),
+}
+"""Kinds of annotations that have no form of their own, and the one that they are given."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from caseferry.plan import Call, Given, Repeat, Reply
+from caseferry.unmapped import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from caseferry.mapping import Names
 
 RASTER_CLASS = "__raster_layer__"
 RASTER_TYPE = "raster_layer"
@@ -110,8 +113,20 @@ class Classes:
             return f"the team's class {wanted.name!r} takes no text"
         return None
 
-    def calls(self, wanted: Iterable[Wanted], dataset_id: int) -> tuple[list[Call], dict[str, int]]:
-        """The calls that make classes or bring them into the dataset, and the ids that are known already."""
+    def missing(self, part: str, wanted: Wanted) -> Missing | None:
+        """What to say of a class that is not there; None of one that is."""
+        if (wanted.name, wanted.kind) in self.known:
+            return None
+        what = f"class {wanted.name!r} of type {wanted.kind} in the team"
+        return Missing(part, wanted.name, what, makes=wanted.kind in self.types)
+
+    def calls(self, wanted: Iterable[Wanted], dataset_id: int, names: Names) -> tuple[list[Call], dict[str, int]]:
+        """The calls that make classes or bring them into the dataset, and the ids that are known already.
+
+        Parameters
+        ----------
+        names : say what colour and which code a class has that is made
+        """
         calls: list[Call] = []
         ids: dict[str, int] = {}
         merged: dict[tuple[str, str], Wanted] = {}
@@ -122,7 +137,7 @@ class Classes:
         for each in merged.values():
             known = self.known.get((each.name, each.kind))
             if known is None:
-                calls.append(self._creation(each, dataset_id))
+                calls.append(self._creation(each, dataset_id, names.details_of(each.name)))
                 continue
             ids[each.binding] = known.id
             if dataset_id not in known.datasets and each.kind != RASTER_TYPE:
@@ -138,7 +153,7 @@ class Classes:
                 )
         return calls, ids
 
-    def _creation(self, wanted: Wanted, dataset_id: int) -> Call:
+    def _creation(self, wanted: Wanted, dataset_id: int, details: Mapping[str, str]) -> Call:
         subs = (["text"] if wanted.text else []) + list(wanted.subs)
         types = [self.types[name] for name in (wanted.kind, *subs)]
 
@@ -152,7 +167,8 @@ class Classes:
             body={
                 "dataset_id": dataset_id,
                 "name": wanted.name,
-                "metadata": {"_color": "auto"},
+                "metadata": {"_color": _colour(details["colour"]) if "colour" in details else "auto"},
+                **({"description": details["code"]} if "code" in details else {}),
                 "annotation_type_ids": types,
                 "datasets": [{"id": dataset_id}],
             },
@@ -161,6 +177,12 @@ class Classes:
             repeat=Repeat.DETECTABLE,
             purpose=f"make class {wanted.name!r} of type {wanted.kind}",
         )
+
+
+def _colour(code: str) -> str:
+    """A colour as the platform writes it, from ``#rrggbb``."""
+    red, green, blue = bytes.fromhex(code[1:])
+    return f"rgba({red},{green},{blue},1.0)"
 
 
 def class_id(wanted: Wanted, ids: Mapping[str, int]) -> int | Given:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from caseferry.annotation import Raw
-from caseferry.plan import Call, Loss, Repeat
+from caseferry.held import Loss, part_of
+from caseferry.plan import Call, Repeat
 from caseferry.sidecar import Found
 from caseferry_darwin.wire.place import PLATFORM
 from caseferry_darwin.wire.view import registered_slot
@@ -112,11 +113,13 @@ def is_comment(annotation: Annotation) -> bool:
     return _thread(annotation) is not None
 
 
-def losses_of(threads: Iterable[Thread]) -> Iterator[Loss]:
-    """What the platform does not say of comments that are opened anew."""
-    for _ in threads:
+def losses_of(threads: Iterable[Thread], case: Case) -> Iterator[Loss]:
+    """What becomes of comments that are opened anew."""
+    parts = {annotation.id: part_of(annotation) for annotation in case.annotations}
+    for thread in threads:
         reason = "Darwin says that who brings it wrote it, and now"
-        yield Loss("author and time of a comment", reason, "sidecar", "the first slot's metadata")
+        where = "a comment; its author and time in the first slot's metadata"
+        yield Loss(parts[thread.annotation], reason, "sidecar", where)
 
 
 def keys_of(threads: Sequence[Mapping[str, Any]]) -> list[str | None]:

@@ -29,7 +29,7 @@ class Place:
     Attributes
     ----------
     displays : how the mapping wants images to be shown
-    create : whether classes that are missing are made
+    create : whether classes that are missing are made; a plan of a case says it anew
     storage : the external storage whose objects are registered instead of uploaded
     prepare : the URL of the prefix below which what a read-only storage demands is made; empty to make nothing
     """

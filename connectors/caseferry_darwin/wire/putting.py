@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -10,10 +10,11 @@ import numpy as np
 
 from caseferry.annotation import Annotation, Mask
 from caseferry.errors import Inexpressible, Problem, ProcessingFailed, TemporaryFailure
-from caseferry.plan import Call, Given, Loss, Plan, Repeat, Reply
+from caseferry.held import Held, Loss, native, part_of
+from caseferry.plan import Call, Given, Plan, Repeat, Reply
 from caseferry.seal import aligned
 from caseferry.sidecar import Native, build
-from caseferry_darwin.wire.annotations import Form, Ids, native_form
+from caseferry_darwin.wire.annotations import CONVERSIONS, Form, Ids, native_form
 from caseferry_darwin.wire.beside import with_beside
 from caseferry_darwin.wire.classes import Wanted, class_id
 from caseferry_darwin.wire.comments import losses_of, open_call, threads_of
@@ -36,8 +37,12 @@ if TYPE_CHECKING:
 
     from caseferry.case import Case, Image
     from caseferry.files import FileRef
+    from caseferry.unmapped import Missing
     from caseferry_darwin.wire.place import Place, Standing
     from caseferry_darwin.wire.placed import Placed
+
+BESIDE = "the first slot's metadata"
+"""Where the sidecar lies."""
 
 LARGEST_IMPORT = 24 << 20
 """Bytes of annotations in one request; more are sent in several."""
@@ -64,19 +69,19 @@ def plan_case(
     views = views_of(placed, place, standing)
     names = Ids(place.dataset_id, case.id)
     threads = threads_of(case, placed, views)
-    forms, losses = forms_of(case, place, views, names, {each.annotation for each in threads})
-    losses += losses_of(threads)
-    _refuse_broken_promises(case, {*forms, *(each.annotation for each in threads)}, losses, standing)
-    tags, lost_tags = _tags(case, place)
-    turned = [each.made.loss if each.made is not None else conversion(each.image) for each in placed]
-    losses = [loss for loss in turned if loss is not None] + losses + lost_tags
-    native = Native(
+    promised = standing.promised if standing is not None and standing.fingerprint else None
+    drawn = forms_of(case, place, views, names, others={each.annotation for each in threads}, promised=promised)
+    forms = drawn.forms
+    _refuse_broken_promises(case, {*forms, *(each.annotation for each in threads)}, drawn.held, standing)
+    tags, held_tags, missing_tags = _tags(case, place)
+    held = [*map(_image_held, placed), *drawn.held, *losses_of(threads, case), *held_tags]
+    kept = Native(
         images={each.image.role: each.slot for each in placed},
         annotations={each: names.annotation(each) for each in forms} | {each.annotation: each.key for each in threads},
         tags={tag: tag for tag in tags},
     )
-    sidecar, overflow = build(case, native, limit)
-    losses += _beside(case, overflow)
+    sidecar, overflow = build(case, kept, limit)
+    held += _beside(case, overflow)
     if overflow and not allow_spare:
         problems = [
             Problem(f"file {ref.name!r}", f"finds no room beside the case: {ref.length()} bytes, {limit} are left")
@@ -84,7 +89,7 @@ def plan_case(
         ]
         raise Inexpressible(case.id, problems)
     wanted = [form.wanted for parts in forms.values() for form in parts] + [Wanted(tag, "tag") for tag in tags]
-    calls, ids = place.classes.calls(wanted, place.dataset_id)
+    calls, ids = place.classes.calls(wanted, place.dataset_id, place.names)
     made_classes = tuple(call.name for call in calls)
     adopts = str(standing.item["id"]) if standing is not None else None
     if standing is None:
@@ -98,8 +103,8 @@ def plan_case(
     if any(missing.values()) or unsaid:
         calls.append(_ready_call(case, placed, place, views, adopts, tuple(call.name for call in calls)))
         if any(missing.values()):
-            drawn = [form for parts in missing.values() for form in parts]
-            calls += import_calls(drawn, ids, place, adopts, ("ready",))
+            rest = [form for parts in missing.values() for form in parts]
+            calls += import_calls(rest, ids, place, adopts, ("ready",))
         for number, body in enumerate(unsaid):  # one after another: threads of the same words are told by their order
             before = f"comment {number - 1}" if number else "ready"
             calls.append(open_call(body, number, place, adopts, (before,)))
@@ -108,7 +113,13 @@ def plan_case(
     if any(CONTENT in call.takes for call in calls):
         bindings[CONTENT] = content_of(placed[0].image)
     plan = Plan(
-        dataset=dataset, case_id=case.id, calls=tuple(calls), losses=tuple(losses), adopts=adopts, bindings=bindings
+        dataset=dataset,
+        case_id=case.id,
+        calls=tuple(calls),
+        held=tuple(held),
+        missing=(*drawn.missing, *missing_tags),
+        adopts=adopts,
+        bindings=bindings,
     )
     return plan, overflow
 
@@ -133,60 +144,113 @@ def views_of(placed: Sequence[Placed], place: Place, standing: Standing | None) 
     return views
 
 
+@dataclass
+class Drawn:
+    """What of a case's annotations is drawn.
+
+    Attributes
+    ----------
+    forms : native forms by the ids of annotations; those of all masks of an image stand under the first one's
+    held : what becomes of each
+    missing : classes that are not there
+    """
+
+    forms: dict[str, list[Form]] = field(default_factory=dict)
+    held: list[Held] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
+
+    @property
+    def losses(self) -> list[Loss]:
+        """What has no form."""
+        return [each for each in self.held if isinstance(each, Loss) and each.kept == "sidecar"]
+
+    def lose(self, annotation: Annotation, reason: str) -> None:
+        """Note that an annotation has no form."""
+        self.held.append(Loss(part_of(annotation), reason, "sidecar", BESIDE))
+
+    def lacks(self, missing: Missing | None) -> None:
+        """Note a class that is not there."""
+        self.missing += [missing] if missing is not None else []
+
+
 def forms_of(
-    case: Case, place: Place, views: Mapping[str, View | None], ids: Ids, others: Collection[str] = ()
-) -> tuple[dict[str, list[Form]], list[Loss]]:
-    """The native forms of annotations by their ids, and a loss for each that has none.
+    case: Case,
+    place: Place,
+    views: Mapping[str, View | None],
+    ids: Ids,
+    *,
+    others: Collection[str] = (),
+    promised: Collection[str] | None = None,
+) -> Drawn:
+    """The native forms of annotations, and what becomes of each.
 
     Parameters
     ----------
     others : ids of annotations that have a form of another kind
+    promised : ids of those that are drawn as the sidecar of an item says that is there, and cannot be changed any more
     """
-    forms: dict[str, list[Form]] = {}
-    losses: list[Loss] = []
+    drawn = Drawn()
     covered = place.displays.covered([image.role for image in case.images])
-
-    def lose(annotation: Annotation, reason: str) -> None:
-        losses.append(loss_of(annotation, reason, "the first slot's metadata"))
-
     masks: dict[str, list[tuple[Mask, NDArray[Any]]]] = {}
     for annotation in case.annotations:
         if annotation.id in others:
             continue
         role = annotation.image if annotation.image is not None else case.images[0].role
         view = views[role]
-        if view is None or role in covered:
-            lose(annotation, _unseen(role, place, covered))
-            continue
-        if isinstance(annotation, Mask):
-            reason = mask_reason(annotation, case.image(role), place, masks.setdefault(role, []))
+        if promised is not None and annotation.id not in promised:
+            drawn.lose(annotation, "it lies beside the item that is there")
+        elif view is None or role in covered:
+            drawn.lose(annotation, _unseen(role, place, covered))
+        elif isinstance(annotation, Mask):
+            reason = mask_reason(annotation, case.image(role), place, masks.setdefault(role, []), drawn)
             if reason is not None:
-                lose(annotation, reason)
-            continue
-        form = native_form(annotation, view, place.names, ids)
-        reason = form if isinstance(form, str) else place.classes.why_not(form.wanted, create=place.create)
-        if reason is not None or isinstance(form, str):
-            lose(annotation, str(reason))
+                drawn.lose(annotation, reason)
+            else:
+                drawn.held.append(native(part_of(annotation), "masks in the raster layer"))
         else:
-            forms[annotation.id] = [with_beside(form, annotation, place.classes)]
+            _draw(annotation, native_form(annotation, view, place.names, ids), place, drawn)
     for role, group in masks.items():
         view = views[role]
         if view is not None and group:
             parts = mask_forms(group, view, place.names, ids)
             for mask, _ in group:
-                forms[mask.id] = []
-            forms[group[0][0].id] = parts
-    return forms, losses
+                drawn.forms[mask.id] = []
+            drawn.forms[group[0][0].id] = parts
+    return drawn
+
+
+def _image_held(placed: Placed) -> Held:
+    """What becomes of an image."""
+    changed = placed.made.loss if placed.made is not None else conversion(placed.image)
+    return changed or native(f"image {placed.image.role!r}", f"slot {placed.slot!r}")
+
+
+def _draw(annotation: Annotation, form: Form | str, place: Place, drawn: Drawn) -> None:
+    """Note what becomes of an annotation, given its form or why it has none."""
+    if isinstance(form, str):
+        drawn.lose(annotation, form)
+        return
+    drawn.lacks(place.classes.missing(f"label {annotation.label!r}", form.wanted))
+    if (reason := place.classes.why_not(form.wanted, create=place.create)) is not None:
+        drawn.lose(annotation, reason)
+        return
+    drawn.forms[annotation.id] = [with_beside(form, annotation, place.classes)]
+    part, conversion = part_of(annotation), CONVERSIONS.get(annotation.kind)
+    drawn.held.append(conversion.loss(part) if conversion is not None else native(part, _called(form)))
+
+
+def _called(form: Form) -> str:
+    text = " with a text" if form.wanted.text else ""
+    return f"{form.wanted.kind}{text} of class {form.wanted.name!r}"
 
 
 def loss_of(annotation: Annotation, reason: str, where: str) -> Loss:
     """The loss of an annotation that has no form of the platform's own."""
-    part = f"{annotation.kind} {annotation.label or ', '.join(getattr(annotation, 'labels', {}).values())!r}"
-    return Loss(part, reason, "sidecar", where)
+    return Loss(part_of(annotation), reason, "sidecar", where)
 
 
 def _refuse_broken_promises(
-    case: Case, forms: Collection[str], losses: Sequence[Loss], standing: Standing | None
+    case: Case, forms: Collection[str], held: Sequence[Held], standing: Standing | None
 ) -> None:
     """Stop where an annotation would be nowhere: its item says that it is drawn there, and it cannot be.
 
@@ -197,9 +261,9 @@ def _refuse_broken_promises(
     """
     promised = standing.promised if standing is not None else frozenset()
     if broken := [a for a in case.annotations if a.id in promised and a.id not in forms]:
-        reasons = "; ".join(dict.fromkeys(loss.reason for loss in losses))
+        reasons = "; ".join(dict.fromkeys(each.reason for each in held if each.kept == "sidecar"))
         what = f"was to be drawn on the item that is there, and cannot be as Darwin shows the image: {reasons}"
-        remedy = "delete the item, and put the case with create=false: annotations then lie beside it"
+        remedy = "delete the item, and put the case with unmapped='sidecar': annotations then lie beside it"
         raise Inexpressible(case.id, [Problem(f"{a.kind} {a.label!r}", what, remedy) for a in broken])
 
 
@@ -212,12 +276,16 @@ def _unseen(role: str, place: Place, covered: Mapping[str, str]) -> str:
     return "Darwin annotates images only"
 
 
-def mask_reason(mask: Mask, image: Image, place: Place, group: list[tuple[Mask, NDArray[Any]]]) -> str | None:
+def mask_reason(
+    mask: Mask, image: Image, place: Place, group: list[tuple[Mask, NDArray[Any]]], drawn: Drawn | None = None
+) -> str | None:
     """Why a mask has no native form; when it has one, it joins the group of its slot."""
     if image.geometry is None:
         return "its image has no grid"
     if image.geometry.frames > 1 and image.geometry.shape[2] > 1:
         return "Darwin shows no volumes in time"
+    for label in mask.labels.values():
+        (drawn or Drawn()).lacks(place.classes.missing(f"label {label!r}", Wanted(place.names.label(label), "mask")))
     for label in mask.labels.values():
         reason = place.classes.why_not(Wanted(place.names.label(label), "mask"), create=place.create)
         if reason is not None:
@@ -232,33 +300,45 @@ def mask_reason(mask: Mask, image: Image, place: Place, group: list[tuple[Mask, 
     return None
 
 
-def _tags(case: Case, place: Place) -> tuple[list[str], list[Loss]]:
-    """The tags that are classes of the team or may become such, and losses for the others."""
-    tags, losses = [], []
+def _tags(case: Case, place: Place) -> tuple[list[str], list[Held], list[Missing]]:
+    """The tags that are classes of the team or may become such, what becomes of each, and the classes that lack."""
+    tags, held, missing = [], [], []
     for tag in case.tags:
-        reason = place.classes.why_not(Wanted(tag, "tag"), create=place.create)
+        part, wanted = f"tag {tag!r}", Wanted(tag, "tag")
+        if (lacks := place.classes.missing(part, wanted)) is not None:
+            missing.append(lacks)
+        reason = place.classes.why_not(wanted, create=place.create)
         if reason is None:
             tags.append(tag)
+            held.append(native(part, f"tag of class {tag!r}"))
         else:
-            losses.append(Loss(f"tag {tag!r}", reason, "sidecar", "the first slot's metadata"))
-    return tags, losses
+            held.append(Loss(part, reason, "sidecar", BESIDE))
+    return tags, held, missing
 
 
-def _beside(case: Case, overflow: Sequence[FileRef]) -> list[Loss]:
-    where = "the first slot's metadata"
-    losses = [Loss(f"value {name!r}", "Darwin has no values of its own", "sidecar", where) for name in case.values]
+def _beside(case: Case, overflow: Sequence[FileRef]) -> list[Held]:
+    """What becomes of what is neither image nor annotation nor tag."""
+    held: list[Held] = [
+        Loss(f"value {name!r}", "Darwin has no values of its own", "sidecar", BESIDE) for name in case.values
+    ]
     over = {ref.measured().sha256 for ref in overflow}
     for attachment in case.attachments:
         kept = attachment.file.measured().sha256 not in over
-        losses.append(
+        held.append(
             Loss(
                 f"attachment {attachment.name!r}",
                 "Darwin holds no files but what it shows" if kept else "it is too large to lie beside the image",
                 "sidecar" if kept else "journal",
-                where if kept else "the journal's folder",
+                BESIDE if kept else "the journal's folder",
             )
         )
-    return losses
+    held += [native("folder", "the item's folder")] if case.folder else []
+    held += [
+        Loss(name, f"Darwin's items have no {name} of ours", "sidecar", BESIDE)
+        for name in ("title", "metadata")
+        if getattr(case, name)
+    ]
+    return held
 
 
 # -- annotations ---------------------------------------------------------------------------------------------------

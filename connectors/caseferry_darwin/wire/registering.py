@@ -17,7 +17,7 @@ from caseferry_darwin.wire.display import SLOTS, filled
 from caseferry_darwin.wire.place import PLATFORM
 from caseferry_darwin.wire.placed import Placed
 from caseferry_darwin.wire.preparing import UNPREPARED, prepare, writing_calls
-from caseferry_darwin.wire.slotfile import CONVERTED, TYPES, slot_file
+from caseferry_darwin.wire.slotfile import CONVERSIONS, TYPES, slot_file
 from caseferry_darwin.wire.uploading import (
     CONTENT,
     channels,
@@ -107,7 +107,7 @@ def placed_images(case: Case, place: Place) -> list[Placed]:
         problems += [
             Problem(f"image {p.image.role!r}", f"is {p.image.kind}, which Darwin does not read", "convert it")
             for p in found
-            if p.keys and not p.made and p.image.kind in CONVERTED
+            if p.keys and not p.made and p.image.kind in CONVERSIONS
         ]
     if problems:
         raise Inexpressible(case.id, problems)

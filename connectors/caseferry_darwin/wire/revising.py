@@ -14,8 +14,9 @@ from urllib.parse import quote
 
 from caseferry.annotation import Annotation, Mask
 from caseferry.errors import Inexpressible, PlatformError, Problem, TemporaryFailure
+from caseferry.held import Loss
 from caseferry.plain import fingerprint
-from caseferry.plan import Call, Loss, Plan, Repeat, Reply
+from caseferry.plan import Call, Plan, Repeat, Reply
 from caseferry.seal import aligned
 from caseferry.sidecar import amendment, amendment_number
 from caseferry_darwin.wire.adding import AGAIN, problems_of_adding
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from caseferry.case import Case
+    from caseferry.held import Loss
     from caseferry.revision import Revision
     from caseferry.sidecar import Kept
     from caseferry_darwin.wire.place import Place, Standing
@@ -168,7 +170,7 @@ def plan_revision(
     wanted = [form.wanted for form in [*forms, *new.layers.values(), *last]]
     if reasons := [reason for each in wanted if (reason := place.classes.why_not(each, create=place.create))]:
         raise Inexpressible(case.id, [Problem("classes", reason) for reason in dict.fromkeys(reasons)])
-    calls, ids = place.classes.calls(wanted, place.dataset_id)
+    calls, ids = place.classes.calls(wanted, place.dataset_id, place.names)
     after = tuple(call.name for call in calls)
     if rewrites:
         stay = _staying(left, place, begun, new.layers, views)
@@ -181,7 +183,7 @@ def plan_revision(
         dataset=dataset,
         case_id=case.id,
         calls=tuple(calls),
-        losses=tuple(new.losses),
+        held=tuple(new.losses),
         adopts=item_id,
         bindings=dict(ids),
     )
@@ -210,7 +212,7 @@ def _amends(revision: Revision, begun: Begun, views: Mapping[str, View | None]) 
 def _loses(revision: Revision, begun: Begun, place: Place, views: Mapping[str, View | None]) -> bool:
     """Whether something that is written has no form on the platform, and there is a sidecar that can tell of it."""
     others = replace(revision.after, annotations=[each for each in revision.written if not isinstance(each, Mask)])
-    return begun.kept is not None and bool(forms_of(others, place, views, Ids(place.dataset_id, others.id))[1])
+    return begun.kept is not None and bool(forms_of(others, place, views, Ids(place.dataset_id, others.id)).losses)
 
 
 def _arrived(
@@ -240,8 +242,8 @@ def _written(
     """The forms of what a revision writes. Masks that overlap what is there have none."""
     case = revision.after
     others = replace(case, annotations=[each for each in revision.written if not isinstance(each, Mask)])
-    forms, losses = forms_of(others, place, views, names)
-    new = _New(forms, {}, [replace(loss, where=BESIDE) for loss in losses])
+    drawn = forms_of(others, place, views, names)
+    new = _New(drawn.forms, {}, [replace(loss, where=BESIDE) for loss in drawn.losses])
     under = {_slot(row): row for row in left if _kind(row, place) == RASTER_TYPE}
     for mask in revision.written:
         if isinstance(mask, Mask):

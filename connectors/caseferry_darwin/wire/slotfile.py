@@ -6,17 +6,19 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
+from caseferry.capability import Conversion
 from caseferry.files import FileRef, made
 from caseferry.geometry import as_stored
-from caseferry.imaging.convert import write_nifti, write_png
+from caseferry.held import Deviation
+from caseferry.imaging.convert import NIFTI_ERROR, nifti_error, write_nifti, write_png
 from caseferry.imaging.kinds import Kind
-from caseferry.plan import Loss
 from caseferry_darwin.wire.series import packed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from caseferry.case import Image
+    from caseferry.held import Loss
 
 ENDINGS = {
     Kind.DICOM_SERIES: (".dcm",),
@@ -28,8 +30,11 @@ ENDINGS = {
 }
 """Endings by which the platform tells what a file is; the first is given to a file that has none of them."""
 
-CONVERTED = (Kind.METAIMAGE, Kind.NRRD)
-"""Kinds that the platform does not read."""
+CONVERSIONS = {
+    kind: Conversion("NIfTI, with every voxel and the same affine", f"Darwin does not show {kind}", NIFTI_ERROR)
+    for kind in (Kind.METAIMAGE, Kind.NRRD)
+}
+"""Kinds that the platform does not read, and what becomes of them."""
 
 TYPES = {
     Kind.DICOM_SERIES: "dicom",
@@ -47,7 +52,7 @@ def slot_file(image: Image) -> FileRef:
     if image.kind is Kind.DICOM_SERIES and len(image.files) > 1:
         return packed(image.files, f"{_plain(image.role)}.dcm")
     ref = image.files[0]
-    if image.kind in CONVERTED:
+    if image.kind in CONVERSIONS:
         return _converted(image, ref)
     endings = ENDINGS.get(image.kind, ())
     if endings and not ref.name.lower().endswith(endings):
@@ -57,10 +62,13 @@ def slot_file(image: Image) -> FileRef:
 
 def conversion(image: Image) -> Loss | None:
     """What of an image is there in another form."""
-    if image.kind not in CONVERTED:
+    found, grid = CONVERSIONS.get(image.kind), image.geometry
+    if found is None or grid is None:
         return None
-    form = "PNG, with every pixel" if _as_picture(image) else "NIfTI, with every voxel and the same affine"
-    return Loss(f"image {image.role!r}", f"Darwin does not show {image.kind}", "converted", form)
+    part = f"image {image.role!r}"
+    if _as_picture(image):
+        return replace(found, into="PNG, with every pixel").loss(part)
+    return found.loss(part, Deviation(mm=nifti_error(as_stored(grid))))
 
 
 def _ending(ref: FileRef, endings: Sequence[str]) -> str:

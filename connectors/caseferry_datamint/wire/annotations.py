@@ -20,6 +20,7 @@ from caseferry.annotation import (
     Annotation,
     Box,
     Category,
+    Ellipse,
     Label,
     Line,
     Numeric,
@@ -27,9 +28,13 @@ from caseferry.annotation import (
     Point,
     Polygon,
     Polyline,
+    Position,
     Raw,
     Text,
 )
+from caseferry.capability import Conversion
+from caseferry.shapes import outlined, upright_axes
+from caseferry.shapes.drawn import OUTLINE_WITHIN
 from caseferry_datamint.wire.frames import (
     Place,
     are_pixels,
@@ -44,6 +49,15 @@ from caseferry_datamint.wire.frames import (
 if TYPE_CHECKING:
     from caseferry.case import Image
     from caseferry.mapping import Names
+
+CONVERSIONS = {
+    "ellipse": Conversion(
+        "a region that follows it",
+        "Datamint's clients do not say of which points an ellipse is made",
+        f"what lies between its corners and the ellipse: below {OUTLINE_WITHIN} pixels",
+    )
+}
+"""Kinds of annotations that have no form of their own, and the one that they are given."""
 
 LINK = "caseferry:"
 """``imported_from`` of an annotation that was put here is this and the annotation's own id."""
@@ -105,28 +119,10 @@ def _placed_form(annotation: Placed | Polygon, image: Image, names: Names) -> tu
     plane = _plane(annotation, image)
     if isinstance(plane, str):
         return plane
-    points = list(annotation.points)
-    extra: dict[str, Any] = {}
-    if isinstance(annotation, Line):
-        kind = "line"
-    elif isinstance(annotation, Point):
-        if len(points) > 1:
-            return "Datamint's points stand alone"
-        kind = "point"
-    elif isinstance(annotation, Box):
-        if annotation.dimensions == 3:
-            return "Datamint's boxes are flat"
-        (left, top), (right, bottom) = (point[:2] for point in points)
-        points = [(left, top), (right, top), (left, bottom), (right, bottom)]
-        kind = "square"
-    elif isinstance(annotation, Polygon):
-        if len(annotation.rings) > 1:
-            return "Datamint's regions have one outline, without holes"
-        kind, extra = "region", {"closed": True}
-    elif isinstance(annotation, Polyline):
-        kind, extra = "region", {"closed": False}
-    else:
-        return f"Datamint's clients do not say of which points an {annotation.kind} is made"
+    shaped = _shaped(annotation, plane)
+    if isinstance(shaped, str):
+        return shaped
+    kind, points, extra = shaped
     place = Place(0, 0) if plane is None else place_of(image, plane)
     patient = in_patient(image)
     if place is None and not patient:
@@ -136,6 +132,30 @@ def _placed_form(annotation: Placed | Polygon, image: Image, names: Names) -> tu
     if place is not None and plane is not None and not (patient and isinstance(annotation, Line)):
         form |= {"scope": "frame", "frame_index": place.frame}
     return (place.file if place is not None else 0), {"type": kind, **form, "geometry": geometry}
+
+
+def _shaped(annotation: Placed | Polygon, plane: int | None) -> tuple[str, list[Position], dict[str, Any]] | str:
+    """The type of an annotation, its points and what else is said of its geometry; or why it has no form."""
+    points = list(annotation.points)
+    if isinstance(annotation, Line):
+        return "line", points, {}
+    if isinstance(annotation, Point):
+        return ("point", points, {}) if len(points) == 1 else "Datamint's points stand alone"
+    if isinstance(annotation, Box):
+        if annotation.dimensions == 3:
+            return "Datamint's boxes are flat"
+        (left, top), (right, bottom) = (point[:2] for point in points)
+        return "square", [(left, top), (right, top), (left, bottom), (right, bottom)], {}
+    if isinstance(annotation, Ellipse):
+        if plane is None or upright_axes(points) is None:
+            return "it lies in no slice" if plane is None else "its axes do not halve each other"
+        return "region", list(outlined(annotation).points), {"closed": True}
+    if isinstance(annotation, Polygon):
+        one = len(annotation.rings) == 1
+        return ("region", points, {"closed": True}) if one else "Datamint's regions have one outline, without holes"
+    if isinstance(annotation, Polyline):
+        return "region", points, {"closed": False}
+    return f"Datamint's clients do not say of which points an {annotation.kind} is made"
 
 
 def _plane(annotation: Placed | Polygon, image: Image) -> int | str | None:

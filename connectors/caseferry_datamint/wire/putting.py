@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
-from caseferry.annotation import Annotation, Mask
+from caseferry.annotation import Annotation, Ellipse, Mask
+from caseferry.capability import Conversion
 from caseferry.errors import Inexpressible, Problem
 from caseferry.files import FileRef, made
 from caseferry.geometry import as_stored
-from caseferry.imaging.convert import write_nifti, write_png
+from caseferry.held import Deviation, Held, Loss, native, part_of
+from caseferry.imaging.convert import NIFTI_ERROR, nifti_error, write_nifti, write_png
 from caseferry.imaging.kinds import MEDIA_TYPES, Format, Kind
-from caseferry.plan import Call, Given, Loss, Part, Plan, Repeat, Reply
+from caseferry.plan import Call, Given, Part, Plan, Repeat, Reply
+from caseferry.shapes import outline_error, outlined
 from caseferry.sidecar import KEY, Native, build
+from caseferry_datamint.wire import annotations as marks
 from caseferry_datamint.wire.address import Address, case_tag, reason_against_tag
 from caseferry_datamint.wire.annotations import SEGMENTATION, link, native_form
 from caseferry_datamint.wire.frames import Place
@@ -25,6 +29,15 @@ if TYPE_CHECKING:
 
     from caseferry.case import Case, Image
     from caseferry.mapping import Names
+
+BESIDE = "the first resource's metadata"
+"""Where the sidecar lies."""
+
+CONVERSIONS = {
+    kind: Conversion("NIfTI, with every voxel and the same affine", f"Datamint does not show {kind}", NIFTI_ERROR)
+    for kind in (Kind.METAIMAGE, Kind.NRRD)
+}
+"""Kinds of images that the platform does not show, and what becomes of them."""
 
 RESOURCES_AT_ONCE = 500
 """How many resources one request adds to a project."""
@@ -84,11 +97,9 @@ def plan_case(
     """
     if not case.images:
         raise Inexpressible(case.id, [Problem("images", "is empty; Datamint holds images", "give at least one")])
-    losses = [loss for image in case.images if (loss := _conversion(image)) is not None]
-    native, unheld = _native(case, names)
-    losses += unheld
-    sidecar, overflow = build(case, native, limit)
-    losses += _beside(case, overflow)
+    standing_there, held = _native(case, names)
+    sidecar, overflow = build(case, standing_there, limit)
+    held = [*map(_image_held, case.images), *held, *_beside(case, overflow)]
     if overflow and not allow_spare:
         problems = [
             Problem(f"file {ref.name!r}", f"finds no room beside the case: {ref.length()} bytes, {limit} are left")
@@ -103,7 +114,7 @@ def plan_case(
     bindings = {"resource 0 0": adopts} if adopts else {}
     bindings |= {f"resource {image} {file}": rid for (image, file), rid in standing.resources.items()}
     plan = Plan(
-        dataset=dataset, case_id=case.id, calls=tuple(calls), losses=tuple(losses), adopts=adopts, bindings=bindings
+        dataset=dataset, case_id=case.id, calls=tuple(calls), held=tuple(held), adopts=adopts, bindings=bindings
     )
     return plan, overflow
 
@@ -113,7 +124,7 @@ def plan_case(
 
 def stored_files(image: Image) -> list[FileRef]:
     """The files that an image becomes: its own, or the one that it is converted to."""
-    if image.kind not in {Kind.METAIMAGE, Kind.NRRD}:
+    if image.kind not in CONVERSIONS:
         return list(image.files)
     grid, header = image.geometry, image.header
     assert grid is not None  # noqa: S101  both kinds always have one
@@ -143,11 +154,14 @@ def _as_picture(image: Image) -> bool:
     )
 
 
-def _conversion(image: Image) -> Loss | None:
-    if image.kind not in {Kind.METAIMAGE, Kind.NRRD}:
-        return None
-    form = "PNG, with every pixel" if _as_picture(image) else "NIfTI, with every voxel and the same affine"
-    return Loss(f"image {image.role!r}", f"Datamint does not show {image.kind}", "converted", form)
+def _image_held(image: Image) -> Held:
+    """What becomes of an image."""
+    part, found, grid = f"image {image.role!r}", CONVERSIONS.get(image.kind), image.geometry
+    if found is None or grid is None:
+        return native(part, "a resource" if len(image.files) == 1 else f"{len(image.files)} resources")
+    if _as_picture(image):
+        return replace(found, into="PNG, with every pixel").loss(part)
+    return found.loss(part, Deviation(mm=nifti_error(as_stored(grid))))
 
 
 def media_type(image: Image, ref: FileRef) -> str:
@@ -239,7 +253,7 @@ def _ids(case: Case, standing: Standing) -> dict[tuple[str, int], Any]:
     return {
         (image.role, index): standing.resources.get((number, index), Given(f"resource {number} {index}"))
         for number, image in enumerate(case.images)
-        for index in range(len(image.files) if image.kind not in {Kind.METAIMAGE, Kind.NRRD} else 1)
+        for index in range(len(image.files) if image.kind not in CONVERSIONS else 1)
     }
 
 
@@ -251,22 +265,37 @@ def image_of(case: Case, annotation: Annotation) -> Image:
     return case.image(annotation.image) if annotation.image is not None else case.images[0]
 
 
-def _native(case: Case, names: Names) -> tuple[Native, list[Loss]]:
-    """Which annotations have a form of the platform's own, and a loss for each that has none."""
-    held: dict[str, str] = {}
-    losses = []
+def _native(case: Case, names: Names) -> tuple[Native, list[Held]]:
+    """Which annotations have a form of the platform's own, and what becomes of each."""
+    there: dict[str, str] = {}
+    held: list[Held] = []
     for annotation in case.annotations:
-        reason = reason_against(case, annotation, names)
-        if reason is None:
-            held[annotation.id] = annotation.id
-        else:
-            losses.append(loss_of(annotation, reason, "the first resource's metadata"))
-    return Native(images={image.role: image.role for image in case.images}, annotations=held), losses
+        part = part_of(annotation)
+        if (reason := reason_against(case, annotation, names)) is not None:
+            held.append(Loss(part, reason, "sidecar", BESIDE))
+            continue
+        there[annotation.id] = annotation.id
+        held.append(_converted(part, annotation, image_of(case, annotation)) or native(part, _called(annotation)))
+    return Native(images={image.role: image.role for image in case.images}, annotations=there), held
+
+
+def _called(annotation: Annotation) -> str:
+    return "segmentations" if isinstance(annotation, Mask) else f"{annotation.kind} annotation"
+
+
+def _converted(part: str, annotation: Annotation, image: Image) -> Loss | None:
+    """What becomes of an annotation that has no form of its own."""
+    found, grid = marks.CONVERSIONS.get(annotation.kind), image.geometry
+    if found is None or grid is None or not isinstance(annotation, Ellipse):
+        return None
+    plane = float((annotation.frame or 0) % grid.shape[2])
+    ends = grid.to_patient([[*point[:2], plane] for point in annotation.points])
+    return found.loss(part, Deviation(mm=outline_error(ends, len(outlined(annotation).points))))
 
 
 def loss_of(annotation: Annotation, reason: str, where: str) -> Loss:
     """The loss of an annotation that has no form of the platform's own."""
-    return Loss(f"{annotation.kind} {annotation.label!r}", reason, "sidecar", where)
+    return Loss(part_of(annotation), reason, "sidecar", where)
 
 
 def reason_against(case: Case, annotation: Annotation, names: Names) -> str | None:
@@ -278,10 +307,11 @@ def reason_against(case: Case, annotation: Annotation, names: Names) -> str | No
     return form if isinstance(form, str) else None
 
 
-def _beside(case: Case, overflow: Sequence[FileRef]) -> list[Loss]:
-    """Losses for what is not an annotation."""
-    where = "the first resource's metadata"
-    lost = [Loss(f"value {name!r}", "Datamint has no values of its own", "sidecar", where) for name in case.values]
+def _beside(case: Case, overflow: Sequence[FileRef]) -> list[Held]:
+    """What becomes of what is neither image nor annotation."""
+    lost: list[Held] = [
+        Loss(f"value {name!r}", "Datamint has no values of its own", "sidecar", BESIDE) for name in case.values
+    ]
     over = {ref.measured().sha256 for ref in overflow}
     for attachment in case.attachments:
         kept = attachment.file.measured().sha256 not in over
@@ -290,17 +320,18 @@ def _beside(case: Case, overflow: Sequence[FileRef]) -> list[Loss]:
                 f"attachment {attachment.name!r}",
                 "Datamint holds no files but images" if kept else "it is too large to lie beside the image",
                 "sidecar" if kept else "journal",
-                where if kept else "the journal's folder",
+                BESIDE if kept else "the journal's folder",
             )
         )
-    lost += [
-        Loss(f"tag {tag!r}", reason, "sidecar", where)
-        for tag in case.tags
-        if (reason := reason_against_tag(tag)) is not None
-    ]
-    if case.folder:
-        lost.append(Loss("folder", "Datamint has no folders", "sidecar", where))
-    return lost
+    for tag in case.tags:
+        part, reason = f"tag {tag!r}", reason_against_tag(tag)
+        lost.append(native(part, "a tag of each resource") if reason is None else Loss(part, reason, "sidecar", BESIDE))
+    reasons = {
+        "title": "Datamint's resources have no title but their file's name",
+        "folder": "Datamint has no folders",
+        "metadata": "Datamint's metadata are those of a file",
+    }
+    return lost + [Loss(name, why, "sidecar", BESIDE) for name, why in reasons.items() if getattr(case, name)]
 
 
 @dataclass(frozen=True, slots=True)

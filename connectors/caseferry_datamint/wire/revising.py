@@ -15,7 +15,7 @@ from caseferry.errors import Inexpressible, Problem
 from caseferry.plan import Call, Plan, Repeat
 from caseferry.sidecar import amendment, amendment_number, said_beside
 from caseferry_datamint.wire.amending import amendment_form, amendment_in
-from caseferry_datamint.wire.annotations import link, link_of
+from caseferry_datamint.wire.annotations import CONVERSIONS, link, link_of
 from caseferry_datamint.wire.masks import as_volume
 from caseferry_datamint.wire.putting import There, annotation_calls, image_of, loss_of, reason_against
 from caseferry_datamint.wire.reading import is_stray
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from caseferry.case import Case, Image
-    from caseferry.plan import Loss
+    from caseferry.held import Loss
     from caseferry.revision import Revision
     from caseferry.sidecar import Kept
     from caseferry_datamint.wire.reading import Group
@@ -133,7 +133,7 @@ def plan_revision(
             calls.append(_amendment(begun.lead, document, tuple(call.name for call in calls)))
         former = (begun.replaced | begun.amendments) & present
         calls += _clearing("replace", former, "remove what is replaced", tuple(call.name for call in calls))
-    return Plan(dataset=dataset, case_id=case.id, adopts=item, calls=tuple(calls), losses=tuple(losses))
+    return Plan(dataset=dataset, case_id=case.id, adopts=item, calls=tuple(calls), held=tuple(losses))
 
 
 def _key(name: str, revision: int) -> str:
@@ -215,6 +215,8 @@ def problems_of_adding(case: Case, new: Sequence[Annotation], there: There) -> l
         where = f"{annotation.kind} {annotation.label!r}"
         if (reason := reason_against(case, annotation, there.names)) is not None:
             problems.append(Problem(where, reason, "put the whole case anew"))
+        elif (found := CONVERSIONS.get(annotation.kind)) is not None:
+            problems.append(Problem(where, f"would come back as {found.into}", "put the whole case anew"))
         elif lost := unsaid(annotation, image_of(case, annotation), there):
             what = f"{' and '.join(lost)} would be lost: Datamint keeps that of a case's first annotations alone"
             problems.append(Problem(where, what, "leave it out, or put the whole case anew"))

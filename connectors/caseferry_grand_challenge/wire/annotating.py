@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from caseferry.annotation import Mask
 from caseferry.errors import Inexpressible, Problem
 from caseferry.files import FileRef
-from caseferry.plan import Given, Loss
+from caseferry.held import Loss
+from caseferry.plan import Given
 from caseferry.sidecar import Kept, build
 from caseferry_grand_challenge.wire.annotations import SEVERAL, socket_value
 from caseferry_grand_challenge.wire.filling import replaced_files

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from caseferry.capability import Conversion
 from caseferry.files import FileRef, made
 from caseferry.geometry import as_stored
 from caseferry.imaging.convert import metaimage_size, planes_of, write_metaimage, write_png
 from caseferry.imaging.kinds import Format, Kind
 from caseferry.imaging.metaimage import NAMES
 from caseferry.imaging.reading import format_of
-from caseferry.plan import Loss
 from caseferry.seal import aligned
 
 if TYPE_CHECKING:
@@ -34,6 +34,26 @@ if TYPE_CHECKING:
 
     from caseferry.annotation import Mask
     from caseferry.case import Image
+    from caseferry.held import Loss
+
+CONVERSIONS = {
+    **{
+        kind: Conversion("MetaImage, with every voxel and the same affine", f"Grand Challenge keeps no {kind} file")
+        for kind in Kind
+    },
+    **dict.fromkeys(
+        (Kind.VIDEO, Kind.PDF, Kind.WSI),
+        Conversion("the same file", "Grand Challenge keeps the file and forgets its name"),
+    ),
+    **dict.fromkeys(
+        (Kind.DICOM_SERIES, Kind.DICOM_MULTIFRAME),
+        Conversion(
+            "MetaImage made by caseferry, with every voxel and the same affine",
+            "Grand Challenge's DICOM importer does not keep every grid and value",
+        ),
+    ),
+}
+"""What becomes of an image of each kind."""
 
 LONGEST_NAME = 128
 """Characters in the name of an uploaded file."""
@@ -106,18 +126,7 @@ def import_problem(image: Image) -> str | None:
 
 def conversion(image: Image) -> Loss:
     """What becomes of an image's files."""
-    part = f"image {image.role!r}"
-    if image.kind in {Kind.VIDEO, Kind.PDF, Kind.WSI}:
-        return Loss(part, "Grand Challenge keeps the file and forgets its name", "converted", "the same file")
-    if image.kind in {Kind.DICOM_SERIES, Kind.DICOM_MULTIFRAME}:
-        reason = "Grand Challenge's DICOM importer does not keep every grid and value"
-        return Loss(part, reason, "converted", "MetaImage made by caseferry, with every voxel and the same affine")
-    return Loss(
-        part,
-        f"Grand Challenge keeps no {image.kind} file",
-        "converted",
-        "MetaImage, with every voxel and the same affine",
-    )
+    return CONVERSIONS[image.kind].loss(f"image {image.role!r}")
 
 
 def _is_plain_nifti(image: Image) -> bool:

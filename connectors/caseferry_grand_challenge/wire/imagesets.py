@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from caseferry.errors import Inexpressible, MissingDependency, Problem
 from caseferry.files import FileRef, made, release
+from caseferry.held import Loss
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.kinds import Kind
 from caseferry.imaging.quiet import quiet
 from caseferry.imaging.reading import read_header
 from caseferry.plain import fingerprint
-from caseferry.plan import Loss
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from caseferry.annotation import Annotation, Mask
 from caseferry.errors import Inexpressible, Problem
 from caseferry.files import FileRef
-from caseferry.plan import Call, Given, Loss, Plan, Repeat
+from caseferry.plan import Call, Given, Plan, Repeat
 from caseferry.sidecar import Native, build
 from caseferry_grand_challenge.wire.annotations import socket_value
-from caseferry_grand_challenge.wire.images import conversion, import_problem, mask_file, stored_files
-from caseferry_grand_challenge.wire.imagesets import DICOM_SET, INSTANCES, set_loss
+from caseferry_grand_challenge.wire.holding import held_parts
+from caseferry_grand_challenge.wire.images import import_problem, mask_file, stored_files
+from caseferry_grand_challenge.wire.imagesets import DICOM_SET, INSTANCES
 from caseferry_grand_challenge.wire.item_calls import (
     entry,
     image_set,
@@ -104,7 +105,7 @@ def plan_case(
         spare.append(FileRef.of_bytes(json.dumps(document).encode(), "sidecar.json", "application/json"))
     if spare and not allow_spare:
         raise Inexpressible(case.id, _homeless(assignment, overflow))
-    losses = _losses(case, assignment, sockets, overflow, shared)
+    held = held_parts(case, assignment, sockets, overflow, shared)
     there = standing.sockets if standing is not None else set()
     parts = _parts(case, assignment, sockets, document, there, shared)
     calls = list(parts.uploads)
@@ -116,7 +117,8 @@ def plan_case(
         dataset=dataset,
         case_id=case.id,
         calls=tuple(calls),
-        losses=tuple(losses),
+        held=tuple(held),
+        missing=tuple(assignment.missing),
         adopts=adopts,
         bindings={"item": adopts} if adopts else {},
     )
@@ -183,48 +185,6 @@ def _native(case: Case, assignment: Assignment) -> Native:
             keys[annotation.id] = f"{name}#{counts.get(name, 0)}"
             counts[name] = counts.get(name, 0) + 1
     return Native(assignment.images, keys, assignment.values, assignment.attachments)
-
-
-def _losses(
-    case: Case, assignment: Assignment, sockets: Sockets, overflow: Sequence[FileRef], shared: Mapping[str, str]
-) -> list[Loss]:
-    losses = [
-        set_loss(f"image {image.role!r}")
-        if _takes_sets(sockets.get(assignment.images[image.role]))
-        else conversion(image)
-        for image in case.images
-        if image.files[0].location not in shared
-    ]
-    where = f"the socket {assignment.sidecar!r}" if assignment.sidecar else "the journal's folder"
-    kept: Any = "sidecar" if assignment.sidecar else "journal"
-    over = {ref.measured().sha256 for ref in overflow}
-    for annotation in case.annotations:
-        reason = assignment.reasons.get(("annotation", annotation.id))
-        if reason is not None:
-            beyond = isinstance(annotation, Mask) and annotation.file.measured().sha256 in over
-            name = annotation.label or ", ".join(getattr(annotation, "labels", {}).values())
-            losses.append(
-                Loss(
-                    f"{annotation.kind} {name!r}",
-                    reason,
-                    "journal" if beyond else kept,
-                    "the journal's folder" if beyond else where,
-                )
-            )
-    for part, names in (("value", case.values), ("attachment", [each.name for each in case.attachments])):
-        files = {each.name: each.file for each in case.attachments} if part == "attachment" else {}
-        for name in names:
-            reason = assignment.reasons.get((part, name))
-            if reason is not None:
-                beyond = name in files and files[name].measured().sha256 in over
-                place = "the journal's folder" if beyond else where
-                losses.append(Loss(f"{part} {name!r}", reason, "journal" if beyond else kept, place))
-    for part, present in (("title", case.title), ("tags", case.tags), ("folder", case.folder)):
-        if present:
-            losses.append(Loss(part, f"Grand Challenge's items have no {part}", kept, where))
-    if case.metadata:
-        losses.append(Loss("metadata", "Grand Challenge's items have no metadata", kept, where))
-    return losses
 
 
 def _parts(

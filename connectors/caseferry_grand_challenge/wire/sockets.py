@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Annotation, Mask, Raw, slug
 from caseferry.imaging.kinds import Kind
+from caseferry.unmapped import Missing
 from caseferry_grand_challenge.wire.annotations import MARKS, kinds_for
 from caseferry_grand_challenge.wire.imagesets import DICOM_SET, set_problem
 
@@ -102,6 +103,7 @@ class Assignment:
     masks, marks : id of the annotation to slug: masks, and what is written as JSON
     sidecar : the socket of the sidecar; None when there is none
     reasons : why a part finds no socket, by ``kind name``
+    missing : sockets that labels need and that the platform does not have
     """
 
     images: dict[str, str] = field(default_factory=dict)
@@ -111,6 +113,7 @@ class Assignment:
     attachments: dict[str, str] = field(default_factory=dict)
     sidecar: str | None = None
     reasons: dict[tuple[str, str], str] = field(default_factory=dict)
+    missing: list[Missing] = field(default_factory=list)
 
     def taken(self) -> set[str]:
         """Sockets that hold something that no other part may share."""
@@ -262,6 +265,14 @@ def _assign_mask(found: Assignment, mask: Mask, names: Names, sockets: Sockets) 
             continue
         found.masks[mask.id] = name
         return
+    candidates = mask_candidates(mask, names)
+    if all(sockets.get(name) is None for name in candidates):
+        called = " or ".join(repr(name) for name in candidates)
+        wanted = f"socket {called} of kind {' or '.join(MASK_KINDS)}"
+        found.missing += [
+            Missing(f"label {label!r}", names.label(label), wanted, makes=False)
+            for label in ([mask.label] if mask.label else mask.labels.values())
+        ]
     found.reasons["annotation", mask.id] = reason
 
 
@@ -273,7 +284,10 @@ def _assign_mark(found: Assignment, annotation: Annotation, names: Names, socket
     if not single and not several:
         found.reasons[key] = f"Grand Challenge has no socket for {annotation.kind} annotations of this form"
     elif socket is None or name in found.taken():
-        found.reasons[key] = f"there is no socket {name!r} of kind {' or '.join([*single, *several])}"
+        wanted = f"socket {name!r} of kind {' or '.join([*single, *several])}"
+        found.reasons[key] = f"there is no {wanted}"
+        if socket is None:
+            found.missing.append(Missing(f"label {annotation.label!r}", name, wanted, makes=False))
     elif socket.kind not in {*single, *several}:
         found.reasons[key] = f"socket {name!r} is of kind {socket.kind}"
     elif socket.kind in single and name in found.marks.values():

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+NIFTI_ERROR = "exact; voxels lie where 32-bit numbers put them"
+"""How far an image in NIfTI is from another one with more digits, in words; see `nifti_error`."""
+
 RGB24, RGBA32 = 128, 2304
 
 
@@ -100,6 +103,14 @@ def write_nifti(
         packed.write(header.binaryblock + b"\0\0\0\0")
         for plane in planes:
             packed.write(np.ascontiguousarray(plane, dtype=stored).data)
+
+
+def nifti_error(geometry: Geometry) -> float:
+    """How far, in mm, `write_nifti` puts a voxel from where it is: the affine has numbers of 32 bits there."""
+    off = RAS_TO_LPS @ (RAS_TO_LPS @ geometry.affine).astype(np.float32).astype(np.float64) - geometry.affine
+    last = np.array(geometry.shape) - 1
+    corners = np.array([[*(last * corner), 1] for corner in np.ndindex(2, 2, 2)])
+    return float(np.linalg.norm(corners @ off.T, axis=1).max())
 
 
 def write_png(out: BinaryIO, planes: Iterable[NDArray[np.generic]], dtype: str, channels: int = 1) -> None:

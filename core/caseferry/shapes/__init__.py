@@ -12,8 +12,8 @@ Arrays are indexed as everywhere in this package: [column, row], then slice and 
 """
 
 from caseferry.shapes.agreement import Agreement, agreement
-from caseferry.shapes.drawn import paint, polygons
-from caseferry.shapes.ellipse import same_ellipse, upright_axes
+from caseferry.shapes.drawn import outlined, paint, polygons
+from caseferry.shapes.ellipse import outline_error, same_ellipse, upright_axes
 from caseferry.shapes.fill import box_mask, ellipse_mask, ellipse_ring, fill, fill_into
 from caseferry.shapes.overlap import apart, flattened
 from caseferry.shapes.rings import ring_area, straightened
@@ -30,6 +30,8 @@ __all__ = [
     "fill",
     "fill_into",
     "flattened",
+    "outline_error",
+    "outlined",
     "paint",
     "polygons",
     "ring_area",

@@ -9,7 +9,7 @@ import numpy as np
 
 from caseferry.annotation import Annotation, Box, Ellipse, Mask, Polygon, Position
 from caseferry.errors import Inexpressible, Problem
-from caseferry.shapes.fill import box_mask, ellipse_mask, fill_into
+from caseferry.shapes.fill import box_mask, ellipse_mask, ellipse_ring, fill_into
 from caseferry.shapes.trace import trace_planes
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Area: TypeAlias = Polygon | Box | Ellipse
+
+OUTLINE_WITHIN = 0.02
+"""How far the outline of an ellipse may lie from it, in pixels."""
 
 IN_PLANE = 1e-3
 """How far from a slice, in slices, a position may lie to count as lying in it."""
@@ -42,6 +45,19 @@ def polygons(mask: Mask, voxels: NDArray[Any]) -> Iterator[Polygon]:
         for value, rings in outlines.items():
             points = cast("Sequence[Sequence[Position]]", [ring.tolist() for ring in rings])
             yield Polygon(cast("str", mask.image), points, label=mask.labels[value], frame=frame, **common)
+
+
+def outlined(ellipse: Ellipse) -> Polygon:
+    """The outline of an ellipse that lies in one plane, as a polygon whose corners lie on it.
+
+    It is the form of an ellipse on platforms that have none, and always the same, so that it is recognised there; how
+    far it is from the ellipse is told by `outline_error`.
+    """
+    ring = ellipse_ring([point[:2] for point in ellipse.points], OUTLINE_WITHIN)
+    plane = ellipse.points[0][2:]
+    points = cast("Sequence[Position]", [[*point, *plane] for point in ring.tolist()])
+    common = {name: getattr(ellipse, name) for name in (*_COMMON, "image", "label", "frame", "id")}
+    return Polygon(rings=[points], **common)
 
 
 def paint(annotation: Area, volume: NDArray[Any], value: int) -> None:

@@ -46,6 +46,23 @@ def upright_axes(ends: ArrayLike) -> FloatArray | None:
     return np.array([centre - one, centre + one, centre - other, centre + other])
 
 
+def outline_error(ends: ArrayLike, corners: int) -> float:
+    """How far an ellipse is at most from the outline that joins points on it; see `caseferry.shapes.ellipse_ring`.
+
+    Parameters
+    ----------
+    ends : shape (4, n); see `upright_axes`; in millimetres for an answer in millimetres
+    corners : how many points there are, at equal angles of the circle that the ellipse is the image of
+    """
+    _, axes, _ = _parts(np.asarray(ends, dtype=np.float64))
+    half = np.pi / corners
+    angles = (2 * np.arange(corners)[:, None] + 1) * half
+    middles = np.cos(angles) * axes[0] + np.sin(angles) * axes[1]
+    chords = np.cos(angles) * axes[1] - np.sin(angles) * axes[0]
+    along = (middles * chords).sum(axis=1) / np.maximum((chords**2).sum(axis=1), np.finfo(np.float64).tiny)
+    return float((1 - np.cos(half)) * np.linalg.norm(middles - along[:, None] * chords, axis=1).max())
+
+
 def same_ellipse(mine: ArrayLike, theirs: ArrayLike, tolerance: float) -> bool:
     """Whether two ellipses are the same, whichever of their axes are given and in whichever order.
 

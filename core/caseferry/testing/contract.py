@@ -24,8 +24,10 @@ from caseferry.errors import (
     InvalidCase,
     MissingDependency,
     NotFound,
+    UnmappedLabels,
     UnsupportedOperation,
 )
+from caseferry.held import parts_of
 from caseferry.imaging.kinds import Kind
 from caseferry.imaging.reading import read_header
 from caseferry.registry import DatasetURL, connect, connector
@@ -256,12 +258,38 @@ class ConnectorContract:
     def test_losses_are_those_that_are_declared(self, dataset: Dataset, samples: Samples, kinds: list[Kind]) -> None:
         """What a platform declares that it cannot hold is a loss of the plan, each part by name."""
         case = samples.full_case(kinds=kinds[:1])
-        lost = {loss.part.split(" ", 1)[0] for loss in dataset.plan(case).losses}
+        plan = dataset.plan(case)
+        assert Counter(each.part for each in plan.held) == Counter(parts_of(dataset.sealed(case)))
+        assert {each.part for each in plan.held if each.kept != "native"} == {loss.part for loss in plan.losses}
+        lost = {loss.part.split(" ", 1)[0] for loss in plan.losses}
         offered = dataset.capabilities
         for kind, support in offered.annotations.items():
             assert support == "native" or kind in lost, f"{kind} is declared as {support} and is no loss of the plan"
-        for part, support in (("value", offered.values), ("attachment", offered.attachments)):
+        parts = ("value", offered.values), ("attachment", offered.attachments), ("tag", offered.tags)
+        for part, support in (*parts, ("folder", offered.folders), ("metadata", offered.metadata)):
             assert support == "native" or part in lost
+        converted = {loss.part.split(" ", 1)[0] for loss in plan.losses if loss.kept == "converted"} - {"image"}
+        assert converted <= set(offered.conversions)
+        for declared in (offered.images, offered.annotations):
+            assert {str(kind) for kind, support in declared.items() if support == "converted"} <= set(
+                offered.conversions
+            )
+
+    def test_unmapped_labels_stop_a_transfer(self, dataset: Dataset, samples: Samples, tmp_path: Path) -> None:
+        """Where the platform has a list of names, nothing is sent of a case that has others, unless that is asked."""
+        kinds = Label("nifti", "a label of nobody"), Point("nifti", (1, 1), frame=1, label="another of nobody")
+        with connect(f"local:{tmp_path / 'start'}") as start:
+            start.put(samples.case(annotations=kinds))
+            missing = dataset.plan(start.get("sample").case()).missing
+            if missing:
+                with pytest.raises(UnmappedLabels, match="a label of nobody") as refused:
+                    transfer(start, dataset)
+                for words in ("another of nobody", "mapping init", "--unmapped sidecar"):
+                    assert words in str(refused.value)
+                assert list(dataset.items()) == []
+            report = transfer(start, dataset, unmapped="accept" if missing else None)
+        assert report.ok, str(report)
+        assert transfer(dataset, f"local:{tmp_path / 'home'}").arrived == 1
 
     # -- annotating and deleting -----------------------------------------------------------------------------------
 
@@ -487,7 +515,7 @@ class ConnectorContract:
                 start.put(case)
                 sent[case.id] = start.sealed(case)
             for step, (source, target) in enumerate(((start, dataset), (dataset, home))):
-                report = transfer(source, target, journal=tmp_path / "journal" / f"{step}.db")
+                report = transfer(source, target, journal=tmp_path / "journal" / f"{step}.db", unmapped="accept")
                 assert report.ok, report
                 assert report.arrived == 3
                 again = transfer(source, target, journal=tmp_path / "journal" / f"{step}.db")

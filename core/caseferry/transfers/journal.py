@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Self, TypeAlias
 from caseferry.batching import Batcher
 from caseferry.errors import ConfigurationError, TransferError
 from caseferry.files import CHUNK, PathLike
-from caseferry.plan import Loss
+from caseferry.held import Loss
 from caseferry.transfers.outcome import Outcome, Result
 
 if TYPE_CHECKING:
@@ -287,7 +287,7 @@ class Journal:
                     row[3],
                     row[4],
                     "interrupted: run the transfer again" if interrupted else row[5],
-                    tuple(Loss(**loss) for loss in json.loads(row[6])),
+                    tuple(map(Loss.from_json, json.loads(row[6]))),
                     *row[7:],
                 )
             last = rows[-1][0]

@@ -8,13 +8,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from caseferry.errors import TransferError
+from caseferry.held import Loss, Tally
 from caseferry.text import duration, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from caseferry.held import Held
     from caseferry.plain import Json
-    from caseferry.plan import Loss
 
 
 class Outcome(StrEnum):
@@ -49,6 +50,7 @@ class Result:
     ----------
     item_id, url : at the target
     reason : why it was refused or failed
+    held : what becomes of each of its parts; as a journal tells it, only of those that are not native
     bytes, calls, seconds : what sending it took
     """
 
@@ -57,7 +59,7 @@ class Result:
     item_id: str = ""
     url: str = ""
     reason: str = ""
-    losses: tuple[Loss, ...] = ()
+    held: tuple[Held, ...] = ()
     bytes: int = 0
     calls: int = 0
     seconds: float = 0.0
@@ -66,6 +68,11 @@ class Result:
     def ok(self) -> bool:
         """Whether the case is where it should be."""
         return self.outcome in GOOD
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """What the target cannot hold as it is."""
+        return tuple(each for each in self.held if isinstance(each, Loss))
 
     def to_json(self) -> dict[str, Json]:
         """Plain data."""
@@ -91,7 +98,7 @@ class Report:
     source, target : their URLs
     recorded : gives every case's result, where they are kept; else only those that are not well are known
     counts : by outcome
-    losses : by what became of the part: converted, sidecar, journal
+    held : what became of the parts of the cases
     bytes, calls, seconds : in all
     stopped : why the run ended before its end, if it did
     """
@@ -100,7 +107,7 @@ class Report:
     target: str
     recorded: Callable[[], Iterator[Result]] | None = field(default=None, repr=False)
     counts: Counter[Outcome] = field(default_factory=Counter)
-    losses: Counter[str] = field(default_factory=Counter)
+    held: Tally = field(default_factory=Tally)
     bytes: int = 0
     calls: int = 0
     seconds: float = 0.0
@@ -110,11 +117,16 @@ class Report:
     def add(self, result: Result) -> None:
         """Count a result; those that are not well are kept whole."""
         self.counts[result.outcome] += 1
-        self.losses.update(loss.kept for loss in result.losses)
+        self.held.add(result.held)
         self.bytes += result.bytes
         self.calls += result.calls
         if not result.ok:
             self.problems.append(result)
+
+    @property
+    def losses(self) -> Counter[str]:
+        """How many parts are not native, by what became of them: converted, sidecar, journal."""
+        return Counter({str(kept): count for kept, count in self.held.counts.items() if kept != "native"})
 
     @property
     def ok(self) -> bool:
@@ -154,7 +166,8 @@ class Report:
             "target": self.target,
             "ok": self.ok,
             "cases": {str(outcome): count for outcome, count in sorted(self.counts.items())},
-            "losses": dict(sorted(self.losses.items())),
+            "losses": {kept: count for kept, count in sorted(self.losses.items()) if count},
+            "held": self.held.to_json(),
             "bytes": self.bytes,
             "calls": self.calls,
             "seconds": round(self.seconds, 3),
@@ -166,8 +179,8 @@ class Report:
         counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.counts.items())) or "no cases"
         lines = [f"{self.source} -> {self.target}"]
         lines.append(f"{counts}; {self.calls} calls, {size(self.bytes)} in {duration(self.seconds)}")
-        if self.losses:
-            lines.append("not native: " + ", ".join(f"{count} {kept}" for kept, count in sorted(self.losses.items())))
+        if self.held:
+            lines += [f"parts of cases: {self.held}", self.held.table()]
         if self.stopped:
             lines.append(f"stopped: {self.stopped}")
         lines += [f"{result.outcome} {result.case_id}: {result.reason}" for result in self.problems]

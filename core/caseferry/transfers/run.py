@@ -16,12 +16,13 @@ from caseferry.connector import Dataset, Phi, Spare, State, check_phi
 from caseferry.errors import (
     AuthenticationFailed,
     CaseferryError,
-    Inexpressible,
     InvalidCase,
     NotFound,
     Problem,
+    UnmappedLabels,
     UnsupportedOperation,
 )
+from caseferry.held import refuse_inexact
 from caseferry.http import Cancelled
 from caseferry.registry import opened_here
 from caseferry.transfers.journal import DONE, Journal
@@ -29,6 +30,7 @@ from caseferry.transfers.march import check_workers, march, resumed
 from caseferry.transfers.outcome import Outcome, Report, Result, TransferIncomplete
 from caseferry.transfers.progress import Progress, Silent
 from caseferry.transfers.verify import check, whole_case
+from caseferry.unmapped import check_unmapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from caseferry.case import Case
     from caseferry.connector import Brought, Item
     from caseferry.files import PathLike
+    from caseferry.unmapped import Unmapped
 
 log = logging.getLogger("caseferry")
 
@@ -49,6 +52,7 @@ def transfer(
     verify: bool = True,
     phi: Phi | None = None,
     strict: bool = False,
+    unmapped: Unmapped | None = None,
     dry_run: bool = False,
     select: Callable[[Item], bool] | None = None,
     progress: Progress | None = None,
@@ -66,8 +70,11 @@ def transfer(
     verify : whether each case is read back and compared before it counts as done
     phi : what is done with a case that identifies a patient: ``refuse`` it, ``keep`` what it holds, or ``remove`` it
         from its files on their way; ``refuse`` unless the target was opened otherwise
-    strict : refuse cases of which something finds no place of its own at the target
-    dry_run : plan every case and send nothing
+    strict : refuse cases of which the target itself would not hold everything exactly: what is native, or converted
+        without an error, is taken
+    unmapped : what is done with labels that the target does not know, see `caseferry.unmapped`: ``stop`` ends the run
+        at the first case that has one, unless the target was opened otherwise
+    dry_run : plan every case and send nothing; unmapped labels are listed, and end nothing
     select : which items of the source; all when None
     progress : is told how it goes
 
@@ -79,22 +86,27 @@ def transfer(
     ------
     ConfigurationError
         A setting cannot be used; nothing was sent.
+    UnmappedLabels
+        The target does not know labels of a case; nothing was sent.
     AuthenticationFailed
         The credentials are not accepted; nothing was sent.
     TransferIncomplete
-        Something that no case can do without has failed after cases were sent; its ``report`` says how far it came.
+        Something that no case can do without has failed, or a label is unmapped, after cases were sent; its
+        ``report`` says how far it came.
     KeyboardInterrupt
         The user stopped it. What is under way is in the journal, and the same call goes on from there.
     """
     check_workers(workers)
     if phi is not None:
         check_phi(phi)
+    if unmapped is not None:
+        check_unmapped(unmapped)
     with ExitStack() as opened:
         here = opened_here(source, opened)
         there = opened_here(target, opened)
         book = journal if isinstance(journal, Journal) else opened.enter_context(Journal(journal))
         book.belong(here.url, there.url)
-        run = Run(here, there, book, verify=verify, phi=phi, strict=strict, dry_run=dry_run)
+        run = Run(here, there, book, verify=verify, phi=phi, strict=strict, unmapped=unmapped, dry_run=dry_run)
         with resumed(here, there):
             return run.go(workers, select, progress or Silent())
 
@@ -111,6 +123,7 @@ class Run:
         verify: bool,
         phi: Phi | None,
         strict: bool,
+        unmapped: Unmapped | None,
         dry_run: bool,
     ) -> None:
         self.source = source
@@ -121,6 +134,7 @@ class Run:
         self._verify = verify
         self._phi = phi
         self._strict = strict
+        self._unmapped: Unmapped = unmapped or target.unmapped or "stop"
         self._dry_run = dry_run
         self._spare = Spare(journal.keep) if journal.path is not None and not strict else None
         self._standing: set[str] = set()
@@ -165,6 +179,8 @@ class Run:
         """Raise what stopped the run: as it is where nothing was sent, else with what became of the cases."""
         if not self._begun or (isinstance(error, AuthenticationFailed) and not self.report.arrived):
             raise error
+        if isinstance(error, UnmappedLabels) and set(self.report.counts) == {Outcome.REFUSED}:
+            raise error
         self.report.stopped = str(error)
         raise TransferIncomplete(self.report) from error
 
@@ -193,6 +209,8 @@ class Run:
             if error.action == "stop":
                 self._stop_all(error)
                 return None
+            if isinstance(error, UnmappedLabels) and not self._dry_run:
+                self._halt(error)  # what is under way comes to its end
             refused = isinstance(error, InvalidCase | UnsupportedOperation)
             outcome = Outcome.REFUSED if refused else Outcome.FAILED
             result = Result(item.case_id, outcome, reason=str(error), seconds=time.monotonic() - started)
@@ -216,9 +234,12 @@ class Run:
             return None
         return result
 
-    def _stop_all(self, error: CaseferryError) -> None:
+    def _halt(self, error: CaseferryError) -> None:
         with self._lock:
             self._stop = self._stop or error
+
+    def _stop_all(self, error: CaseferryError) -> None:
+        self._halt(error)
         self._abandon()
 
     def _abandon(self) -> None:
@@ -241,12 +262,14 @@ class Run:
         if self._dry_run:
             return self._planned(case, item)
         if self._strict:
-            self._refuse_losses(case)
+            self._refuse_inexact(case)
         self.journal.intend(item.case_id, item.id)
         self._begun = True
         absent = known is None and not {item.case_id, case.id} & self._standing
         absent = absent and self.target.capabilities.shows_unfinished  # an earlier run may have had another journal
-        brought = self.target.bring(case, phi=self._phi, spare=self._spare, known_absent=absent)
+        brought = self.target.bring(
+            case, phi=self._phi, spare=self._spare, unmapped=self._unmapped, known_absent=absent
+        )
         self._check(brought)
         plan = brought.plan
         outcome = Outcome.SENT
@@ -257,7 +280,7 @@ class Run:
             outcome,
             brought.item.id,
             brought.item.url,
-            losses=plan.losses,
+            held=plan.held,
             bytes=brought.bytes,
             calls=len(plan.calls),
             seconds=time.monotonic() - started,
@@ -270,17 +293,19 @@ class Run:
         return item.case_id in self._standing and item.case_id not in self._broken
 
     def _planned(self, case: Case, item: Item) -> Result:
-        plan = self.target.plan(case, phi=self._phi, spare=Spare.imagined() if self._spare else None)
+        spare = Spare.imagined() if self._spare else None
+        plan = self.target.plan(case, phi=self._phi, spare=spare, unmapped=self._unmapped)
+        if self._strict:
+            refuse_inexact(case.id, plan.held)
         outcome = Outcome.UNCHANGED if plan.adopts and not plan.calls else Outcome.PLANNED
-        result = Result(case.id, outcome, losses=plan.losses, bytes=plan.bytes, calls=len(plan.calls))
+        result = Result(case.id, outcome, held=plan.held, bytes=plan.bytes, calls=len(plan.calls))
         self._results.record(result, item.id)
         return result
 
-    def _refuse_losses(self, case: Case) -> None:
-        plan = self.target.plan(case, phi=self._phi)
-        lost = [loss for loss in plan.losses if loss.kept != "converted"]
-        if lost:
-            raise Inexpressible(case.id, [Problem(loss.part, loss.reason, "leave strict out") for loss in lost])
+    def _refuse_inexact(self, case: Case) -> None:
+        plan = self.target.plan(case, phi=self._phi, unmapped=self._unmapped)
+        plan.release()
+        refuse_inexact(case.id, plan.held)
 
     def _check(self, brought: Brought) -> None:
         if not self._verify:
