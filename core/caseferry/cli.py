@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
-from caseferry import commands
+from caseferry import commands, file_commands
 from caseferry.commands import DONE, NOTHING_SENT, SOME_FAILED, say
 from caseferry.errors import CaseferryError
 from caseferry.transfers.outcome import TransferIncomplete
@@ -189,7 +189,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     _add_registering(command, sending, opening, as_json)
-    _add_importing(command, opening)
+    _add_files(command, verbs, opening, as_json)
 
     status = command("status", commands.status, "what a journal says of its transfer", as_json)
     status.add_argument("journal", metavar="JOURNAL")
@@ -296,6 +296,14 @@ def _add_verifying(command: Callable[..., Any], *parents: argparse.ArgumentParse
     verify.add_argument("--workers", type=int, default=8, metavar="N", help="cases under way at once (default 8)")
 
 
+def _add_files(
+    command: Callable[..., Any], verbs: Any, opening: argparse.ArgumentParser, as_json: argparse.ArgumentParser
+) -> None:
+    """The commands that read what other programs wrote, or write for them."""
+    _add_importing(command, opening)
+    _add_annotation_files(verbs, opening, as_json)
+
+
 def _add_importing(command: Callable[..., Any], *parents: argparse.ArgumentParser) -> None:
     """The command that reads what older scripts sent."""
     summary = "print what a script sent to an older interface of a platform as cases, or send it again"
@@ -306,3 +314,28 @@ def _add_importing(command: Callable[..., Any], *parents: argparse.ArgumentParse
     importing.add_argument(
         "--phi", choices=("refuse", "keep"), help="the files are not looked into: say keep if they may be used"
     )
+
+
+def _add_annotation_files(verbs: Any, opening: argparse.ArgumentParser, as_json: argparse.ArgumentParser) -> None:
+    """The commands that read and write files of annotations."""
+    summary = "read annotations from files of other programs, and write them"
+    annotations = verbs.add_parser("annotations", help=summary, description=summary)
+    kinds = annotations.add_subparsers(metavar="read | write | formats", required=True)
+    summary = "print the annotations in a file as JSON"
+    read = kinds.add_parser("read", help=summary, description=summary)
+    read.set_defaults(run=file_commands.read_file)
+    read.add_argument("file", metavar="FILE")
+    read.add_argument("--image", metavar="PATH", required=True, help="the image that it speaks of: a file or a folder")
+    read.add_argument("--role", metavar="ROLE", default="image", help="what the image is called in its case")
+    read.add_argument("--format", metavar="NAME", help="told from the file when left out")
+    summary = "write the annotations of an item to a file, and say what it has no form for"
+    write = kinds.add_parser("write", help=summary, description=summary, parents=[opening])
+    write.set_defaults(run=file_commands.write_file)
+    write.add_argument("url", metavar="URL")
+    write.add_argument("item", metavar="ITEM", help="the platform's name for it, or the case's own")
+    write.add_argument("file", metavar="FILE")
+    write.add_argument("--image", metavar="ROLE", dest="role", help="the image, where the case has several")
+    write.add_argument("--format", metavar="NAME", help="told from the file's ending when left out")
+    summary = "list the formats"
+    listing = kinds.add_parser("formats", help=summary, description=summary, parents=[as_json])
+    listing.set_defaults(run=file_commands.list_formats)

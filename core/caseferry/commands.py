@@ -43,10 +43,28 @@ def say(text: str) -> None:
 
 
 def _open(url: str, given: Any) -> Dataset:
+    """A dataset, with the options that the command line gives."""
     from caseferry.registry import connect
 
     options = {name: getattr(given, name, None) for name in ("profile", "mapping", "phi")}
     return connect(url, **{name: value for name, value in options.items() if value is not None})
+
+
+def found_item(dataset: Dataset, name: str) -> Item:
+    """An item by the platform's name for it, or by the case's own.
+
+    Raises
+    ------
+    NotFound
+        There is none of either.
+    """
+    try:
+        return dataset.get(name)
+    except NotFound:
+        found = dataset.find(name)
+        if found is None:
+            raise
+        return found
 
 
 def _selection(patterns: Sequence[str] | None) -> Callable[[Item], bool] | None:
@@ -115,13 +133,7 @@ def ls(given: Any) -> int:
 def show(given: Any) -> int:
     """Show one case."""
     with _open(given.url, given) as dataset:
-        try:
-            item = dataset.get(given.item)
-        except NotFound:
-            found = dataset.find(given.item)
-            if found is None:
-                raise
-            item = found
+        item = found_item(dataset, given.item)
         case = item.case()
         if given.json:
             _print_json({"item": item.to_json(), "case": case.to_json()})

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from caseferry.capability import Capabilities, Limits
     from caseferry.case import Case
     from caseferry.diagnosis import Finding
+    from caseferry.exchange.format import FileFormat
     from caseferry.files import FileRef
     from caseferry.mapping import Offered
     from caseferry.plain import Json
@@ -614,6 +615,11 @@ class Connector(ABC):
             It is one, and cannot be used.
         """
         return None
+
+    @classmethod
+    def file_formats(cls) -> Sequence[FileFormat]:
+        """The formats of annotation files that the platform has of its own; see `caseferry.exchange.format`."""
+        return ()
 
     @classmethod
     def command(cls, arguments: Sequence[str]) -> int:  # noqa: ARG003  for connectors that have some

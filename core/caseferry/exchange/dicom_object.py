@@ -105,14 +105,21 @@ def coded(code: Code) -> Any:
 
 
 def source_datasets(image: Image) -> list[Any]:
-    """The datasets of an image's files, up to their pixels."""
+    """The datasets of an image's files, up to their pixels.
+
+    What a de-identifier has taken out that must be there, if empty, is empty.
+    """
     from pydicom import dcmread
 
     datasets = []
     with quiet():
         for ref in image.files:
             with ref.seekable() as stream:
-                datasets.append(dcmread(stream, stop_before_pixels=True))
+                dataset = dcmread(stream, stop_before_pixels=True)
+            for keyword in (*_PATIENT, *_STUDY):
+                if keyword not in dataset:
+                    setattr(dataset, keyword, "")
+            datasets.append(dataset)
     return datasets
 
 

@@ -19,7 +19,7 @@ class Written:
     left_out : annotations that are not in it, each with the reason
     changed : annotations that are in it in another form, or without a part of what is said of them, each with what
         changed
-    beside : further files, by what is put between the first one's name and its ending: names of labels, more layers
+    beside : further files, by the ending that they have in place of the first one's: names of labels, more layers
     """
 
     content: bytes = b""

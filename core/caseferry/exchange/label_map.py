@@ -1,0 +1,157 @@
+"""Label maps: images of numbers, each the sign of a structure, with their names in a file beside them.
+
+The names are an object in JSON (``NAME.labels.json``: ``{"1": "nodule"}``), or a table in TOML (``NAME.labels.toml``).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from caseferry.annotation import Mask
+from caseferry.errors import ConfigurationError, InvalidCase, Problem
+from caseferry.exchange.written import Written
+from caseferry.imaging.convert import nifti_bytes, planes_of, write_metaimage, write_png
+from caseferry.imaging.header import ImageProblem
+from caseferry.seal import aligned
+from caseferry.shapes import apart, flattened
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from caseferry.case import Image
+    from caseferry.files import FileRef
+    from caseferry.geometry import Geometry
+
+ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd", ".png")
+
+OVERLAPS = ("apart", "first", "last")
+"""What becomes of voxels of several structures: each in a label map where it is whole, or one hides the other."""
+
+
+def read_label_map(ref: FileRef, image: Image, labels: Mapping[int, str] | None = None) -> Mask:
+    """A label map as a mask of an image.
+
+    Parameters
+    ----------
+    labels : what each number means; None for what the file beside it says
+
+    Raises
+    ------
+    InvalidCase
+        Nobody says what the numbers mean, or numbers are in the file that have no name.
+    ImageProblem
+        The file is damaged, is no label map, or does not lie on the image.
+    """
+    named = labels or _names_beside(ref)
+    if not named:
+        remedy = f"say so: labels={{1: …}}, or a file {_stem(ref.name)}.labels.json beside it"
+        raise InvalidCase(None, [Problem(ref.name, "does not say what its numbers mean", remedy)])
+    mask = Mask(image.role, ref, labels=named)
+    found = {int(value) for value in np.unique(aligned(mask, image))} - {0}
+    if unnamed := sorted(found - set(mask.labels)):
+        what = f"holds voxels of value {', '.join(map(str, unnamed[:10]))}, which have no name"
+        raise InvalidCase(None, [Problem(ref.name, what, "name every value")])
+    return mask
+
+
+def write_label_map(
+    masks: Sequence[tuple[Mask, NDArray[Any]]], image: Image, *, name: str = "", overlap: str = "apart"
+) -> Written:
+    """A label map of masks, with the names of its numbers beside it.
+
+    A single mask keeps its numbers; the structures of several are numbered in their order, from 1.
+
+    Parameters
+    ----------
+    masks : masks and their voxels on the image's grid
+    name : of the file, whose ending says the format: ``.nii.gz`` (also for any other name), ``.mha`` or ``.png``
+    overlap : for structures that share voxels: ``apart`` in further files beside it, or the ``first`` or the ``last``
+        of the masks hides the others, which the result tells
+
+    Raises
+    ------
+    ConfigurationError
+        `overlap` is none of these.
+    InvalidCase
+        There are no masks, or a picture is asked for and the image has several planes.
+    """
+    if overlap not in OVERLAPS:
+        msg = f"overlap is {overlap!r}, expected one of {', '.join(OVERLAPS)}"
+        raise ConfigurationError(msg)
+    grid = image.geometry
+    if not masks or grid is None:
+        raise InvalidCase(None, [Problem(f"image {image.role!r}", "has no masks, or no grid")])
+    ending = next((each for each in (".mha", ".png") if name.lower().endswith(each)), ".nii.gz")
+    if ending == ".png" and grid.planes > 1:
+        what = f"has {grid.planes} planes, and a picture one"
+        raise InvalidCase(None, [Problem(f"image {image.role!r}", what, "write .nii.gz or .mha")])
+    structures = [(mask, value, label) for mask, _ in masks for value, label in mask.labels.items()]
+    alone = len(masks) == 1
+    numbers = [value if alone else index for index, (_, value, _) in enumerate(structures, 1)]
+    inside = {
+        number: voxels == value
+        for number, (voxels, value) in zip(
+            numbers, ((voxels, value) for mask, voxels in masks for value in mask.labels), strict=True
+        )
+    }
+    written = Written()
+    if overlap == "apart":
+        layers = apart(inside)
+    else:
+        flat = flattened(inside, numbers if overlap == "first" else numbers[::-1])
+        layers = [flat.labels]
+        for number, (mask, _, label) in zip(numbers, structures, strict=True):
+            if lost := flat.hidden[number]:
+                written.changed.append((mask, f"without {lost} voxels of {label!r}, which others hide"))
+    written.content = _file(layers[0], grid, ending)
+    written.beside[".labels.json"] = _named(numbers, structures)
+    for index, layer in enumerate(layers[1:], 2):
+        written.beside[f".{index}{ending}"] = _file(layer, grid, ending)
+        written.beside[f".{index}.labels.json"] = _named(numbers, structures)
+    return written
+
+
+def _named(numbers: Sequence[int], structures: Sequence[tuple[Mask, int, str]]) -> bytes:
+    names = {str(number): label for number, (_, _, label) in zip(numbers, structures, strict=True)}
+    return json.dumps(names, ensure_ascii=False, indent=1).encode()
+
+
+def _file(labels: NDArray[Any], grid: Geometry, ending: str) -> bytes:
+    if ending == ".nii.gz":
+        return nifti_bytes(labels, grid, labels=True)
+    out = io.BytesIO()
+    if ending == ".mha":
+        write_metaimage(out, planes_of(labels), grid, labels.dtype.name)
+    else:
+        write_png(out, planes_of(labels), labels.dtype.name)
+    return out.getvalue()
+
+
+def _stem(name: str) -> str:
+    return name.removesuffix(next((end for end in ENDINGS if name.lower().endswith(end)), ""))
+
+
+def _names_beside(ref: FileRef) -> dict[int, str]:
+    """What a file beside a label map calls its numbers; empty where there is none."""
+    if ref.path is None:
+        return {}
+    for ending, parse in ((".labels.json", json.loads), (".labels.toml", tomllib.loads)):
+        path = ref.path.with_name(_stem(ref.path.name) + ending)
+        if path.exists():
+            return _parsed(path, parse)
+    return {}
+
+
+def _parsed(path: Path, parse: Any) -> dict[int, str]:
+    try:
+        return {int(number): str(label) for number, label in parse(path.read_text(encoding="utf-8")).items()}
+    except (ValueError, AttributeError) as error:
+        raise ImageProblem(path.name, f"does not say what numbers mean: {error}", 'write {"1": "NAME", …}') from error
