@@ -317,15 +317,14 @@ def test_what_others_drew_is_approved_and_deleted_too(scene: Scene) -> None:
     assert item.case().annotations == ()
 
 
-def test_a_range_of_frames_is_deleted_whole_or_not_at_all(scene: Scene, samples: Samples) -> None:
+def test_a_range_of_frames_is_one_annotation(scene: Scene, samples: Samples) -> None:
     dataset = scene.open()
     item = dataset.put(samples.case("a", Kind.NIFTI))
     scene.annotate(item.id, {"type": "label", "identifier": "seen", "scope": "frame", "frame_range": [1, 3]})
-    frames = item.case().annotations
-    assert sorted(each.frame or 0 for each in frames) == [1, 2, 3]
-    with pytest.raises(cf.ConfigurationError, match="range of frames"):
-        dataset.delete_annotations(item, frames[:1])
-    dataset.delete_annotations(item, frames)
+    (track,) = item.case().annotations
+    assert isinstance(track, cf.Track)
+    assert list(track.frames) == [1, 2, 3]
+    dataset.delete_annotations(item, [track])
     assert item.case().annotations == ()
 
 

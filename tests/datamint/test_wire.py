@@ -15,7 +15,7 @@ from caseferry.geometry import Geometry
 from caseferry.imaging.kinds import Kind
 from caseferry.mapping import Names
 from caseferry_datamint.sandbox.annotation_shapes import four_corners
-from caseferry_datamint.wire.annotations import core_form, native_form, single_frames
+from caseferry_datamint.wire.annotations import core_form, native_form
 from caseferry_datamint.wire.frames import cut_of, place_of, plane_of
 from oracles import affine_of, rotation
 
@@ -239,10 +239,27 @@ def test_points_without_view_vectors_are_pixels_or_millimetres(
     assert found.frame == plane
 
 
-def test_ranges_of_frames_are_read_frame_by_frame() -> None:
-    rows = single_frames(row("category", None, frame_range=[1, 3], text_value="x"))
-    found = [read(each) for each in rows]
-    assert [(type(each), each.frame, each.id) for each in found] == [(cf.Category, n, f"1-{n}") for n in (1, 2, 3)]
+@pytest.mark.parametrize("kind", ["label", "category", "text"])
+def test_a_range_of_frames_is_a_track(kind: str) -> None:
+    found = read(row(kind, None, frame_range=[1, 3], text_value="x"))
+    assert isinstance(found, cf.Track)
+    assert (found.id, list(found.ranges), found.interpolated) == ("1", [(1, 3)], False)
+    (keyframe,) = found.keyframes
+    assert (keyframe.kind, keyframe.frame, keyframe.label) == (kind, 1, found.label)
+    assert getattr(keyframe, "value", "x") == "x"
+
+
+@pytest.mark.parametrize("frames", [[0, 0], [2, 2]])
+def test_a_range_of_one_frame_is_a_frame(frames: list[int]) -> None:
+    found = read(row("category", None, frame_range=frames, text_value="x"))
+    assert (type(found), found.frame, found.id) == (cf.Category, frames[0], "1")
+
+
+@pytest.mark.parametrize("frames", [[3, 1], [1, 9], [1], "1-3", {"start": 1}])
+def test_a_range_that_is_none_is_kept_whole(frames: Any) -> None:
+    found = read(row("category", None, frame_range=frames, text_value="x"))
+    assert isinstance(found, cf.Raw)
+    assert found.payload["frame_range"] == frames  # type: ignore[index,call-overload]
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 from caseferry.annotation import (
     Annotation,
@@ -31,6 +32,7 @@ from caseferry.annotation import (
     Position,
     Raw,
     Text,
+    Track,
 )
 from caseferry.capability import Conversion
 from caseferry.shapes import outlined, upright_axes
@@ -47,6 +49,7 @@ from caseferry_datamint.wire.frames import (
 )
 
 if TYPE_CHECKING:
+    from caseferry.annotation import Shape
     from caseferry.case import Image
     from caseferry.mapping import Names
 
@@ -203,21 +206,6 @@ def is_revised(key: str) -> bool:
     return _REVISED.match(key) is not None
 
 
-def single_frames(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """A row for each frame of one that speaks of a range of frames; any other as it is.
-
-    ``frame_range`` holds the first and the last frame, both included.
-    """
-    frames = row.get("frame_range")
-    if row.get("frame_index") is not None or not isinstance(frames, Sequence) or len(frames) != 2:
-        return [row]
-    first, last = int(frames[0]), int(frames[1])
-    return [
-        {**row, "frame_index": frame, "frame_range": None, "id": f"{row.get('id')}-{frame}"}
-        for frame in range(first, last + 1)
-    ]
-
-
 def core_form(row: Mapping[str, Any], role: str, image: Image, file: int, names: Names) -> Annotation:
     """An annotation in core's words from what the platform answers; one that no kind fits is kept raw.
 
@@ -225,27 +213,63 @@ def core_form(row: Mapping[str, Any], role: str, image: Image, file: int, names:
     ----------
     file : index of the row's resource among those of the image
     """
-    kind = str(row.get("annotation_type") or row.get("type") or "")
     common = _common_back(row, role, names)
-    value = row.get("text_value", row.get("value"))
     try:
-        geometry = row.get("geometry")
-        if geometry is not None and kind in {"line", "point", "square", "region"}:
-            return _placed_back(kind, row, common, image, file)
-        frame = _frame_back(row, image, file)
-        if kind == "label":
-            return Label(**common, frame=frame)
-        if kind == "category":
-            return Category(**common, frame=frame, value=str(value if value is not None else ""))
-        if kind == "text":
-            return Text(**common, frame=frame, value=str(value or ""))
-        if kind in {"integer", "float"}:
-            number = row.get("numeric_value", row.get("value"))
-            unit = str(row.get("units") or "")
-            return Numeric(**common, value=int(number) if kind == "integer" else float(number), unit=unit)
+        if row.get("frame_index") is not None or not row.get("frame_range"):
+            return _of_one_frame(row, common, image, file)
+        first, last = map(int, row["frame_range"])  # both included
+        if first == last:
+            return _of_one_frame({**row, "frame_index": first}, common, image, file)
+        return _over_frames(row, range(first, last + 1), common, image, file)
     except (TypeError, ValueError, KeyError, IndexError):
         pass
     return Raw(role, id=common["id"], label=common["label"], platform="datamint", payload=json.loads(json.dumps(row)))
+
+
+def _of_one_frame(row: Mapping[str, Any], common: dict[str, Any], image: Image, file: int) -> Annotation:
+    """An annotation of a frame, or of the whole image.
+
+    Raises
+    ------
+    TypeError, ValueError, KeyError, IndexError
+        It is of no kind, or is not written as its kind is.
+    """
+    kind = str(row.get("annotation_type") or row.get("type") or "")
+    value = row.get("text_value", row.get("value"))
+    geometry = row.get("geometry")
+    if geometry is not None and kind in {"line", "point", "square", "region"}:
+        return _placed_back(kind, row, common, image, file)
+    frame = _frame_back(row, image, file)
+    if kind == "label":
+        return Label(**common, frame=frame)
+    if kind == "category":
+        return Category(**common, frame=frame, value=str(value if value is not None else ""))
+    if kind == "text":
+        return Text(**common, frame=frame, value=str(value or ""))
+    if kind in {"integer", "float"}:
+        number = row.get("numeric_value", row.get("value"))
+        unit = str(row.get("units") or "")
+        return Numeric(**common, value=int(number) if kind == "integer" else float(number), unit=unit)
+    msg = "it is of no kind"
+    raise ValueError(msg)
+
+
+def _over_frames(row: Mapping[str, Any], frames: range, common: dict[str, Any], image: Image, file: int) -> Track:
+    """An annotation that speaks of a range of frames: the same in each.
+
+    Raises
+    ------
+    TypeError, ValueError, KeyError, IndexError
+        See `_of_one_frame`; or the range is empty, or its frames are no planes of the image.
+    """
+    named = {name: common[name] for name in ("image", "label")}
+    each = [_of_one_frame({**row, "frame_index": frame}, named, image, file) for frame in frames]
+    planes = sorted(shape.frame for shape in each if shape.frame is not None)
+    if len(planes) < len(frames):
+        msg = f"frames {frames.start} to {frames.stop - 1} are no planes of the image"
+        raise ValueError(msg)
+    first = replace(each[0], frame=planes[0])
+    return Track(**common, keyframes=[cast("Shape", first)], ranges=[(plane, plane) for plane in planes])
 
 
 def _common_back(row: Mapping[str, Any], role: str, names: Names) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from caseferry.imaging.kinds import Kind
 from caseferry.sidecar import KEY, Found, Kept, amended, merge, parse
 from caseferry_datamint.wire.address import Address, is_own_tag, reason_against_tag
 from caseferry_datamint.wire.amending import amendment_in
-from caseferry_datamint.wire.annotations import SEGMENTATION, core_form, is_revised, link_of, single_frames
+from caseferry_datamint.wire.annotations import SEGMENTATION, core_form, is_revised, link_of
 from caseferry_datamint.wire.masks import Piece, grouped, mask_of
 
 if TYPE_CHECKING:
@@ -205,9 +205,8 @@ def annotations_of(
         if str(row.get("annotation_type") or row.get("type")) == SEGMENTATION:
             pieces.setdefault(role, []).append(Piece(file, row, _opener(row, fetch)))
         else:
-            for each in single_frames(row):
-                annotation = core_form(each, role, images[role], file, names)
-                result.append(Found(_with_id(annotation, link_of(row)), link_of(row)))
+            annotation = core_form(row, role, images[role], file, names)
+            result.append(Found(_with_id(annotation, link_of(row)), link_of(row)))
     for role, parts in pieces.items():
         for group_pieces in grouped(parts, link_of).values():
             link = link_of(group_pieces[0].row)

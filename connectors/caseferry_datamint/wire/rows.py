@@ -1,7 +1,6 @@
 """Which of the platform's annotations an annotation of a case is made of.
 
-A label, a line or a number is one. A mask is one for each label, or for each label in each frame; and annotations of
-single frames may be one on the platform, when somebody made it for a range of frames.
+A label, a line, a number or a track is one. A mask is one for each label, or for each label in each frame.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from caseferry.errors import ConfigurationError
 from caseferry_datamint.wire.address import Address
-from caseferry_datamint.wire.annotations import SEGMENTATION, link_of, single_frames
+from caseferry_datamint.wire.annotations import SEGMENTATION, link_of
 from caseferry_datamint.wire.entities import Marking, moment
 from caseferry_datamint.wire.masks import Piece, grouped
 from caseferry_datamint.wire.reading import is_stray
@@ -38,8 +37,7 @@ def rows_by_annotation(found: Group, rows: Sequence[Mapping[str, Any]]) -> dict[
         if str(row.get("annotation_type") or row.get("type")) == SEGMENTATION:
             pieces[roles.get(str(row.get("resource_id")), "")].append(Piece(0, row, _closed))
         else:
-            for each in single_frames(row):
-                made_of[name or str(each["id"])].append(str(row["id"]))
+            made_of[name or str(row["id"])].append(str(row["id"]))
     for parts in pieces.values():
         for together in grouped(parts, link_of).values():
             first = together[0].row
@@ -64,7 +62,7 @@ def chosen_rows(made_of: Mapping[str, Sequence[str]], wanted: Iterable[str], ver
     Raises
     ------
     ConfigurationError
-        One is not on the platform by itself, or shares what it is made of with another that is not wanted.
+        One is not on the platform by itself.
     """
     names = list(dict.fromkeys(wanted))
     for name in names:
@@ -74,12 +72,7 @@ def chosen_rows(made_of: Mapping[str, Sequence[str]], wanted: Iterable[str], ver
                 "one that is kept beside the case changes with the case: delete the item and put it anew"
             )
             raise ConfigurationError(msg)
-    rows = dict.fromkeys(row for name in names for row in made_of[name])
-    others = sorted(name for name, parts in made_of.items() if name not in names and not rows.keys().isdisjoint(parts))
-    if others:
-        msg = f"{', '.join(others)} would be {verb} too: Datamint holds one annotation for a range of frames; name all"
-        raise ConfigurationError(msg)
-    return list(rows)
+    return list(dict.fromkeys(row for name in names for row in made_of[name]))
 
 
 def marking(row: Mapping[str, Any]) -> Marking:
