@@ -232,3 +232,13 @@ def test_what_cannot_be_written_is_refused(ct: Image, tmp_path: Path) -> None:
     other = Image("other", [FILES / "liver_seg.nrrd"])
     with pytest.raises(GeometryError, match="needs a DICOM image"):
         write_segmentation([(mask, voxels)], other)
+
+
+def test_a_segmentation_in_tiles_is_refused_by_that_name(ct: Image) -> None:
+    tiled = pydicom.dcmread(FILES / "liver.dcm")
+    tiled.DimensionOrganizationType = "TILED_SPARSE"
+    tiled.TotalPixelMatrixColumns = tiled.TotalPixelMatrixRows = 4 * tiled.Columns
+    out = io.BytesIO()
+    tiled.save_as(out)
+    with pytest.raises(ImageProblem, match="is made of tiles of a whole slide"):
+        list(read_segmentation(FileRef.of_bytes(out.getvalue(), "tiled.dcm"), ct))

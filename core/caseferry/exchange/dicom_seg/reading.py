@@ -56,7 +56,7 @@ def read_segmentation(ref: FileRef, image: Image, *, threshold: float | None = N
     Raises
     ------
     ImageProblem
-        The file is no segmentation, is damaged, or holds shares where no threshold was given.
+        The file is no segmentation, is damaged or in tiles, or holds shares where no threshold was given.
     GeometryError
         The image has no place in the patient, more than one frame, another frame of reference, or the segments
         do not lie on its voxels.
@@ -64,6 +64,9 @@ def read_segmentation(ref: FileRef, image: Image, *, threshold: float | None = N
     grid = grid_of(image, ref)
     dataset = read_object(ref, SEG_CLASSES, "segmentation")
     check_frame_of_reference(dataset.get("FrameOfReferenceUID"), image, ref)
+    if "TotalPixelMatrixColumns" in dataset or str(dataset.get("DimensionOrganizationType", "")).startswith("TILED"):
+        what = "is made of tiles of a whole slide (TotalPixelMatrixColumns)"
+        raise ImageProblem(ref.name, what, "write it as a label map of the slide, in one piece")
     kind = str(dataset.get("SegmentationType", "BINARY"))
     if kind == "FRACTIONAL" and threshold is None:
         raise ImageProblem(
