@@ -271,7 +271,8 @@ class DarwinDataset(Life, Dataset):
             now = known.pop() if known else self._rows(item.id)
             room = self.limits.sidecar_bytes
             with self._class_lock:
-                return revising.plan_revision(revision, begun, self.place, self.url, standing, rows=now, limit=room)
+                place = replace(self.place, create=revision.create)
+                return revising.plan_revision(revision, begun, place, self.url, standing, rows=now, limit=room)
 
         return planned
 

@@ -246,8 +246,7 @@ class GrandChallengeDataset(Dataset):
         }
         stand = annotating.Stand(item.id, self.place, kept, sidecar, values, contents)
         sockets = self._sockets(revision.after)
-        calls, losses = annotating.plan_revision(revision, stand, self.names, sockets)
-        return Plan(dataset=self.url, case_id=revision.after.id, calls=tuple(calls), held=tuple(losses), adopts=item.id)
+        return annotating.plan_revision(revision, stand, self.names, sockets, self.url)
 
     # -- single sockets --------------------------------------------------------------------------------------------
 

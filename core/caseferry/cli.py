@@ -183,6 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     transfer.set_defaults(again="the same command goes on from here")
     transfer.add_argument("--journal", metavar="FILE", help="makes the transfer resumable (SQLite); made when missing")
     transfer.add_argument("--workers", type=int, default=8, metavar="N", help="cases under way at once (default 8)")
+    _add_syncing(transfer)
     transfer.add_argument("--dry-run", action="store_true", help="plan every case and send nothing")
     transfer.add_argument(
         "--verify", action=argparse.BooleanOptionalAction, default=True, help="read every case back and compare"
@@ -206,7 +207,6 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--state", metavar="DIR", type=Path, help="keep what is put there over restarts")
 
     _add_setting_up(command, verbs, choosing, opening, as_json)
-    command("connectors", commands.connectors, "list the platforms that are installed", as_json)
     return parser
 
 
@@ -237,6 +237,20 @@ def _sending() -> argparse.ArgumentParser:
         help="the same as --unmapped create: make labels' classes at the target",
     )
     return sending
+
+
+def _add_syncing(transfer: argparse.ArgumentParser) -> None:
+    """The options for bringing annotations alone."""
+    transfer.add_argument(
+        "--annotations-only",
+        action="store_true",
+        help="bring annotations that were made or changed later to cases that are there already",
+    )
+    transfer.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="with --annotations-only: the source counts where both sides changed one, and its deletions are brought",
+    )
 
 
 def _add_registering(command: Callable[..., Any], *parents: argparse.ArgumentParser) -> None:
@@ -281,6 +295,7 @@ def _add_setting_up(
         "init", help=summary, description=summary, parents=[choosing, opening]
     )
     init.set_defaults(run=commands.mapping_init)
+    command("connectors", commands.connectors, "list the platforms that are installed", as_json)
     for scheme in schemes():
         own = verbs.add_parser(scheme, add_help=False)  # not shown among the commands: most platforms have none
         own.add_argument("rest", nargs=argparse.REMAINDER)

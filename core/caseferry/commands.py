@@ -231,9 +231,12 @@ def status(given: Any) -> int:
     with closing(Journal(given.journal, read_only=True)) as journal:
         source, target, counts = journal.about("source"), journal.about("target"), journal.states()
         bad = [result for result in journal.results() if not result.ok]
+        synced = [result for result in journal.syncs() if result.notes or not result.ok]
     if given.json:
         problems: list[Json] = [result.to_json() for result in bad]
-        _print_json({"source": source, "target": target, "cases": dict(counts), "problems": problems})
+        syncs: list[Json] = [result.to_json() for result in synced]
+        told: dict[str, Json] = {"source": source, "target": target, "cases": dict(counts), "problems": problems}
+        _print_json({**told, "annotations": syncs})
     else:
         print(f"{source} -> {target}")
         print(", ".join(f"{count} {state}" for state, count in counts.items()) or "no cases yet")
@@ -241,7 +244,13 @@ def status(given: Any) -> int:
             print(
                 table([[each.case_id, str(each.outcome), each.reason] for each in bad], ["CASE", "OUTCOME", "REASON"])
             )
-    return SOME_FAILED if bad else DONE
+        for result in synced:
+            print(
+                f"annotations of {result.case_id}: {result.outcome}" + (f", {result.reason}" if result.reason else "")
+            )
+            for note in result.notes:
+                print(f"  {note}")
+    return SOME_FAILED if bad or any(not result.ok for result in synced) else DONE
 
 
 # -- moving --------------------------------------------------------------------------------------------------------
@@ -296,6 +305,8 @@ def _run(source: Dataset, target: Dataset, given: Any, shown: Progress | None = 
         dry_run=given.dry_run,
         select=_selection(given.select),
         progress=shown or (_Results() if given.dry_run and not given.json else usual()),
+        annotations_only=getattr(given, "annotations_only", False),
+        overwrite=getattr(given, "overwrite", False),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy as np
 from caseferry.annotation import Annotation, Ellipse, Mask, Placed, Polygon, Track
 from caseferry.geometry import SAME_GRID_MM
 from caseferry.held import SAME_PLACE_MM
+from caseferry.plain import fingerprint
 from caseferry.seal import aligned
 from caseferry.shapes import outlined, same_ellipse, upright_axes
 
@@ -80,7 +82,7 @@ def image_differences(one: Image, other: Image) -> list[str]:
         return []
     if one.header.geometry is None or other.header.geometry is None:
         return ["the bytes differ"]
-    found = list(_grid_differences(one.header.geometry, other.header.geometry))
+    found = list(grid_differences(one.header.geometry, other.header.geometry))
     return found or list(_voxel_differences(one, other))
 
 
@@ -94,7 +96,8 @@ def _same_bytes(one: Image, other: Image) -> bool:
     return digests[0] == digests[1]
 
 
-def _grid_differences(mine: Geometry, theirs: Geometry) -> Iterator[str]:
+def grid_differences(mine: Geometry, theirs: Geometry) -> Iterator[str]:
+    """What differs between two grids, as far as voxels would lie elsewhere."""
     if mine.shape[:2] != theirs.shape[:2] or mine.planes != theirs.planes:
         yield f"the grid is {mine.shape} x {mine.frames} in one and {theirs.shape} x {theirs.frames} in the other"
     elif "patient" == mine.space == theirs.space and mine.shape == theirs.shape and not mine.same_grid(theirs):
@@ -164,6 +167,21 @@ def annotation_differences(
         if a.size != b.size or not np.array_equal(a.reshape(-1, order="F"), b.reshape(-1, order="F")):
             found.append("voxels differ")
     return found
+
+
+TIMES = {"created", "modified"}
+
+
+def meaning(annotation: Annotation, image: Image | None) -> str:
+    """What tells whether an annotation still says what it said, where the same program reads it again.
+
+    Times do not count, nor where the file of a mask lies; its voxels do.
+    """
+    document = {key: value for key, value in _without_file(annotation.to_json()).items() if key not in TIMES}
+    if isinstance(annotation, Mask) and image is not None:
+        voxels = np.ascontiguousarray(aligned(annotation, image).reshape(-1, order="F").astype("<u2"))
+        document["voxels"] = hashlib.sha256(voxels.data).hexdigest()
+    return fingerprint(document)
 
 
 PLACES = {"points", "rings", "keyframes"}

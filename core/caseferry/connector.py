@@ -314,15 +314,21 @@ class Dataset(ABC):
         revision = revision_of(item.case(), annotations, replacing=replace, remove=remove)
         return self.plan_revision(item, revision, phi=phi)
 
-    def plan_revision(self, item: Item, revision: Revision, *, phi: Phi | None = None) -> Plan:
+    def plan_revision(
+        self, item: Item, revision: Revision, *, phi: Phi | None = None, unmapped: Unmapped | None = None
+    ) -> Plan:
         """What `revise` would do, without doing it."""
-        return self._revising(item, revision, phi)()
+        return self._revising(item, revision, phi, unmapped)()
 
-    def revise(self, item: Item, revision: Revision, *, phi: Phi | None = None) -> Plan:
+    def revise(
+        self, item: Item, revision: Revision, *, phi: Phi | None = None, unmapped: Unmapped | None = None
+    ) -> Plan:
         """Change the annotations of an item as a revision of its case says; the last plan that was sent."""
-        return self._settle(self._revising(item, revision, phi))[0]
+        return self._settle(self._revising(item, revision, phi, unmapped))[0]
 
-    def _revising(self, item: Item, revision: Revision, phi: Phi | None) -> Callable[[], Plan]:
+    def _revising(
+        self, item: Item, revision: Revision, phi: Phi | None, unmapped: Unmapped | None
+    ) -> Callable[[], Plan]:
         self._require("annotate")
         if not revision:
             return lambda: Plan(dataset=self.url, case_id=item.case_id, adopts=item.id)
@@ -333,7 +339,17 @@ class Dataset(ABC):
             revision = changed(revision, after=annotations_without_identity(revision.after, revision.written))
         if word != "keep" and self.capabilities.remote:
             refuse_identifying_annotations(item.case_id, revision.written)
-        return self._annotating(item, revision)
+        wanted = check_unmapped(unmapped or self.unmapped or "accept")
+        planned = self._annotating(item, changed(revision, create=makes_names(wanted)))
+
+        def known() -> Plan:
+            plan = planned()
+            if plan.calls and (missing := refused(plan.missing, wanted)):
+                plan.release()
+                raise unmapped_labels(item.case_id, missing, self.offered().get("labels", {}))
+            return plan
+
+        return known
 
     def _settle(self, planned: Callable[[], Plan]) -> tuple[Plan, Execution]:
         """Send a plan, and where nobody knows whether a call arrived one made anew, as long as that leads further.

@@ -25,6 +25,9 @@ class Revision:
     before : the case as it stands
     after : the case as it shall stand; what takes another's place stands where that stood, what is new at the end
     added, replaced, removed : ids of annotations
+    told : whether all that is written must read back exactly: a sidecar tells of it, also of what a platform adds of
+        its own, such as who sent it
+    create : whether names that its labels need and the platform does not have are made there
     """
 
     before: Case
@@ -32,6 +35,8 @@ class Revision:
     added: frozenset[str] = frozenset()
     replaced: frozenset[str] = frozenset()
     removed: frozenset[str] = frozenset()
+    told: bool = False
+    create: bool = True
 
     def __bool__(self) -> bool:
         return bool(self.added or self.replaced or self.removed)

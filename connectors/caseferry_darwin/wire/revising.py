@@ -20,14 +20,14 @@ from caseferry.plan import Call, Plan, Repeat, Reply
 from caseferry.seal import aligned
 from caseferry.sidecar import amendment, amendment_number
 from caseferry_darwin.wire.adding import AGAIN, problems_of_adding
-from caseferry_darwin.wire.amending import amendment_form, amendment_in
+from caseferry_darwin.wire.amending import AMENDS, amendment_form, amendment_in
 from caseferry_darwin.wire.annotations import Form, Ids
 from caseferry_darwin.wire.classes import RASTER_TYPE
 from caseferry_darwin.wire.comments import is_comment
 from caseferry_darwin.wire.layers import merged, overlap, parts_in, without
 from caseferry_darwin.wire.masks import mask_forms
 from caseferry_darwin.wire.place import PLATFORM
-from caseferry_darwin.wire.putting import forms_of, import_calls, imported, loss_of, mask_reason, views_of
+from caseferry_darwin.wire.putting import Drawn, forms_of, import_calls, imported, loss_of, mask_reason, views_of
 from caseferry_darwin.wire.reading import kept_of
 from caseferry_darwin.wire.registering import placed_image
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from caseferry.held import Loss
     from caseferry.revision import Revision
     from caseferry.sidecar import Kept
+    from caseferry.unmapped import Missing
     from caseferry_darwin.wire.place import Place, Standing
     from caseferry_darwin.wire.view import View
 
@@ -117,11 +118,13 @@ class _New:
     forms : by id of the annotation; masks without the layer of their pixels
     layers : by slot, the layer of all new masks of it
     losses : what has no form
+    missing : classes that are not there
     """
 
     forms: dict[str, list[Form]]
     layers: dict[str, Form]
     losses: list[Loss]
+    missing: list[Missing]
 
 
 def plan_revision(
@@ -168,8 +171,8 @@ def plan_revision(
     under = {_slot(row): row for row in left if _kind(row, place) == RASTER_TYPE}
     rewrites = bool(begun.gone) or any(slot in under for slot in new.layers)
     wanted = [form.wanted for form in [*forms, *new.layers.values(), *last]]
-    if reasons := [reason for each in wanted if (reason := place.classes.why_not(each, create=place.create))]:
-        raise Inexpressible(case.id, [Problem("classes", reason) for reason in dict.fromkeys(reasons)])
+    if last and (reason := place.classes.why_not(AMENDS, create=True)) is not None:
+        raise Inexpressible(case.id, [Problem("the class of amendments", reason)])
     calls, ids = place.classes.calls(wanted, place.dataset_id, place.names)
     after = tuple(call.name for call in calls)
     if rewrites:
@@ -184,6 +187,7 @@ def plan_revision(
         case_id=case.id,
         calls=tuple(calls),
         held=tuple(new.losses),
+        missing=tuple(new.missing),
         adopts=item_id,
         bindings=dict(ids),
     )
@@ -206,7 +210,8 @@ def _amends(revision: Revision, begun: Begun, views: Mapping[str, View | None]) 
         return False
     own = {each.id for each in begun.kept.case.annotations}
     beside = own - set(begun.kept.native.annotations)
-    return bool(problems or revision.replaced or revision.removed & beside)
+    told = revision.told and bool(revision.written)
+    return bool(problems or revision.replaced or revision.removed & beside or told)
 
 
 def _loses(revision: Revision, begun: Begun, place: Place, views: Mapping[str, View | None]) -> bool:
@@ -243,7 +248,7 @@ def _written(
     case = revision.after
     others = replace(case, annotations=[each for each in revision.written if not isinstance(each, Mask)])
     drawn = forms_of(others, place, views, names)
-    new = _New(drawn.forms, {}, [replace(loss, where=BESIDE) for loss in drawn.losses])
+    new = _New(drawn.forms, {}, [replace(loss, where=BESIDE) for loss in drawn.losses], drawn.missing)
     under = {_slot(row): row for row in left if _kind(row, place) == RASTER_TYPE}
     for mask in revision.written:
         if isinstance(mask, Mask):
@@ -269,7 +274,9 @@ def _draw(
     view = views[image.role]
     if view is None or image.role in place.displays.covered([each.role for each in case.images]):
         return "Darwin does not show its image in a way that can be drawn on"
-    reason = mask_reason(mask, image, place, [])
+    lacking = Drawn(missing=new.missing)
+    reason = mask_reason(mask, image, place, [], lacking)
+    new.missing = lacking.missing
     if reason is not None:
         return reason
     *parts, layer = mask_forms([(mask, aligned(mask, image))], view, place.names, names)

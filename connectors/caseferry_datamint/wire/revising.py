@@ -111,7 +111,8 @@ def plan_revision(
     """
     case, written = revision.after, revision.written
     needed = [*problems_of_adding(case, written, there), *_only_beside(revision, begun.kept)]
-    amends = bool(needed or revision.replaced) and begun.kept is not None
+    told = revision.told and bool(written)
+    amends = bool(needed or revision.replaced or told) and begun.kept is not None
     if needed and not amends:
         raise Inexpressible(case.id, needed)
     there = There(there.names, there.project, there.ids, there.standing, begun.number if amends else 0)

@@ -13,7 +13,7 @@ from caseferry.annotation import Mask
 from caseferry.errors import Inexpressible, Problem
 from caseferry.files import FileRef
 from caseferry.held import Loss
-from caseferry.plan import Given
+from caseferry.plan import Given, Plan
 from caseferry.sidecar import Kept, build
 from caseferry_grand_challenge.wire.annotations import SEVERAL, socket_value
 from caseferry_grand_challenge.wire.filling import replaced_files
@@ -53,7 +53,7 @@ class Stand:
     contents: Mapping[str, Any]
 
 
-def plan_revision(revision: Revision, stand: Stand, names: Names, sockets: Sockets) -> tuple[list[Call], list[Loss]]:
+def plan_revision(revision: Revision, stand: Stand, names: Names, sockets: Sockets, dataset: str) -> Plan:
     """The calls that write annotations into their sockets, or the sidecar alone, and the sidecar anew.
 
     Raises
@@ -88,7 +88,14 @@ def plan_revision(revision: Revision, stand: Stand, names: Names, sockets: Socke
         for each in revision.written
         if (reason := assignment.reasons.get(("annotation", each.id))) is not None
     ]
-    return _calls(revision, stand, {**values, stand.sidecar: document}, masks, sockets), losses
+    return Plan(
+        dataset=dataset,
+        case_id=case.id,
+        calls=tuple(_calls(revision, stand, {**values, stand.sidecar: document}, masks, sockets)),
+        held=tuple(losses),
+        missing=tuple(assignment.missing),
+        adopts=stand.pk,
+    )
 
 
 def _assigned(

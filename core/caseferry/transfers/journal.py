@@ -22,10 +22,11 @@ from caseferry.batching import Batcher
 from caseferry.errors import ConfigurationError, TransferError
 from caseferry.files import CHUNK, PathLike
 from caseferry.held import Loss
-from caseferry.transfers.outcome import Outcome, Result
+from caseferry.transfers.merge import Base
+from caseferry.transfers.outcome import Note, Outcome, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
     from caseferry.files import FileRef
@@ -52,6 +53,8 @@ CREATE TABLE IF NOT EXISTS cases (
     seconds REAL NOT NULL DEFAULT 0,
     updated REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS brought (case_id TEXT PRIMARY KEY, annotations TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS syncs (case_id TEXT PRIMARY KEY, result TEXT NOT NULL, updated REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS cases_by_state ON cases (state);
 """
 
@@ -232,6 +235,49 @@ class Journal:
                 time.time(),
             ),
         )
+
+    def bases(self, case_id: str) -> dict[str, Base]:
+        """What was last brought of the annotations of a case, by their ids; empty when that is not known."""
+        with self._lock:
+            row = self._database.execute("SELECT annotations FROM brought WHERE case_id = ?", (case_id,)).fetchone()
+        return {name: Base(*told) for name, told in json.loads(row[0]).items()} if row else {}
+
+    def keep_bases(self, case_id: str, bases: Mapping[str, Base]) -> None:
+        """Write what was brought of the annotations of a case."""
+        told = json.dumps({name: [base.source, base.target] for name, base in bases.items()})
+        self._write("INSERT OR REPLACE INTO brought VALUES (?, ?)", (case_id, told))
+
+    def record_sync(self, result: Result) -> None:
+        """Write what became of the annotations of a case; what became of the case itself stays written."""
+        self._write(
+            "INSERT OR REPLACE INTO syncs VALUES (?, ?, ?)",
+            (result.case_id, json.dumps(result.to_json()), time.time()),
+        )
+
+    def syncs(self) -> Iterator[Result]:
+        """What became of the annotations of every case when they were last brought, in the order of the names."""
+        if self._closed:
+            with Journal(self.path, read_only=True) as again:
+                yield from again.syncs()
+            return
+        with self._lock:
+            known = self._database.execute("SELECT 1 FROM sqlite_master WHERE name = 'syncs'").fetchone()
+            rows = self._database.execute("SELECT result FROM syncs ORDER BY case_id").fetchall() if known else []
+        for (text,) in rows:
+            told = json.loads(text)
+            yield Result(
+                told["case"],
+                Outcome(told["outcome"]),
+                told["item"],
+                told["url"],
+                told["reason"],
+                tuple(map(Loss.from_json, told["losses"])),
+                told["bytes"],
+                told["calls"],
+                told["seconds"],
+                told["annotations"],
+                tuple(Note(**note) for note in told["notes"]),
+            )
 
     def _write(self, sql: str, values: tuple[object, ...]) -> None:
         """Write one thing and have it on the disk; what several cases write at the same time goes there together.

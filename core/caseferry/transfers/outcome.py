@@ -12,7 +12,7 @@ from caseferry.held import Loss, Tally
 from caseferry.text import duration, size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from caseferry.held import Held
     from caseferry.plain import Json
@@ -23,6 +23,10 @@ class Outcome(StrEnum):
 
     SENT = "sent"
     """It is at the target now and was not before."""
+    SYNCED = "synced"
+    """It was at the target, and annotations of it were brought there."""
+    CONFLICT = "conflict"
+    """Annotations of it were changed on both sides; these were not touched, all others were brought."""
     COMPLETED = "completed"
     """A part of it was at the target from an earlier attempt; now all of it is."""
     UNCHANGED = "unchanged"
@@ -38,8 +42,34 @@ class Outcome(StrEnum):
 
 
 GOOD = frozenset(
-    {Outcome.SENT, Outcome.COMPLETED, Outcome.UNCHANGED, Outcome.PLANNED, Outcome.EQUAL},
+    {Outcome.SENT, Outcome.SYNCED, Outcome.COMPLETED, Outcome.UNCHANGED, Outcome.PLANNED, Outcome.EQUAL},
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An annotation that was not brought, and why.
+
+    Attributes
+    ----------
+    annotation : its id
+    kind, label : what it is
+    step : ``left`` or ``conflict``
+    reason : who has changed it, and what differs now; never what it says
+    """
+
+    annotation: str
+    kind: str
+    label: str
+    step: str
+    reason: str
+
+    def to_json(self) -> dict[str, Json]:
+        """Plain data."""
+        return {name: getattr(self, name) for name in ("annotation", "kind", "label", "step", "reason")}
+
+    def __str__(self) -> str:
+        return f"{self.step}: annotation {self.annotation} ({self.kind} {self.label!r}): {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -52,6 +82,8 @@ class Result:
     reason : why it was refused or failed
     held : what becomes of each of its parts; as a journal tells it, only of those that are not native
     bytes, calls, seconds : what sending it took
+    annotations : how many were added, replaced, removed, left, unchanged or in conflict, when only they were brought
+    notes : those that were left or are in conflict
     """
 
     case_id: str
@@ -63,6 +95,8 @@ class Result:
     bytes: int = 0
     calls: int = 0
     seconds: float = 0.0
+    annotations: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -86,6 +120,8 @@ class Result:
             "bytes": self.bytes,
             "calls": self.calls,
             "seconds": round(self.seconds, 3),
+            "annotations": dict(self.annotations),
+            "notes": [note.to_json() for note in self.notes],
         }
 
 
@@ -100,6 +136,8 @@ class Report:
     counts : by outcome
     held : what became of the parts of the cases
     bytes, calls, seconds : in all
+    annotations : by what was done with them, when only they were brought
+    noted : the cases of which some were left
     stopped : why the run ended before its end, if it did
     """
 
@@ -113,6 +151,8 @@ class Report:
     seconds: float = 0.0
     stopped: str = ""
     problems: list[Result] = field(default_factory=list)
+    annotations: Counter[str] = field(default_factory=Counter)
+    noted: list[Result] = field(default_factory=list)
 
     def add(self, result: Result) -> None:
         """Count a result; those that are not well are kept whole."""
@@ -120,6 +160,9 @@ class Report:
         self.held.add(result.held)
         self.bytes += result.bytes
         self.calls += result.calls
+        self.annotations.update(result.annotations)
+        if result.notes:
+            self.noted.append(result)
         if not result.ok:
             self.problems.append(result)
 
@@ -136,7 +179,7 @@ class Report:
     @property
     def arrived(self) -> int:
         """How many cases are at the target."""
-        return sum(self.counts[each] for each in (Outcome.SENT, Outcome.COMPLETED, Outcome.UNCHANGED))
+        return sum(self.counts[each] for each in (Outcome.SENT, Outcome.SYNCED, Outcome.COMPLETED, Outcome.UNCHANGED))
 
     def require_ok(self) -> Report:
         """The report itself, when every case is where it should be.
@@ -171,6 +214,8 @@ class Report:
             "bytes": self.bytes,
             "calls": self.calls,
             "seconds": round(self.seconds, 3),
+            "annotations": dict(sorted(self.annotations.items())),
+            "notes": [{"case": result.case_id, **note.to_json()} for result in self.noted for note in result.notes],
             "stopped": self.stopped,
             "problems": [result.to_json() for result in self.problems],
         }
@@ -181,9 +226,13 @@ class Report:
         lines.append(f"{counts}; {self.calls} calls, {size(self.bytes)} in {duration(self.seconds)}")
         if self.held:
             lines += [f"parts of cases: {self.held}", self.held.table()]
+        if self.annotations:
+            told = ", ".join(f"{count} {step}" for step, count in sorted(self.annotations.items()))
+            lines.append(f"annotations: {told}")
         if self.stopped:
             lines.append(f"stopped: {self.stopped}")
         lines += [f"{result.outcome} {result.case_id}: {result.reason}" for result in self.problems]
+        lines += [f"{result.case_id}: {note}" for result in self.noted for note in result.notes]
         return "\n".join(lines)
 
 

@@ -16,6 +16,7 @@ from caseferry.connector import Dataset, Phi, Spare, State, check_phi
 from caseferry.errors import (
     AuthenticationFailed,
     CaseferryError,
+    ConfigurationError,
     InvalidCase,
     NotFound,
     Problem,
@@ -29,6 +30,7 @@ from caseferry.transfers.journal import DONE, Journal
 from caseferry.transfers.march import check_workers, march, resumed
 from caseferry.transfers.outcome import Outcome, Report, Result, TransferIncomplete
 from caseferry.transfers.progress import Progress, Silent
+from caseferry.transfers.sync import Sync, bases_of
 from caseferry.transfers.verify import check, whole_case
 from caseferry.unmapped import check_unmapped
 
@@ -56,6 +58,8 @@ def transfer(
     dry_run: bool = False,
     select: Callable[[Item], bool] | None = None,
     progress: Progress | None = None,
+    annotations_only: bool = False,
+    overwrite: bool = False,
 ) -> Report:
     """Bring every case of a source to a target, each exactly once and complete.
 
@@ -77,6 +81,10 @@ def transfer(
     dry_run : plan every case and send nothing; unmapped labels are listed, and end nothing
     select : which items of the source; all when None
     progress : is told how it goes
+    annotations_only : bring annotations that were made or changed later to cases that are at the target already; what
+        people at the target made or changed is left, and what both sides changed is reported
+    overwrite : for annotations alone: the source counts where both sides have changed one, and what was deleted there
+        and not changed at the target is deleted
 
     Returns
     -------
@@ -101,12 +109,17 @@ def transfer(
         check_phi(phi)
     if unmapped is not None:
         check_unmapped(unmapped)
+    if overwrite and not annotations_only:
+        msg = "overwrite is for annotations alone: say annotations_only too (--annotations-only)"
+        raise ConfigurationError(msg)
     with ExitStack() as opened:
         here = opened_here(source, opened)
         there = opened_here(target, opened)
         book = journal if isinstance(journal, Journal) else opened.enter_context(Journal(journal))
         book.belong(here.url, there.url)
         run = Run(here, there, book, verify=verify, phi=phi, strict=strict, unmapped=unmapped, dry_run=dry_run)
+        if annotations_only:
+            run.sync_annotations(overwrite=overwrite)
         with resumed(here, there):
             return run.go(workers, select, progress or Silent())
 
@@ -137,18 +150,34 @@ class Run:
         self._unmapped: Unmapped = unmapped or target.unmapped or "stop"
         self._dry_run = dry_run
         self._spare = Spare(journal.keep) if journal.path is not None and not strict else None
-        self._standing: set[str] = set()
+        self._sync: Sync | None = None
+        self._standing: dict[str, str] = {}
         self._broken: set[str] = set()
         self._claimed: dict[str, str] = {}
         self._begun = False
         self._stop: CaseferryError | None = None
         self._lock = threading.Lock()
 
+    def sync_annotations(self, *, overwrite: bool) -> None:
+        """Bring annotations alone, to cases that are there."""
+        self._sync = Sync(
+            self.target,
+            self.journal,
+            verify=self._verify,
+            phi=self._phi,
+            strict=self._strict,
+            unmapped=self._unmapped,
+            overwrite=overwrite,
+            dry_run=self._dry_run,
+        )
+        self.report.recorded = self._results.syncs
+
     def go(self, workers: int, select: Callable[[Item], bool] | None, progress: Progress) -> Report:
         """Do it; see `transfer`."""
         started = time.monotonic()
-        if not self._dry_run and "put" not in self.target.capabilities.verbs:
-            raise UnsupportedOperation(self.target.platform, "put")
+        verb = "put" if self._sync is None else "annotate"
+        if not self._dry_run and verb not in self.target.capabilities.verbs:
+            raise UnsupportedOperation(self.target.platform, verb)
         self._look_at_target()
         progress.begin(self.report, None)
 
@@ -188,7 +217,7 @@ class Run:
         """Learn the names of all cases that stand at the target, and of those that it could not process."""
         with suppress(NotFound):  # a folder that is yet to be made
             for item in self.target.items():
-                self._standing.add(item.case_id)
+                self._standing.setdefault(item.case_id, item.id)
                 if item.state is State.FAILED:
                     self._broken.add(item.case_id)
 
@@ -228,7 +257,10 @@ class Run:
         if self._claimed.get(item.case_id) != item.id:
             return result
         try:
-            self._results.record(result, item.id)
+            if self._sync is not None:
+                self._results.record_sync(result)
+            else:
+                self._results.record(result, item.id)
         except CaseferryError as error:
             self._stop_all(error)
             return None
@@ -255,6 +287,11 @@ class Run:
 
     def _case(self, item: Item, started: float) -> Result:
         self._claim(item)
+        if self._sync is not None:
+            self._begun = not self._dry_run
+            result = self._sync.bring(item, self._standing.get(item.case_id), started)
+            self._results.record_sync(result)
+            return result
         known = self.journal.entry(item.case_id)
         if known is not None and known.state == DONE and self._stands(item):
             return Result(item.case_id, Outcome.UNCHANGED, known.target_item, known.url)
@@ -265,12 +302,12 @@ class Run:
             self._refuse_inexact(case)
         self.journal.intend(item.case_id, item.id)
         self._begun = True
-        absent = known is None and not {item.case_id, case.id} & self._standing
+        absent = known is None and not {item.case_id, case.id} & self._standing.keys()
         absent = absent and self.target.capabilities.shows_unfinished  # an earlier run may have had another journal
         brought = self.target.bring(
             case, phi=self._phi, spare=self._spare, unmapped=self._unmapped, known_absent=absent
         )
-        self._check(brought)
+        found = self._check(brought)
         plan = brought.plan
         outcome = Outcome.SENT
         if plan.adopts is not None:
@@ -285,6 +322,8 @@ class Run:
             calls=len(plan.calls),
             seconds=time.monotonic() - started,
         )
+        if self.journal.path is not None:
+            self.journal.keep_bases(item.case_id, bases_of(brought.sealed, found))
         self.journal.record(result, item.id)
         return result
 
@@ -307,10 +346,11 @@ class Run:
         plan.release()
         refuse_inexact(case.id, plan.held)
 
-    def _check(self, brought: Brought) -> None:
+    def _check(self, brought: Brought) -> Case | None:
+        """The case at the target, which was compared; None when that is not asked for."""
         if not self._verify:
-            return
+            return None
         item = brought.item
         if "wait" in self.target.capabilities.verbs:
             item = self.target.wait(item)
-        check(brought.sealed, item)
+        return check(brought.sealed, item)

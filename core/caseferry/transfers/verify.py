@@ -49,8 +49,12 @@ def whole_case(item: Item) -> Case:
     return item.case()
 
 
-def check(case: Case, item: Item) -> None:
+def check(case: Case, item: Item) -> Case:
     """Compare a case with an item that should hold it: bytes by digest, converted images by voxels and place.
+
+    Returns
+    -------
+    The case of the item.
 
     Every file of the item is read: the digests that its description holds say what was sent, not what is there.
 
@@ -59,9 +63,10 @@ def check(case: Case, item: Item) -> None:
     IntegrityMismatch
         They do not mean the same.
     """
-    found = differences(case, item.case().with_files(lambda ref: replace(ref, sha256=None)))
-    if found:
+    there = item.case().with_files(lambda ref: replace(ref, sha256=None))
+    if found := differences(case, there):
         raise IntegrityMismatch(case.id, found)
+    return there
 
 
 def verify(
