@@ -14,7 +14,7 @@ from caseferry.imaging.kinds import Kind
 from caseferry.registry import connector
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 HERE = Path(__file__).parent
 TESTS = HERE.parent / "tests"
@@ -68,6 +68,13 @@ allow something (a socket of a fitting kind, an annotation class), this says wha
 
 {_table(["kind", *header], rows(list(Kind), "images"))}
 
+## What is converted, and how far that is from what was put
+
+{_table(["what", "platform", "becomes", "because", "error"], _conversions(offered))}
+
+A plan says the error of each part of a case in millimetres and voxels; "exact" are positions within 0.001 mm.
+`--strict` refuses a case of which anything would be neither native nor exact.
+
 ## Other parts of a case
 
 {_table(["part", *header], [[part, *(getattr(each, part) for each in offered.values())] for part in PARTS])}
@@ -78,6 +85,14 @@ A verb that a platform lacks raises `UnsupportedOperation` before any request.
 
 {_table(["verb", *header], [[v, *("yes" if v in each.verbs else "no" for each in offered.values())] for v in VERBS])}
 """
+
+
+def _conversions(offered: Mapping[str, Any]) -> list[list[str]]:
+    return [
+        [kind, PLATFORMS[scheme], conversion.into, conversion.reason, conversion.error]
+        for scheme, each in offered.items()
+        for kind, conversion in sorted(each.conversions.items())
+    ]
 
 
 # -- old calls -----------------------------------------------------------------------------------------------------

@@ -192,10 +192,12 @@ class Tally:
     ----------
     rows : alike parts, and how many there are
     by_name : whether values, attachments and tags are counted by their names
+    inexact : how many parts are converted with an error
     """
 
     rows: dict[tuple[str, ...], tuple[Held, int]] = field(default_factory=dict)
     by_name: bool = False
+    inexact: int = 0
 
     @classmethod
     def of(cls, held: Iterable[Held]) -> Tally:
@@ -208,6 +210,7 @@ class Tally:
         """Count more parts."""
         for each in held:
             kind = each.part.partition(" ")[0]
+            self.inexact += each.kept == "converted" and not each.error.exact
             if kind in UNNAMED and not self.by_name:
                 key: tuple[str, ...] = (kind, each.kept)
                 each = replace(each, part=kind)  # noqa: PLW2901  the same, under the name that it is counted by
@@ -229,11 +232,6 @@ class Tally:
         for held, count in self.rows.values():
             found[held.kept] += count
         return found
-
-    @property
-    def inexact(self) -> int:
-        """How many parts are converted with an error."""
-        return sum(count for held, count in self.rows.values() if held.kept == "converted" and not held.error.exact)
 
     def __bool__(self) -> bool:
         return bool(self.rows)

@@ -237,10 +237,10 @@ def _entries(used: Mapping[str, int], offered: Mapping[str, str] | None) -> Iter
         yield f'# {_quoted(name)} = ""  # {cases}; ' + (f"there is {told}" if told else "nothing like it is there")
 
 
-def nearest(name: str, offered: Iterable[str]) -> list[str]:
+def nearest(name: str, offered: Iterable[str], like_by: float = 0.4) -> list[str]:
     """The names that are like a name, the likeliest first."""
     like = {slug(each) or each: each for each in offered}
-    return [like[each] for each in get_close_matches(slug(name) or name, like, MOST_SUGGESTIONS, 0.4)]
+    return [like[each] for each in get_close_matches(slug(name) or name, like, MOST_SUGGESTIONS, like_by)]
 
 
 def _quoted(name: str) -> str:

@@ -30,6 +30,10 @@ Unmapped = Literal["stop", "create", "sidecar", "accept"]
 """What is done with labels that a target does not know."""
 
 
+LIKE = 0.6
+"""How like a name must be to be told of; see `difflib.SequenceMatcher.ratio`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Missing:
     """A name that a target would need, and does not have.
@@ -83,7 +87,7 @@ def unmapped_labels(case_id: str, missing: Sequence[Missing], offered: Mapping[s
     """
     problems = []
     for each in dict.fromkeys(missing):
-        near = [f"{name!r} ({offered[name]})" for name in nearest(each.name, offered)]
+        near = [f"{name!r} ({offered[name]})" for name in nearest(each.name, offered, LIKE)]
         like = f"like it: {', '.join(near)}" if near else "nothing like it is there"
         problems.append(Problem(each.part, f"there is no {each.wanted}", like))
     return UnmappedLabels(case_id, problems, makes=any(each.makes for each in missing))

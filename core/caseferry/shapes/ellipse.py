@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from caseferry.geometry import FloatArray
 
+ON_ARC = 17
+"""At how many points an arc of an ellipse is looked at."""
+
 NEAR = 1e-9
 """By how much of its own size an ellipse may differ from itself: what numbers lose on the way between spaces."""
 
@@ -55,12 +58,13 @@ def outline_error(ends: ArrayLike, corners: int) -> float:
     corners : how many points there are, at equal angles of the circle that the ellipse is the image of
     """
     _, axes, _ = _parts(np.asarray(ends, dtype=np.float64))
-    half = np.pi / corners
-    angles = (2 * np.arange(corners)[:, None] + 1) * half
-    middles = np.cos(angles) * axes[0] + np.sin(angles) * axes[1]
-    chords = np.cos(angles) * axes[1] - np.sin(angles) * axes[0]
-    along = (middles * chords).sum(axis=1) / np.maximum((chords**2).sum(axis=1), np.finfo(np.float64).tiny)
-    return float((1 - np.cos(half)) * np.linalg.norm(middles - along[:, None] * chords, axis=1).max())
+    step = 2 * np.pi / corners
+    angles = np.arange(corners)[:, None] * step + np.linspace(0, step, ON_ARC)  # the middle of an arc among them
+    arcs = np.cos(angles)[..., None] * axes[0] + np.sin(angles)[..., None] * axes[1]
+    starts, sides = arcs[:, :1], arcs[:, -1:] - arcs[:, :1]
+    lengths = np.maximum((sides**2).sum(axis=2), np.finfo(np.float64).tiny)
+    along = np.clip(((arcs - starts) * sides).sum(axis=2) / lengths, 0, 1)
+    return float(np.linalg.norm(arcs - starts - along[..., None] * sides, axis=2).max())
 
 
 def same_ellipse(mine: ArrayLike, theirs: ArrayLike, tolerance: float) -> bool:
