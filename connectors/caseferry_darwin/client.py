@@ -77,7 +77,7 @@ class DarwinClient:
 
     def send(self, call: Call) -> Reply:
         """Make one call of a plan. Registrations of many cases that are made at the same time go out together."""
-        if call.name == "register":
+        if call.name.startswith("register"):
             return replace(self._batcher(call).ask(call), sent=call.size)
         if call.method == "POST" and call.target == "annotation_classes":
             return self._make_class(call)

@@ -20,9 +20,10 @@ from caseferry.files import FileRef
 from caseferry.sidecar import case_fingerprint
 from caseferry_darwin.life import Life
 from caseferry_darwin.setup import storage_findings
-from caseferry_darwin.wire import comments, exports, putting, reading, registering, replaying, revising
+from caseferry_darwin.wire import comments, exports, parting, putting, reading, registering, replaying, revising
 from caseferry_darwin.wire.amending import amendments_in
 from caseferry_darwin.wire.classes import RASTER_TYPE
+from caseferry_darwin.wire.display import ITEMS
 from caseferry_darwin.wire.filters import asked
 from caseferry_darwin.wire.place import Standing
 
@@ -86,14 +87,24 @@ class DarwinDataset(Life, Dataset):
     def _items(self, wanted: Asked) -> Iterator[Item]:
         for query in wanted.queries:
             for item in self._client.items(self.place.dataset_id, query):
-                if bool(item.get("archived")) is wanted.archived:
+                if bool(item.get("archived")) is wanted.archived and not parting.is_part(item):
                     yield self._item(item)
 
     def _item(self, item: Mapping[str, Any]) -> Item:
-        state = STATES.get(str(item.get("status")), State.READY)
-        reason = putting.processing_error(item) if state is State.FAILED else ""
+        parts = self._parts(item)
+        states = [STATES.get(str(each.get("status")), State.READY) for each in (item, *parts)]
+        state = parting.joined_state(states, 1 + len(parting.names_of_parts(item)))
+        failed = [each for each, its in zip((item, *parts), states, strict=True) if its is State.FAILED]
+        reason = putting.processing_error(failed[0]) if failed else ""
+        item = {**item, parting.PARTS: parts} if parts else item
         url = f"{self._web}/workview?dataset={self.place.dataset_id}&item={item['id']}"
         return Item(self, str(item["id"]), reading.case_name(item), url=url, state=state, reason=reason, native=item)
+
+    def _parts(self, lead: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """The other items of a case that is several, as far as they are there, in the order of its images."""
+        names = parting.names_of_parts(lead)
+        here = [each for each in self._named(names) if each.get("path") == lead.get("path")] if names else []
+        return sorted(here, key=lambda each: names.index(str(each["name"])))
 
     def get(self, item_id: str) -> Item:
         """One item by its id; see `Dataset.get`."""
@@ -102,21 +113,28 @@ class DarwinDataset(Life, Dataset):
     def find(self, case_id: str) -> Item | None:
         """The item that holds a case, by its name; see `Dataset.find`."""
         for item in self._named(registering.item_names(case_id)):
-            if reading.case_name(item) == case_id:
+            if reading.case_name(item) == case_id and not parting.is_part(item):
                 return self._item(item)
         return None
 
     def _named(self, names: Sequence[str]) -> list[Mapping[str, Any]]:
-        wanted = [("item_names[]", name) for name in names]
-        return [item for item in self._client.items(self.place.dataset_id, wanted) if not item.get("archived")]
+        queries = asked({"names": list(names)}, self.place.classes, self.names).queries
+        found = (item for query in queries for item in self._client.items(self.place.dataset_id, query))
+        return [item for item in found if not item.get("archived")]
 
     def read(self, item: Item) -> Case:
         """The case of an item; see `Item.case`."""
         native = item.native
         if item.state in {State.UPLOADING, State.PROCESSING} or not native.get("slots"):
-            native = self._client.item(self.place.dataset_id, item.id)
-        asked_beside = self._workers().submit(self._client.threads, item.id)
-        rows = self._rows(item.id)
+            native = self.get(item.id).native
+        if not native.get(parting.PARTS):
+            return self._read(native)
+        return parting.joined_case([self._read(each) for each in (native, *native[parting.PARTS])])
+
+    def _read(self, native: Mapping[str, Any]) -> Case:
+        item_id = str(native["id"])
+        asked_beside = self._workers().submit(self._client.threads, item_id)
+        rows = self._rows(item_id)
         threads = asked_beside.result()
         return reading.case_of(native, rows, threads, self.place.classes, self.names, self._fetch)
 
@@ -212,7 +230,16 @@ class DarwinDataset(Life, Dataset):
                 raise IdentifiableData(case.id, problems)
         return sealed
 
-    def _look(self, case: Case) -> Standing | None:
+    def _look(self, case: Case) -> list[Standing | None] | None:
+        """What stands of each item of a case; None for nothing at all."""
+        standing = [self._look_for(part) for part in self._parted(case)]
+        return standing if any(each is not None for each in standing) else None
+
+    def _parted(self, case: Case) -> list[Case]:
+        """A case as one for each item that the mapping makes of it."""
+        return parting.parts_of(case) if self.place.displays.merge == ITEMS and len(case.images) > 1 else [case]
+
+    def _look_for(self, case: Case) -> Standing | None:
         path = registering.item_path(case.folder)
         for item in self._named([registering.item_name(case.id, case.folder)]):
             if item.get("path") == path:
@@ -241,15 +268,27 @@ class DarwinDataset(Life, Dataset):
         return there
 
     def _plan(self, case: Case, standing: Any, *, allow_spare: bool, create: bool) -> tuple[Plan, list[FileRef]]:
+        parts = self._parted(case)
+        there: list[Standing | None] = standing or [None] * len(parts)
+        if len(parts) == 1:
+            return self._plan_one(case, there[0], {}, allow_spare=allow_spare, create=create)
+        planned = [
+            self._plan_one(part, each, told, allow_spare=allow_spare, create=create)
+            for part, each, told in zip(parts, there, parting.told_of_parts(case), strict=True)
+        ]
+        over = [ref for _, overflow in planned for ref in overflow]
+        return parting.joined_plan([plan for plan, _ in planned], case.id), over
+
+    def _plan_one(
+        self, case: Case, standing: Standing | None, told: Mapping[str, Any], *, allow_spare: bool, create: bool
+    ) -> tuple[Plan, list[FileRef]]:
         shown = standing is not None and standing.item.get("slots")
-        if shown and standing.fingerprint != case_fingerprint(case):
+        if shown and standing is not None and standing.fingerprint != case_fingerprint(case):
             detail = f"another item of that name is in {self.url}; delete it first"
             raise AlreadyExists(self.platform, f"put {case.id!r}", detail)
         with self._class_lock:
-            place = replace(self.place, create=create)
-            return putting.plan_case(
-                case, place, self.url, standing, limit=self.limits.sidecar_bytes, allow_spare=allow_spare
-            )
+            place, room = replace(self.place, create=create), self.limits.sidecar_bytes
+            return putting.plan_case(case, place, self.url, standing, limit=room, allow_spare=allow_spare, told=told)
 
     def _send(self, call: Call) -> Reply:
         reply = self._client.send(call)
@@ -262,6 +301,19 @@ class DarwinDataset(Life, Dataset):
         return self.get(str(given["item"]))
 
     def _annotating(self, item: Item, revision: Revision) -> Callable[[], Plan]:
+        native = self.get(item.id).native
+        if not native.get(parting.PARTS):
+            return self._annotating_one(item, revision)
+        items = [item, *(self._item(each) for each in native[parting.PARTS])]
+        parts = zip(items, parting.parted_revision(revision), strict=True)
+        plans = [(n, self._annotating_one(each, part)) for n, (each, part) in enumerate(parts) if part]
+
+        def planned() -> Plan:
+            return parting.joined_plan([plan() for _, plan in plans], item.case_id, [number for number, _ in plans])
+
+        return planned
+
+    def _annotating_one(self, item: Item, revision: Revision) -> Callable[[], Plan]:
         standing = Standing(self._client.item(self.place.dataset_id, item.id))
         rows = self._rows(item.id)
         begun = revising.Begun.read(revision, self.place, standing.item, rows)
@@ -277,8 +329,9 @@ class DarwinDataset(Life, Dataset):
         return planned
 
     def _delete(self, item: Item) -> None:
-        self._client.item(self.place.dataset_id, item.id)  # the platform says nothing of one that is not there
-        self._client.change_items("DELETE", "", self.place.dataset_id, [item.id])
+        native = self.get(item.id).native  # the platform says nothing of one that is not there
+        ids = [str(each["id"]) for each in (native, *native.get(parting.PARTS, ()))]
+        self._client.change_items("DELETE", "", self.place.dataset_id, ids)
 
     def close(self) -> None:
         """Give connections back; see `Dataset.close`."""

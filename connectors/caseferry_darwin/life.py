@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from caseferry.connector import Item
 from caseferry.errors import ConfigurationError, NotFound, UnsupportedOperation
 from caseferry_darwin.wire import comments
+from caseferry_darwin.wire.parting import PARTS
 from caseferry_darwin.wire.place import PLATFORM
 from caseferry_darwin.wire.registering import item_path
 
@@ -171,7 +172,8 @@ class Life:
             if not isinstance(name, str) or not name.strip():
                 msg = f"{each!r} is neither an item nor the id of one"
                 raise ConfigurationError(msg)
-            ids[name] = None
+            native = each.native if isinstance(each, Item) and isinstance(each.native, dict) else {}
+            ids |= dict.fromkeys([name, *(str(part["id"]) for part in native.get(PARTS, ()))])
         return list(ids)
 
     def _tag(self, tag: str) -> int:

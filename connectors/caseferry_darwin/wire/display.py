@@ -5,7 +5,8 @@ Two tables of a mapping say it. What is not said keeps the platform's own defaul
     [darwin]
     ignore_dicom_layout = true        # slices in the case's own order, each file a slice, whatever their headers say
     force_tiling = true               # cut large pictures into tiles when they are uploaded
-    merge = "channels"                # several images as channels of one picture; "slots", the default: side by side
+    merge = "channels"                # several images as channels of one picture; "slots", the default: side by side;
+                                      # "items": each in an item of its own, which are read as one case
     direct_upload = true              # a case of one small file goes in one request, with others, instead of four
 
     [darwin.roles.clip]               # for the image of that role; "*" for all others
@@ -53,7 +54,7 @@ TABLES = ("roles", "layout")
 
 EVERY_ROLE = "*"
 NATIVE = "native"
-SLOTS, CHANNELS = "slots", "channels"
+SLOTS, CHANNELS, ITEMS = "slots", "channels", "items"
 MOST_CHANNELS = 16
 """Slots in one cell, that is channels of one image."""
 
@@ -110,7 +111,8 @@ class Displays:
     ignore_dicom_layout : whether the case's own order of slices counts, not that of their headers
     batch : items in one registration; 0 for the usual number
     force_tiling : whether large pictures are cut into tiles when they are uploaded
-    merge : whether several images stand side by side (``slots``) or are channels of one picture (``channels``)
+    merge : whether several images stand side by side (``slots``) or are channels of one picture (``channels``),
+        or each is an item of its own (``items``)
     direct_upload : whether small files go with their registration
     window : of images whose role says none
     """
@@ -198,10 +200,10 @@ _SWITCHES = ("ignore_dicom_layout", "force_tiling", "direct_upload")
 
 def _merge(names: Names) -> str:
     merge = names.options.get("merge", SLOTS)
-    if merge not in {SLOTS, CHANNELS}:
-        msg = f"the mapping has darwin.merge = {merge!r}, expected {SLOTS!r} or {CHANNELS!r}"
+    if merge not in {SLOTS, CHANNELS, ITEMS}:
+        msg = f"the mapping has darwin.merge = {merge!r}, expected {SLOTS!r}, {CHANNELS!r} or {ITEMS!r}"
         raise ConfigurationError(msg)
-    if merge == CHANNELS and names.tables.get("layout"):
+    if merge != SLOTS and names.tables.get("layout"):
         msg = "the mapping has darwin.merge and darwin.layout; leave one of them out"
         raise ConfigurationError(msg)
     return str(merge)

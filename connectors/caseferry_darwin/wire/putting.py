@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -52,9 +53,20 @@ LARGEST_IMPORT = 24 << 20
 
 
 def plan_case(
-    case: Case, place: Place, dataset: str, standing: Standing | None, *, limit: int, allow_spare: bool
+    case: Case,
+    place: Place,
+    dataset: str,
+    standing: Standing | None,
+    *,
+    limit: int,
+    allow_spare: bool,
+    told: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[Plan, list[FileRef]]:
     """The calls that bring a sealed case, or what is missing of it, to a dataset.
+
+    Parameters
+    ----------
+    told : what the metadata of the item's first slot tell besides
 
     Raises
     ------
@@ -93,7 +105,8 @@ def plan_case(
     made_classes = tuple(call.name for call in calls)
     adopts = str(standing.item["id"]) if standing is not None else None
     if standing is None:
-        calls += registration_calls(case, registration(case, placed, place, tags, sidecar), placed, place, made_classes)
+        item = registration(case, placed, place, tags, sidecar, told)
+        calls += registration_calls(case, item, placed, place, made_classes)
     else:
         calls += unfinished_calls(placed, place, standing)
     there = standing.annotations if standing is not None else set()

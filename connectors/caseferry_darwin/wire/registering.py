@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
@@ -149,9 +150,18 @@ def shown_planes(placed: Placed, displays: Displays) -> tuple[int, ...]:
 
 
 def registration(
-    case: Case, placed: Sequence[Placed], place: Place, tags: Sequence[str], sidecar: Mapping[str, Any]
+    case: Case,
+    placed: Sequence[Placed],
+    place: Place,
+    tags: Sequence[str],
+    sidecar: Mapping[str, Any],
+    told: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The item as it is registered.
+
+    Parameters
+    ----------
+    told : what the metadata of its first slot tell besides
 
     Raises
     ------
@@ -168,7 +178,7 @@ def registration(
         if each.order != tuple(range(len(each.order))):
             own["order"] = list(each.order)
         if index == 0:
-            own["sidecar"] = sidecar
+            own |= {**told, "sidecar": sidecar}
         slots += _external_slots(each, place, {KEY: own}) if each.keys else _uploaded_slots(each, {KEY: own})
     item: dict[str, Any] = {"name": item_name(case.id, case.folder), "path": item_path(case.folder), "slots": slots}
     if place.displays.layout:
