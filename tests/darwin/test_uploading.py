@@ -103,7 +103,7 @@ def test_too_many_channels_and_other_words_are_refused(scene: Scene) -> None:
     with pytest.raises(cf.Inexpressible, match="more than 16 channels"):
         scene.open(mapping={"darwin": {"merge": "channels"}}).plan(cf.Case("many", images=images))
     for wrong, said in (
-        ({"merge": "series"}, "expected 'slots' or 'channels'"),
+        ({"merge": "series"}, "expected 'slots', 'channels' or 'items'"),
         ({"merge": "channels", "layout": {"version": 3, "slots_grid": [[["a"]]]}}, "leave one of them out"),
         ({"direct_upload": "often"}, "expected true or false"),
     ):
