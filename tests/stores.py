@@ -4,6 +4,9 @@ S3 is moto's server. Google Cloud Storage is the same server, reached through th
 that it uses is S3's (https://cloud.google.com/storage/docs/xml-api/overview); only in place of the bearer token, of
 which moto knows nothing, it is given a signature, which it does not check. Azure Blob Storage is Microsoft's own
 emulator, Azurite, from npm.
+
+What moto does otherwise than S3 is put right: it answers every preflight as if the bucket allowed all, and it takes
+bodies that come in chunks, which S3 refuses.
 """
 
 from __future__ import annotations
@@ -37,6 +40,13 @@ ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 """The key of that account, which every Azurite has and its documentation names."""
 
+CORS = """<CORSConfiguration><CORSRule>
+<AllowedOrigin>{}</AllowedOrigin><AllowedMethod>{}</AllowedMethod><AllowedHeader>*</AllowedHeader>
+</CORSRule></CORSConfiguration>"""
+CHUNKED = b"""<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>NotImplemented</Code><Message>A header you provided implies functionality that is not implemented</Message>
+<Header>Transfer-Encoding</Header></Error>"""
+
 SIGNED = "AWS4-HMAC-SHA256 Credential=key/20200101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
 
 
@@ -61,17 +71,22 @@ class Served:
 @contextmanager
 def moto(scheme: str) -> Iterator[Served]:
     """S3, or Google Cloud Storage by way of its XML interface."""
-    from moto.server import DomainDispatcherApplication, create_backend_app
+    from moto.moto_server import werkzeug_app
     from werkzeug.serving import make_server
 
+    werkzeug_app.DISABLE_GLOBAL_CORS = True
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    application = DomainDispatcherApplication(create_backend_app)
+    application = werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
     calls: list[tuple[str, str, int]] = []
 
     def counted(environ: dict[str, Any], start: Any) -> Iterator[bytes]:
         if scheme == "gs":
             environ["HTTP_AUTHORIZATION"] = SIGNED
-        body = b"".join(application(environ, start))
+        if scheme == "s3" and environ["REQUEST_METHOD"] == "PUT" and "HTTP_TRANSFER_ENCODING" in environ:
+            start("501 Not Implemented", [("Content-Type", "application/xml"), ("Connection", "close")])
+            body = CHUNKED
+        else:
+            body = b"".join(application(environ, start))
         calls.append((environ["REQUEST_METHOD"], environ["PATH_INFO"], len(body)))
         yield body
 
@@ -187,6 +202,12 @@ class Stores:
             backend: Any = get_backend("s3")["123456789012"]["aws"]
             backend.reset()
         self._served[scheme].make(name)
+
+    def show_to(self, origin: str, bucket: str, method: str = "GET") -> None:
+        """Let the pages of an origin read a bucket of S3, by its CORS rules."""
+        address = f"{self._served['s3'].variables['AWS_ENDPOINT_URL']}/{bucket.partition('://')[2]}?cors"
+        body, kind = CORS.format(origin, method).encode(), {"Content-Type": "application/xml"}
+        urlopen(Request(address, body, kind, method="PUT"), timeout=10).close()
 
     def calls(self, scheme: str) -> list[tuple[str, str, int]]:
         """What the store was asked since the bucket was made."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from caseferry.diagnosis import Finding
 from caseferry.errors import CaseferryError, ConfigurationError
 from caseferry_darwin.wire import rules
-from caseferry_darwin.wire.place import OBJECT_STORES
-from caseferry_darwin.wire.policy import bucket_policy, cors_rules
+from caseferry_darwin.wire.place import scheme_of
+from caseferry_darwin.wire.policy import ORIGIN, bucket_policy, cors_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,18 +76,49 @@ def storage_findings(storage: Storage, displays: Displays, prepare: str = "") ->
     if not storage.readonly and prepared:
         what = "is read-write, and the mapping names thumbnails, which Darwin then makes itself"
         yield Finding("warning", where, what, "leave them out, or have V7 make it read-only")
-    yield _listing(storage)
+    address = f"{scheme_of(storage)}://{storage.bucket}"
+    yield from _reading(address)
+    yield _showing(address, storage)
 
 
-def _listing(storage: Storage) -> Finding:
-    """Whether the bucket can be listed from here, which registering a prefix needs."""
+def _reading(address: str) -> Iterator[Finding]:
+    """Whether the bucket can be listed and read from here, which registering a prefix needs."""
     from caseferry.storage import Bucket
 
-    scheme = next(scheme for scheme, provider in OBJECT_STORES.items() if provider == storage.provider)
-    address = f"{scheme}://{storage.bucket}"
+    what = "the bucket, seen from here"
+    needs = "'caseferry register' needs it; give this machine's credentials"
     try:
-        next(Bucket(address).list(), None)
+        bucket = Bucket(address)
+        found = next((each for each in bucket.list() if each.size), None)
     except CaseferryError as error:
-        remedy = "'caseferry register' needs it; give this machine's credentials s3:ListBucket, or the like"
-        return Finding("warning", "the bucket, seen from here", str(error), remedy)
-    return Finding("ok", "the bucket, seen from here", f"{address} can be listed")
+        yield Finding("warning", what, str(error), f"{needs} s3:ListBucket, or the like")
+        return
+    if found is None:
+        yield Finding("ok", what, f"{address} can be listed, and is empty")
+        return
+    try:
+        bucket.range(found.key, 0, 1)
+    except CaseferryError:  # its words name the object, and folders may be called after patients
+        yield Finding(
+            "warning", what, f"{address} can be listed, and not be read", f"{needs} s3:GetObject, or the like"
+        )
+        return
+    yield Finding("ok", what, f"{address} can be listed and read")
+
+
+def _showing(address: str, storage: Storage) -> Finding:
+    """Whether browsers on Darwin may show the bucket's files, which the bucket tells anybody."""
+    from caseferry.preflight import shows_in_browser
+
+    what = "the bucket, seen from a browser"
+    remedy = f"let its CORS rules allow GET to {ORIGIN}"
+    if storage.provider == "aws":
+        switch = " --read-only" if storage.readonly else ""
+        remedy += f": 'caseferry darwin policy --bucket {storage.bucket}{switch}' prints them"
+    try:
+        shown = shows_in_browser(address, ORIGIN)
+    except CaseferryError as error:
+        return Finding("warning", what, f"could not be asked: {error}", f"look yourself, and {remedy}")
+    if shown:
+        return Finding("ok", what, f"pages of {ORIGIN} may show its files")
+    return Finding("error", what, f"pages of {ORIGIN} may not show its files (CORS)", remedy)

@@ -39,7 +39,7 @@ IN_MEMORY = 32 << 20
 LONGEST_NAME = 255
 """Bytes in a file name that every common file system takes."""
 
-STORE_SCHEMES = ("s3", "gs", "az", "azure", "abfs", "http", "https")
+STORE_SCHEMES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "http", "https")
 
 Opener: TypeAlias = Callable[[], BinaryIO]
 
@@ -145,11 +145,14 @@ class FileRef:
 
     @property
     def bucket_and_key(self) -> tuple[str, str] | None:
-        """Bucket and key of an object-store URL, else None."""
+        """Bucket and key of an object-store URL, else None.
+
+        Of ``abfss://container@account.dfs.core.windows.net/key`` the bucket is the container.
+        """
         if self.scheme not in STORE_SCHEMES or self.scheme.startswith("http"):
             return None
         bucket, _, key = self.location.partition("://")[2].partition("/")
-        return bucket, key
+        return bucket.partition("@")[0], key
 
     def open(self) -> BinaryIO:
         """The bytes as a binary stream, which need not be able to seek.

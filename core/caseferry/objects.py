@@ -32,6 +32,9 @@ REASONS = {
 }
 """Errors of the library, and what they mean."""
 
+METADATA = ("169.254.169.254", "169.254.170.2", "metadata.google.internal")
+"""Whom the library asks for the role of the machine when there are no credentials."""
+
 
 class StorageError(CaseferryError):
     """An object store did not give what was asked of it."""
@@ -124,6 +127,8 @@ class Store:
             kind = "what is below" if what == "listed" else "the object"
             place = f"{kind} {key!r}" if key else "it"
             reason = REASONS.get(type(error).__name__, type(error).__name__)
+            if any(host in str(error) for host in METADATA):
+                reason = "there are no credentials for it on this machine"
             msg = f"{self.address}: {place} cannot be {what}: {reason}"
             raise StorageError(msg) from error
 

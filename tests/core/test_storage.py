@@ -6,11 +6,13 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 import caseferry as cf
 from caseferry.errors import CaseferryError
 from caseferry.files import FileProblem
 from caseferry.objects import FIRST
+from caseferry.preflight import shows_in_browser, web_address
 from caseferry.storage import Bucket, StorageError
 
 if TYPE_CHECKING:
@@ -129,3 +131,64 @@ def test_what_is_wrong_with_a_store_is_said(stores: Stores, monkeypatch: pytest.
     with pytest.raises(CaseferryError) as caught:
         Bucket(bucket.address).open("missing.dcm")
     assert "another" not in f"{caught.value!r} {caught.value.__cause__}"
+
+
+def test_a_container_is_found_by_every_address_that_azure_has(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = stores.bucket("az", monkeypatch).partition("://")[2]
+    Bucket(f"az://{name}").write("site a/x.png", cf.FileRef.of_bytes(CONTENT[:9], "x.png"))
+    account = f"{name}@devstoreaccount1.dfs.core.windows.net"
+    for address in (f"abfs://{account}", f"abfss://{account}", f"abfss://{name}", f"azure://{name}"):
+        ref = cf.FileRef(f"{address}/site a/x.png")
+        assert ref.bucket_and_key == (name, "site a/x.png")
+        assert ref.read() == CONTENT[:9]
+        assert [each.url for each in Bucket(address).list()] == [ref.location]
+
+
+def test_no_page_may_read_a_bucket_that_says_nothing(bucket: Bucket) -> None:
+    assert not shows_in_browser(bucket.address, "https://pages.example")
+
+
+@pytest.mark.parametrize(
+    ("rule", "shown"), [("https://pages.example", True), ("*", True), ("https://a.example", False)]
+)
+def test_pages_that_a_bucket_names_may_read_it(
+    rule: str, shown: bool, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = stores.bucket("s3", monkeypatch)
+    stores.show_to(rule, address)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")  # it needs none
+    assert shows_in_browser(address, "https://pages.example") is shown
+    assert not shows_in_browser(address, "https://pages.example", "PUT")
+
+
+@pytest.mark.parametrize(
+    ("address", "variables", "expected"),
+    [
+        ("s3://scans", {}, "https://scans.s3.amazonaws.com/k"),
+        ("s3://scans", {"AWS_ENDPOINT_URL": "http://store:9000/"}, "http://store:9000/scans/k"),
+        ("gs://scans", {}, "https://storage.googleapis.com/scans/k"),
+        ("gs://scans", {"GOOGLE_SERVICE_ACCOUNT_KEY": '{"gcs_base_url": "http://g"}'}, "http://g/scans/k"),
+        ("gs://scans", {"GOOGLE_SERVICE_ACCOUNT_KEY": "no JSON"}, "https://storage.googleapis.com/scans/k"),
+        ("az://scans", {"AZURE_STORAGE_ACCOUNT_NAME": "ours"}, "https://ours.blob.core.windows.net/scans/k"),
+        ("az://scans", {"AZURE_STORAGE_ENDPOINT": "http://blobs"}, "http://blobs/scans/k"),
+        ("abfss://scans@ours.dfs.core.windows.net", {}, "https://ours.blob.core.windows.net/scans/k"),
+        ("az://scans", {}, None),
+    ],
+)
+def test_where_browsers_find_an_object(
+    address: str, variables: dict[str, str], expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    if expected is None:
+        with pytest.raises(StorageError, match="AZURE_STORAGE_ACCOUNT_NAME"):
+            web_address(address, "k")
+    else:
+        assert web_address(address, "k") == expected
+
+
+def test_bodies_in_chunks_are_refused_as_s3_does(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = stores.bucket("s3", monkeypatch)
+    answer = requests.put(web_address(name, "x.png"), data=iter([b"a piece"]), timeout=10)
+    assert (answer.status_code, "<Code>NotImplemented</Code>" in answer.text) == (501, True)
+    assert Bucket(name).find("x.png") is None

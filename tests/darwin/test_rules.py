@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from caseferry.files import FileRef
 from caseferry_darwin.wire.place import Storage
 from caseferry_darwin.wire.rules import Finding, Knowledge, Way, check, chunks
 
@@ -251,3 +252,15 @@ def test_what_is_not_known_is_not_checked() -> None:
 def test_messages_say_where_and_what_to_do() -> None:
     finding = Finding(12, "error", "item '/a'", "has no storage_key", "give it")
     assert str(finding) == "item '/a': has no storage_key; give it"
+
+
+@pytest.mark.parametrize("scheme", ["az", "azure", "abfs", "abfss"])
+@pytest.mark.parametrize("account", ["", "@ours.dfs.core.windows.net"])
+def test_every_address_of_azure_names_a_key(scheme: str, account: str) -> None:
+    url = f"{scheme}://container{account}/f/a.png"
+    assert AZURE.key(FileRef(url)) == "container/f/a.png"
+    assert AZURE.key(FileRef(f"{scheme}://other{account}/f/a.png")) is None
+    assert Storage("ours", "container", "aws").key(FileRef(url)) is None
+    (found,) = check([image(storage_key=url)], Way.READWRITE, Knowledge(storage=AZURE))
+    assert found.rule == 13
+    assert "'container/f/a.png'" in found.remedy

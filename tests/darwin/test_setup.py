@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from caseferry.cli import main
+from caseferry.storage import Bucket, StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from darwin_scene import Scene
     from stores import Stores
 
+BROWSER = "https://darwin.v7labs.com"
 URL = "darwin:sandbox-team/sandbox"
 
 
@@ -64,8 +66,10 @@ def test_only_darwin_has_commands_of_its_own(capsys: pytest.CaptureFixture[str])
 def test_all_is_well(scene: Scene, stores: Stores, monkeypatch: pytest.MonkeyPatch, doctor: Any) -> None:
     stores.bucket("s3", monkeypatch)
     stores.make("s3", "sandbox-bucket")
+    stores.show_to(BROWSER, "s3://sandbox-bucket")
+    stores.fill("s3://sandbox-bucket", {"patient/scan.png": b"bytes"})
     code, found = doctor(f"{URL}?storage=sandbox-bucket")
-    assert code == 0
+    assert code == 0, found
     assert {level for level, *_ in found} == {"ok"}
     assert [what for _, what, *_ in found] == [
         "the host",
@@ -73,7 +77,52 @@ def test_all_is_well(scene: Scene, stores: Stores, monkeypatch: pytest.MonkeyPat
         "the dataset",
         "the storage 'sandbox-bucket'",
         "the bucket, seen from here",
+        "the bucket, seen from a browser",
     ]
+    assert found[-2][2] == "s3://sandbox-bucket can be listed and read"
+
+
+@pytest.mark.parametrize(("origin", "method"), [("https://elsewhere.example", "GET"), (BROWSER, "PUT"), (None, None)])
+def test_a_bucket_that_browsers_may_not_show(
+    origin: str | None, method: str | None, scene: Scene, stores: Stores, monkeypatch: pytest.MonkeyPatch, doctor: Any
+) -> None:
+    stores.bucket("s3", monkeypatch)
+    stores.make("s3", "sandbox-bucket")
+    if origin and method:
+        stores.show_to(origin, "s3://sandbox-bucket", method)
+    code, found = doctor(f"{URL}?storage=sandbox-bucket")
+    assert code == 1
+    assert found[-1][:2] == ["error", "the bucket, seen from a browser"]
+    assert "'caseferry darwin policy --bucket sandbox-bucket' prints them" in found[-1][3]
+    assert ("OPTIONS", "/sandbox-bucket/caseferry-preflight", 0) in stores.calls("s3") or origin
+
+
+def test_what_a_bucket_does_not_say_is_not_called_wrong(
+    scene: Scene, stores: Stores, monkeypatch: pytest.MonkeyPatch, doctor: Any
+) -> None:
+    stores.bucket("s3", monkeypatch)
+    stores.make("s3", "sandbox-bucket")
+    stores.show_to(BROWSER, "s3://sandbox-bucket")
+    stores.fill("s3://sandbox-bucket", {"DOE^JOHN/scan.png": b"bytes"})
+    monkeypatch.setattr(Bucket, "range", refused)
+    code, found = doctor(f"{URL}?storage=sandbox-bucket")
+    assert (code, found[-2][0]) == (0, "warning")
+    assert "s3:GetObject" in found[-2][3]
+    assert "DOE" not in json.dumps(found)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr(Bucket, "list", refused)
+    code, found = doctor(f"{URL}?storage=sandbox-bucket")
+    assert code == 0
+    assert [row[0] for row in found[-2:]] == ["warning", "warning"]
+    assert "s3:ListBucket" in found[-2][3]
+    assert "could not be asked" in found[-1][2]
+    assert "look yourself" in found[-1][3]
+
+
+def refused(*_given: Any) -> Any:
+    """What a store says whose credentials do not reach far enough."""
+    msg = "s3://sandbox-bucket: the object 'DOE^JOHN/scan.png' cannot be opened: the credentials do not allow it"
+    raise StorageError(msg if len(_given) > 1 else "s3://sandbox-bucket: it cannot be listed")
 
 
 def test_each_step_that_fails_is_named(scene: Scene, monkeypatch: pytest.MonkeyPatch, doctor: Any) -> None:
@@ -100,6 +149,7 @@ def test_a_storage_that_does_not_do_what_is_wanted(
 ) -> None:
     stores.bucket("s3", monkeypatch)
     stores.make("s3", "sandbox-readonly")
+    stores.show_to(BROWSER, "s3://sandbox-readonly")
     code, found = doctor(f"{URL}?storage=sandbox-readonly")
     assert code == 0
     assert [row[2] for row in found if row[0] == "warning"] == [
@@ -111,8 +161,10 @@ def test_a_storage_that_does_not_do_what_is_wanted(
     assert {row[0] for row in found} == {"ok"}
     code, found = doctor(f"{URL}?storage=sandbox-bucket", "--mapping", str(mapping))
     assert next(row[2] for row in found if row[0] == "warning").startswith("is read-write, and the mapping names")
-    assert found[-1][1] == "the bucket, seen from here"
-    assert found[-1][0] == "warning"  # there is no such bucket
+    assert [row[:2] for row in found[-2:]] == [
+        ["warning", "the bucket, seen from here"],
+        ["error", "the bucket, seen from a browser"],
+    ]  # there is no such bucket
     scene.standin.add_storage("dotted", bucket="my.scans")
     code, found = doctor(f"{URL}?storage=dotted")
     assert code == 1

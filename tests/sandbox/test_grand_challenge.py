@@ -752,6 +752,14 @@ class TestUploads:
             done.append({"ETag": etag, "PartNumber": number})
         return done
 
+    def test_a_body_in_chunks_is_refused_as_s3_does(self, site: Site) -> None:
+        _, path = self.start(site)
+        url = site.call("PATCH", f"{path}/generate-presigned-urls/", {"part_numbers": [1]}).json()["presigned_urls"][
+            "1"
+        ]
+        assert requests.put(url, data=iter([b"a piece"]), timeout=30).status_code == 501
+        assert requests.put(url, data=b"a piece", timeout=30).status_code == 200
+
     def test_life_of_an_upload(self, site: Site) -> None:
         row, path = self.start(site, "a b.pdf")
         assert (row["status"], row["filename"], row["key"]) == ("Initialized", "a b.pdf", f"uploads/8/{row['pk']}")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 PLATFORM = "darwin"
 
-OBJECT_STORES = {"s3": "aws", "s3a": "aws", "gs": "gcp", "az": "azure", "azure": "azure", "abfs": "azure"}
+OBJECT_STORES = {"s3": "aws", "s3a": "aws", "gs": "gcp", "az": "azure", "azure": "azure"}
+OBJECT_STORES |= {"abfs": "azure", "abfss": "azure"}
 """Schemes of URLs, and whose storage they name."""
 
 
@@ -95,6 +96,11 @@ class Storage:
         return f"{found[0]}/{found[1]}" if self.provider == "azure" and self.with_container else found[1]
 
 
+def scheme_of(storage: Storage) -> str:
+    """The scheme of URLs that name what lies in a storage."""
+    return next(scheme for scheme, provider in OBJECT_STORES.items() if provider == storage.provider)
+
+
 def prefix_to_prepare_in(given: str | None, storage: Storage | None) -> str:
     """The URL of the prefix below which what a read-only storage demands is made; empty when nothing shall be.
 
@@ -110,8 +116,7 @@ def prefix_to_prepare_in(given: str | None, storage: Storage | None) -> str:
         what = f"the storage {storage.name!r} is not" if storage else "no storage is named"
         msg = f"prepare is for a read-only storage, and {what}; leave prepare out: Darwin prepares files itself"
         raise ConfigurationError(msg)
-    scheme = next(scheme for scheme, provider in OBJECT_STORES.items() if provider == storage.provider)
-    example = f"{scheme}://{storage.bucket}/prepared"
+    example = f"{scheme_of(storage)}://{storage.bucket}/prepared"
     if address.partition("://")[0] not in OBJECT_STORES or storage.key(FileRef(f"{address}/file")) is None:
         msg = (
             f"prepare is {given!r}, expected a prefix in the bucket of the storage {storage.name!r}, such as {example}"

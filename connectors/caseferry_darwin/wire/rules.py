@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from caseferry.errors import Problem
 from caseferry_darwin.wire.display import MOST_CHANNELS, NATIVE
+from caseferry_darwin.wire.place import OBJECT_STORES
 
 if TYPE_CHECKING:
     from caseferry_darwin.wire.place import Storage
@@ -325,11 +326,11 @@ def _derived(url: str, storage: Storage | None) -> str:
     """The key that a URL means."""
     scheme, _, rest = url.partition(URL_MARK)
     host, _, path = rest.partition("?")[0].partition("/")
-    azure = scheme in {"az", "azure", "abfs"} or ".blob.core." in host or (storage and storage.provider == "azure")
+    azure = OBJECT_STORES.get(scheme) == "azure" or ".blob.core." in host or (storage and storage.provider == "azure")
     if scheme in {"http", "https"}:
         inside = bool(storage and storage.provider != "azure" and path.startswith(f"{storage.bucket}/"))
         return path.partition("/")[2] if inside else path
-    return f"{host}/{path}" if azure else path
+    return f"{host.partition('@')[0]}/{path}" if azure else path
 
 
 def _type(slot: Slot, known: Knowledge) -> Iterator[Finding]:  # noqa: ARG001  one signature for all rules

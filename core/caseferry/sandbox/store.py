@@ -85,6 +85,9 @@ class ObjectStore:
         if float(expires) < time.time():
             return _refusal(403, "AccessDenied", "Request has expired")
         if request.method == "PUT":
+            if "Transfer-Encoding" in request.headers:
+                what = "A header you provided implies functionality that is not implemented"
+                return _refusal(501, "NotImplemented", what)
             blob = await read_blob(request, self.blobs)
             self.put(key, blob)
             for listener in self._stored:
