@@ -197,7 +197,7 @@ def test_a_plan_tells_of_comments(scene: Scene, samples: Samples) -> None:
     (opened,) = [call for call in sent.plan.calls if call.name.startswith("comment")]  # the other's view is not there
     assert opened.body == {**thread, "slot_name": "0"}
     assert sent.item.case().annotations == case.annotations
-    assert "author and time of a comment" in {loss.part for loss in sent.plan.losses}
+    assert "a comment; its author and time in the first slot's metadata" in {loss.where for loss in sent.plan.losses}
 
 
 def test_what_is_no_comment_stays_beside(scene: Scene, samples: Samples) -> None:
