@@ -100,6 +100,7 @@ def _conversions(offered: Mapping[str, Any]) -> list[list[str]]:
 
 def _coming_from() -> str:
     datamint = [[_code(row.old), _code(row.new), row.note] for row in _rows("datamint")]
+    darwin = [[_code(row.old), _code(row.new), row.note] for row in _rows("darwin")]
     challenge = [[_code(row.old), _code(row.gcapi), _code(row.new), row.note] for row in _rows("grand_challenge")]
     return f"""# Coming from the platforms' own clients
 
@@ -117,6 +118,13 @@ Each row is run by the tests: what stands in the column "caseferry" does what th
 
 `account` is a `caseferry_datamint.Datamint()`, `dataset` is `account.open("PROJECT")` or
 `cf.connect("datamint:PROJECT")`, `item` one of its items.
+
+## From darwin-py
+
+{_table(["darwin-py 3", "caseferry", "what is different"], darwin)}
+
+`team` is a `caseferry_darwin.Darwin()`, `dataset` is `cf.connect("darwin:TEAM/DATASET")`, `item` one of its items,
+`exchange` is `caseferry.exchange`, `main` the command line.
 """
 
 
