@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from caseferry.annotation import Annotation, Raw, Track
 from caseferry.capability import Conversion
 from caseferry_darwin.wire.classes import Wanted
-from caseferry_darwin.wire.frames import SUBS, Timeline, in_frames
+from caseferry_darwin.wire.frames import LASTING, SUBS, Timeline, in_frames
 from caseferry_darwin.wire.raws import raw_content, raw_form, still_says
 from caseferry_darwin.wire.shapes import Meant, content_of, core_shape, core_tag, text_of
 from caseferry_darwin.wire.tracks import core_track, track_content
@@ -59,7 +59,8 @@ class Ids:
     Attributes
     ----------
     dataset, case : the dataset's id there, and the case's name
-    kept : take ids as they are: for annotations that are added later, of which no sidecar tells
+    kept : take ids that are UUIDs as they are: for annotations that are added later, of which no sidecar tells, and
+        for those in files
     """
 
     dataset: object
@@ -68,7 +69,7 @@ class Ids:
 
     def annotation(self, name: str) -> str:
         """Of a whole annotation."""
-        return name if self.kept else self._made("annotation", name)
+        return name if self.kept and is_uuid(name) else self._made("annotation", name)
 
     def value(self, name: str, value: int) -> str:
         """Of one value of a mask."""
@@ -196,6 +197,8 @@ def _beside(content: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any
     subs = {name: content[name] for name in SUBS if content.get(name) and not (name == "text" and "tag" in content)}
     if subs.get("attributes") == {"attributes": []}:
         del subs["attributes"]
+    data = row.get("data") or {}
+    subs |= {name: data[name] for name in LASTING if data.get(name)}
     properties = row.get("properties") or row.get("annotation_properties")
     return json.loads(json.dumps(subs | ({"properties": properties} if properties else {})))  # type: ignore[no-any-return]
 

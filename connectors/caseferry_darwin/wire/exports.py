@@ -22,6 +22,7 @@ from caseferry.files import FileProblem, FileRef, check_name
 from caseferry.geometry import RAS_TO_LPS, Geometry
 from caseferry.imaging.kinds import Kind
 from caseferry.mapping import Names
+from caseferry_darwin.wire.annotations import Ids
 from caseferry_darwin.wire.classes import Classes, Known
 from caseferry_darwin.wire.reading import Shown, annotations_of, case_name, tags_of
 from caseferry_darwin.wire.view import parsed, shown_view
@@ -140,12 +141,12 @@ def case_of_document(
 
 def _case(document: Mapping[str, Any], names: Names, fetch: Fetch | None) -> Case:
     item = document["item"]
-    slots = [_listed(slot) for slot in item.get("slots") or ()]
+    slots = [listed_slot(slot) for slot in item.get("slots") or ()]
     shown = _shown(slots, names, fetch)
     classes = Classes()
-    rows = [_row(each, classes) for each in document.get("annotations") or ()]
+    rows = [listed_row(each, classes) for each in document.get("annotations") or ()]
     tags, others = tags_of(rows, classes, None)
-    found = annotations_of(others, classes, names, shown, None, None)
+    found = annotations_of(others, classes, names, shown, None, Ids(None, ""))
     properties: list[Json] = [
         {"name": each.get("name"), "value": each.get("value")} for each in document.get("properties") or ()
     ]
@@ -163,7 +164,7 @@ def _case(document: Mapping[str, Any], names: Names, fetch: Fetch | None) -> Cas
 # -- slots ---------------------------------------------------------------------------------------------------------
 
 
-def _listed(slot: Mapping[str, Any]) -> dict[str, Any]:
+def listed_slot(slot: Mapping[str, Any]) -> dict[str, Any]:
     """A slot of an export as a listing of items has it."""
     source = (slot.get("source_files") or [{}])[0]
     name = str(source.get("file_name") or "")
@@ -234,7 +235,7 @@ def original_grid(medical: Mapping[str, Any]) -> Geometry:
 # -- annotations ---------------------------------------------------------------------------------------------------
 
 
-def _row(annotation: Mapping[str, Any], classes: Classes) -> dict[str, Any]:
+def listed_row(annotation: Mapping[str, Any], classes: Classes) -> dict[str, Any]:
     """An annotation of an export as a listing has it; its class is made known."""
     contents = [annotation, *(annotation.get("frames") or {}).values()]
     kind = next((each for each in TYPES if any(each in content for content in contents)), "unknown")

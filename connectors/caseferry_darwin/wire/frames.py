@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 SUBS = ("text", "instance_id", "attributes", "directional_vector", "inference", "measures")
 """What annotations may carry beside their shape."""
 
+LASTING = ("hidden_areas", "global_sub_types")
+"""What is said of an annotation in all its frames, in the order in which Darwin shows them."""
+
 
 def in_frames(
     frames: Mapping[int, dict[str, Any]], segments: Sequence[tuple[int, int]], *, interpolated: bool = False

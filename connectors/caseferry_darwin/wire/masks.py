@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from caseferry.seal import aligned
 from caseferry.shapes import run_lengths, runs_to_plane
 from caseferry_darwin.wire.annotations import Form
 from caseferry_darwin.wire.classes import RASTER_CLASS, RASTER_TYPE, Wanted
@@ -24,9 +25,32 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from caseferry.annotation import Mask
+    from caseferry.case import Image
     from caseferry.mapping import Names
     from caseferry_darwin.wire.annotations import Ids
     from caseferry_darwin.wire.view import View
+
+
+def no_layer(image: Image) -> str | None:
+    """Why no masks can be drawn on an image."""
+    if image.geometry is None:
+        return "its image has no grid"
+    if image.geometry.frames > 1 and image.geometry.shape[2] > 1:
+        return "Darwin shows no volumes in time"
+    return None
+
+
+def joined(mask: Mask, image: Image, group: list[tuple[Mask, NDArray[Any]]]) -> str | None:
+    """Why a mask has no place in the layer of its slot; when it has one, it joins those that are in it."""
+    if (reason := no_layer(image)) is not None:
+        return reason
+    voxels = aligned(mask, image)
+    if not voxels.any():
+        return "it has no pixels"
+    if any(np.logical_and(voxels, other).any() for _, other in group):
+        return "it overlaps another mask of the image, and Darwin keeps one layer of pixels"
+    group.append((mask, voxels))
+    return None
 
 
 def mask_forms(masks: Sequence[tuple[Mask, NDArray[Any]]], view: View, names: Names, ids: Ids) -> list[Form]:

@@ -7,19 +7,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import numpy as np
-
 from caseferry.annotation import Annotation, Mask
 from caseferry.errors import Inexpressible, Problem, ProcessingFailed, TemporaryFailure
 from caseferry.held import Held, Loss, native, part_of
 from caseferry.plan import Call, Given, Plan, Repeat, Reply
-from caseferry.seal import aligned
 from caseferry.sidecar import Native, build
 from caseferry_darwin.wire.annotations import CONVERSIONS, Form, Ids, native_form
 from caseferry_darwin.wire.beside import with_beside
 from caseferry_darwin.wire.classes import Wanted, class_id
 from caseferry_darwin.wire.comments import losses_of, open_call, threads_of
-from caseferry_darwin.wire.masks import mask_forms
+from caseferry_darwin.wire.masks import joined, mask_forms, no_layer
 from caseferry_darwin.wire.place import PLATFORM
 from caseferry_darwin.wire.registering import (
     placed_images,
@@ -293,24 +290,15 @@ def mask_reason(
     mask: Mask, image: Image, place: Place, group: list[tuple[Mask, NDArray[Any]]], drawn: Drawn | None = None
 ) -> str | None:
     """Why a mask has no native form; when it has one, it joins the group of its slot."""
-    if image.geometry is None:
-        return "its image has no grid"
-    if image.geometry.frames > 1 and image.geometry.shape[2] > 1:
-        return "Darwin shows no volumes in time"
+    if (reason := no_layer(image)) is not None:
+        return reason
     for label in mask.labels.values():
         (drawn or Drawn()).lacks(place.classes.missing(f"label {label!r}", Wanted(place.names.label(label), "mask")))
     for label in mask.labels.values():
         reason = place.classes.why_not(Wanted(place.names.label(label), "mask"), create=place.create)
         if reason is not None:
             return reason
-    voxels = aligned(mask, image)
-    if not voxels.any():
-        return "it has no pixels"
-    for _, other in group:
-        if np.logical_and(voxels, other).any():
-            return "it overlaps another mask of the image, and Darwin keeps one layer of pixels"
-    group.append((mask, voxels))
-    return None
+    return joined(mask, image, group)
 
 
 def _tags(case: Case, place: Place) -> tuple[list[str], list[Held], list[Missing]]:

@@ -77,7 +77,8 @@ def case_of(
     kept = kept_of(item, amendments_in(rows, classes))
     shown = images_of(item, kept, names, fetch)
     tags, others = tags_of(rows, classes, kept)
-    found = annotations_of(others, classes, names, shown, kept, item.get("dataset_id"))
+    ids = Ids(item.get("dataset_id"), kept.case.id if kept is not None else "")
+    found = annotations_of(others, classes, names, shown, kept, ids)
     found += comments_of(threads, list(item.get("slots") or ()), shown.roles, kept)
     if kept is not None:
         unheld = [tag for tag in kept.case.tags if tag not in kept.native.tags]
@@ -234,11 +235,15 @@ def annotations_of(
     names: Names,
     shown: Shown,
     kept: Kept | None,
-    dataset_id: object,
+    ids: Ids,
 ) -> list[Found]:
-    """All annotations of an item in core's words."""
-    own = Ids(dataset_id, kept.case.id if kept is not None else "")
-    known = {own.annotation(a.id): a for a in kept.case.annotations} if kept is not None else {}
+    """All annotations of an item in core's words.
+
+    Parameters
+    ----------
+    ids : under which those that are kept stand there
+    """
+    known = {ids.annotation(a.id): a for a in kept.case.annotations} if kept is not None else {}
     found: list[Found] = []
     structures: dict[str, dict[str, Mapping[str, Any]]] = {}
     layers: dict[str, Mapping[str, Any]] = {}
@@ -260,7 +265,7 @@ def annotations_of(
         role = shown.roles[slot]
         if slot in layers:
             layer = Layer.read(layers[slot]["data"])
-            found += _masks(parts, layer, shown.views[slot], shown.images[role], known.values(), own)
+            found += _masks(parts, layer, shown.views[slot], shown.images[role], known.values(), ids)
         else:  # masks without pixels say nothing, and yet somebody made them
             found += [Found(raw_form(row, str(row["label"]), role), part) for part, row in parts.items()]
     return found
