@@ -420,3 +420,17 @@ def test_a_patient_in_the_header_is_refused_as_ever(
     with pytest.raises(cf.IdentifiableData, match="PatientName"):
         dataset.put(cf.Case("c", images=[image]))
     assert list(bucket.list()) == []
+
+
+def test_what_is_copied_to_the_bucket_was_cleaned(
+    scene: Scene, stores: Stores, bucket: Bucket, samples: Samples
+) -> None:
+    image = windowed(samples, PatientName="Doe^Jane", PatientIdentityRemoved="NO")
+    dataset = opened(scene, phi="remove")
+    item = dataset.put(cf.Case("c", images=[image]))
+    (key,) = [each.key for each in bucket.list() if "original" in each.key]
+    with bucket.open(key) as stream:
+        content = stream.read()
+    assert b"Doe" not in content
+    assert str(dcmread(io.BytesIO(content)).get("PatientName", "")) != "Doe^Jane"
+    assert np.array_equal(item.case().images[0].voxels(), image.voxels())
