@@ -19,7 +19,6 @@ from caseferry.cli import main
 from caseferry.imaging.kinds import Kind
 from caseferry_darwin import Darwin
 from caseferry_darwin.sandbox import API_KEY, TEAM
-from darwin_scene import picture
 
 if TYPE_CHECKING:
     from caseferry.testing import Samples
@@ -203,7 +202,9 @@ def names(scene: Scene, samples: Samples) -> dict[str, Any]:
     item = dataset.put(
         cf.Case("one", images=[image], annotations=[cf.Box("picture", [(1, 1), (4, 4)], label="region")])
     )
-    there = scene.stored("sandbox-bucket", "far.png", picture())
+    path = image.files[0].path
+    assert path is not None
+    there = scene.stored("sandbox-bucket", "far.png", path.read_bytes())
     return {
         "cf": cf,
         "Darwin": Darwin,
@@ -214,7 +215,7 @@ def names(scene: Scene, samples: Samples) -> dict[str, Any]:
         "team": Darwin(),
         "dataset": dataset,
         "item": item,
-        "path": image.files[0].path,
+        "path": path,
         "there": there,
         "folder": scene.folder,
     }
