@@ -196,11 +196,12 @@ def test_what_was_put_beside_stays_beside(world: Sandbox, start: str, tmp_path: 
     """And is not there twice when the same case is put again in another way."""
     url = fresh_dataset(world, "darwin", "beside", tmp_path)
     with cf.connect(f"{url}?unmapped=sidecar") as dataset, cf.connect(start) as folder:
-        case = replace(folder.get("one").case(), annotations=[cf.Label(None, "a label of its own")])
+        case = replace(folder.get("one").case(), annotations=[cf.Label(None, "a label of its own")], tags=["seen"])
         first = dataset.bring(case)
         assert {each.kept for each in first.plan.held if each.part.startswith("label ")} == {"sidecar"}
         with cf.connect(url) as again:
             assert again.plan(case).calls == ()
+            assert {each.kept for each in again.plan(case).held if each.part == "tag 'seen'"} == {"sidecar"}
             assert len(again.get(again.put(case).id).case().annotations) == 1
 
 

@@ -250,7 +250,8 @@ class DarwinDataset(Life, Dataset):
                 if kept is None:
                     return Standing(item, there)
                 revised = bool(amendments_in(rows, self.place.classes))
-                return Standing(item, there, kept.fingerprint, frozenset(kept.native.annotations), revised)
+                drawn, tags = frozenset(kept.native.annotations), frozenset(kept.native.tags)
+                return Standing(item, there, kept.fingerprint, drawn, revised, tags)
         return None
 
     def _rows(self, item_id: str) -> list[Mapping[str, Any]]:

@@ -142,6 +142,7 @@ class Standing:
     fingerprint : of the case as it was put; empty while the platform does not show it
     promised : annotations of the case that its sidecar says stand on the platform in its own form
     revised : whether its annotations were changed since it was put: then none of them is missing
+    tags : those that its sidecar says the item itself has
     """
 
     item: Mapping[str, Any]
@@ -149,6 +150,7 @@ class Standing:
     fingerprint: str = ""
     promised: frozenset[str] = frozenset()
     revised: bool = False
+    tags: frozenset[str] = frozenset()
 
     @property
     def uploads(self) -> list[Mapping[str, Any]]:

@@ -78,11 +78,12 @@ def plan_case(
     views = views_of(placed, place, standing)
     names = Ids(place.dataset_id, case.id)
     threads = threads_of(case, placed, views)
-    promised = standing.promised if standing is not None and standing.fingerprint else None
+    told = standing if standing is not None and standing.fingerprint else None
+    promised = told.promised if told is not None else None
     drawn = forms_of(case, place, views, names, others={each.annotation for each in threads}, promised=promised)
     forms = drawn.forms
     _refuse_broken_promises(case, {*forms, *(each.annotation for each in threads)}, drawn.held, standing)
-    tags, held_tags, missing_tags = _tags(case, place)
+    tags, held_tags, missing_tags = _tags(case, place, told.tags if told is not None else None)
     held = [*map(_image_held, placed), *drawn.held, *losses_of(threads, case), *held_tags]
     kept = Native(
         images={each.image.role: each.slot for each in placed},
@@ -97,7 +98,8 @@ def plan_case(
             for ref in overflow
         ]
         raise Inexpressible(case.id, problems)
-    wanted = [form.wanted for parts in forms.values() for form in parts] + [Wanted(tag, "tag") for tag in tags]
+    wanted = [form.wanted for parts in forms.values() for form in parts]
+    wanted += [Wanted(tag, "tag") for tag in tags] if told is None else []
     calls, ids = place.classes.calls(wanted, place.dataset_id, place.names)
     made_classes = tuple(call.name for call in calls)
     adopts = str(standing.item["id"]) if standing is not None else None
@@ -301,11 +303,22 @@ def mask_reason(
     return joined(mask, image, group)
 
 
-def _tags(case: Case, place: Place) -> tuple[list[str], list[Held], list[Missing]]:
-    """The tags that are classes of the team or may become such, what becomes of each, and the classes that lack."""
+def _tags(case: Case, place: Place, promised: Collection[str] | None) -> tuple[list[str], list[Held], list[Missing]]:
+    """The tags that are classes of the team or may become such, what becomes of each, and the classes that lack.
+
+    Parameters
+    ----------
+    promised : the tags of an item that is there, whose sidecar cannot be changed any more
+    """
     tags, held, missing = [], [], []
     for tag in case.tags:
         part, wanted = f"tag {tag!r}", Wanted(tag, "tag")
+        if promised is not None:
+            own = tag in promised
+            tags += [tag] if own else []
+            there = "it lies beside the item that is there"
+            held.append(native(part, f"tag of class {tag!r}") if own else Loss(part, there, "sidecar", BESIDE))
+            continue
         if (lacks := place.classes.missing(part, wanted)) is not None:
             missing.append(lacks)
         reason = place.classes.why_not(wanted, create=place.create)
