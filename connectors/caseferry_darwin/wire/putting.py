@@ -78,12 +78,12 @@ def plan_case(
     views = views_of(placed, place, standing)
     names = Ids(place.dataset_id, case.id)
     threads = threads_of(case, placed, views)
-    told = standing if standing is not None and standing.fingerprint else None
-    promised = told.promised if told is not None else None
+    described = standing if standing is not None and standing.fingerprint else None
+    promised = described.promised if described is not None else None
     drawn = forms_of(case, place, views, names, others={each.annotation for each in threads}, promised=promised)
     forms = drawn.forms
     _refuse_broken_promises(case, {*forms, *(each.annotation for each in threads)}, drawn.held, standing)
-    tags, held_tags, missing_tags = _tags(case, place, told.tags if told is not None else None)
+    tags, held_tags, missing_tags = _tags(case, place, described.tags if described is not None else None)
     held = [*map(_image_held, placed), *drawn.held, *losses_of(threads, case), *held_tags]
     kept = Native(
         images={each.image.role: each.slot for each in placed},
@@ -99,7 +99,7 @@ def plan_case(
         ]
         raise Inexpressible(case.id, problems)
     wanted = [form.wanted for parts in forms.values() for form in parts]
-    wanted += [Wanted(tag, "tag") for tag in tags] if told is None else []
+    wanted += [Wanted(tag, "tag") for tag in tags] if described is None else []
     calls, ids = place.classes.calls(wanted, place.dataset_id, place.names)
     made_classes = tuple(call.name for call in calls)
     adopts = str(standing.item["id"]) if standing is not None else None
