@@ -192,9 +192,10 @@ ROWS = [
     ),
     Row(
         "upload_resources(paths, anonymize=True)",
-        "dataset.put(cf.Case('named', images=[cf.Image('ct', slice_path)]), phi='refuse')",
-        "fails(cf.IdentifiableData, lambda: dataset.put(cf.Case('other', images=[cf.Image('ct', named_path)])))",
-        "The default, phi='refuse': files that name a patient are never sent. With phi='keep' they are, as they are.",
+        "dataset.put(cf.Case('named', images=[cf.Image('ct', named_path)]), phi='remove')",
+        "fails(cf.IdentifiableData, lambda: dataset.put(cf.Case('other', images=[cf.Image('ct', named_path)]))) "
+        "and not any(b'Canary' in content for content in stored(result))",
+        "What identifies a patient is taken out on the way; pixels and UIDs stay. Unasked such files are never sent.",
     ),
     Row(
         "upload_resources(paths, on_error='skip')",
