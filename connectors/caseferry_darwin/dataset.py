@@ -19,7 +19,7 @@ from caseferry.errors import (
 from caseferry.files import FileRef
 from caseferry.sidecar import case_fingerprint
 from caseferry_darwin.life import Life
-from caseferry_darwin.setup import storage_findings
+from caseferry_darwin.setup import neighbours, storage_findings
 from caseferry_darwin.wire import comments, exports, parting, putting, reading, registering, replaying, revising
 from caseferry_darwin.wire.amending import amendments_in
 from caseferry_darwin.wire.classes import RASTER_TYPE
@@ -189,6 +189,9 @@ class DarwinDataset(Life, Dataset):
     def replay(self, document: Any, *, phi: Phi | None = None) -> Iterator[tuple[str, str]]:
         """Register again what was registered by Darwin's first interface; see `Dataset.replay`."""
         items = replaying.replayed(document, self.place)
+        storage = self.place.storage
+        keys = neighbours(storage, replaying.keys_of(items)) if storage is not None else frozenset()
+        replaying.check(items, self.place, keys)
         if (phi or self.phi) != "keep":
             what = "names files that are not looked into, and Darwin reads them"
             raise IdentifiableData(None, [Problem("items", what, "say phi='keep' if they may be used")])

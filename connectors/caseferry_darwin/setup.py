@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,12 @@ from caseferry_darwin.wire.place import scheme_of
 from caseferry_darwin.wire.policy import ORIGIN, bucket_policy, cors_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from caseferry_darwin.wire.display import Displays
     from caseferry_darwin.wire.place import Storage
+
+log = logging.getLogger("caseferry.darwin")
 
 
 def command(arguments: Sequence[str]) -> int:
@@ -122,3 +125,25 @@ def _showing(address: str, storage: Storage) -> Finding:
     if shown:
         return Finding("ok", what, f"pages of {ORIGIN} may show its files")
     return Finding("error", what, f"pages of {ORIGIN} may not show its files (CORS)", remedy)
+
+
+def neighbours(storage: Storage, keys: Iterable[str]) -> frozenset[str]:
+    """What lies in the folders of some keys, as the platform names it.
+
+    Nothing where the bucket cannot be listed, or where nothing says how: Darwin reads it all the same.
+    """
+    from caseferry.objects import settings
+    from caseferry.storage import Bucket
+
+    if not any(settings()):
+        return frozenset()
+    one_of_each = {key.rpartition("/")[0]: key for key in keys}
+    found: set[str] = set()
+    try:
+        bucket = Bucket(f"{scheme_of(storage)}://{storage.bucket}")
+        for key in one_of_each.values():
+            inside = key.removeprefix(storage.in_front)
+            found |= {f"{storage.in_front}{each}" for each in bucket.neighbours(inside)}
+    except CaseferryError as error:
+        log.warning("whether the keys are those of the bucket was not looked at: %s", error)
+    return frozenset(found)

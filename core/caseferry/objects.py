@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
@@ -58,7 +58,7 @@ class Store:
     def __init__(self, address: str) -> None:
         self.address = address.rstrip("/")
         with self.named("", "reached"):
-            self.library = library_store(self.address, frozenset(_settings()))
+            self.library = library_store(self.address, frozenset(settings()))
 
     @classmethod
     def of(cls, url: str) -> tuple[Self, str]:
@@ -84,6 +84,29 @@ class Store:
             if isinstance(error.__cause__, FileNotFoundError):
                 return None
             raise
+
+    def neighbours(self, key: str) -> list[str]:
+        """The keys of all objects in the folder of a key, not those of folders below it.
+
+        Raises
+        ------
+        StorageError
+            The store does not let itself be listed.
+        """
+        import obstore
+
+        folder = key.rpartition("/")[0]
+        with self.named(folder, "listed"):
+            found = obstore.list_with_delimiter(self.library, folder or None)["objects"]
+        return [each["path"] for each in found]
+
+    def absent(self, key: str) -> StorageError:
+        """The error that there is no such object; it names one whose key differs by case alone."""
+        msg = f"{self.address}: the object {key!r} cannot be opened: there is none"
+        with suppress(StorageError):
+            if twin := next((each for each in self.neighbours(key) if each.lower() == key.lower()), ""):
+                msg += f"; keys are case-sensitive, and there is {twin!r}"
+        return StorageError(msg)
 
     def open(self, key: str, size: int | None = None) -> BinaryIO:
         """One object as a stream that can seek; ranges are fetched as they are read.
@@ -146,7 +169,7 @@ def _split(url: str) -> tuple[str, str]:
     return f"{scheme}://{place}", key
 
 
-def _settings() -> Iterator[tuple[str, str]]:
+def settings() -> Iterator[tuple[str, str]]:
     """The variables by which stores are found and opened."""
     for name, value in os.environ.items():
         if name.startswith(("AWS_", "AZURE_", "GOOGLE_", "AZURITE_")):
@@ -179,8 +202,7 @@ class _Ranges(io.RawIOBase):
         if size is None:
             found = bucket.head(key)
             if found is None:
-                msg = f"{bucket.address}: the object {key!r} cannot be opened: there is none"
-                raise StorageError(msg)
+                raise bucket.absent(key)
             size = int(found["size"])
         self._size = size
         self._position = 0

@@ -73,6 +73,17 @@ def test_an_object_is_read_whole_and_in_parts(bucket: Bucket) -> None:
         cf.FileRef(f"{bucket.address}/missing.dcm", size=5).read()
 
 
+def test_a_key_that_differs_by_case_alone_is_named(bucket: Bucket) -> None:
+    for key in ("Site A/Ct.nii.gz", "site a/CT.nii.gz", "site a/deeper/ct.nii.gz"):
+        bucket.write(key, cf.FileRef.of_bytes(b"x", "ct.nii.gz"))
+    assert bucket.neighbours("site a/any") == ["site a/CT.nii.gz"]
+    assert bucket.neighbours("any") == []
+    with pytest.raises(StorageError, match=r"there is none; keys are case-sensitive, and there is 'site a/CT.nii.gz'$"):
+        bucket.open("site a/ct.nii.gz")
+    with pytest.raises(StorageError, match=r"there is none$"):
+        bucket.open("site a/ct.nii")
+
+
 def test_a_large_object_is_sent_in_parts_and_a_wrong_one_is_not_there(bucket: Bucket) -> None:
     large = CONTENT * 9
     written = bucket.write("large.bin", cf.FileRef.of_bytes(large, "large.bin"))

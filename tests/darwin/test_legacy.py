@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 import caseferry as cf
 from caseferry.cli import main
 from caseferry.errors import InvalidCase
+from caseferry.storage import Bucket, StorageError
 from caseferry_darwin.wire import legacy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from darwin_scene import Scene
+    from stores import Stores
 
 BUCKET, READONLY = "sandbox-bucket", "sandbox-readonly"
 PLAIN = {"filename": "cat_1.jpg", "path": "cats", "tags": ["shorthair"]}
@@ -116,6 +118,36 @@ def test_it_is_sent_again(scene: Scene, document: Any, capsys: pytest.CaptureFix
     out = capsys.readouterr()
     assert "cats/cat_0.jpg" in out.out
     assert "0 of 25 are registered" in out.err
+
+
+def test_a_key_that_differs_by_case_is_warned_of(
+    scene: Scene,
+    document: Any,
+    stores: Stores,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stores.bucket("s3", monkeypatch)
+    stores.make("s3", READONLY)
+    stores.fill(f"s3://{READONLY}", dict.fromkeys(("cats/A.jpg", "cats/b.jpg", "CATS/c.jpg"), b"x"))
+    stores.calls("s3").clear()
+    rows = [{**EXTERNAL, "filename": f"{name}.jpg", "key": f"cats/{name}.jpg"} for name in "abc"]
+    target = f"darwin:sandbox-team/sandbox?storage={READONLY}"
+    assert main(["import-legacy", document(*rows), target, "--phi", "keep"]) == 0
+    warnings = [each.getMessage() for each in caplog.records if "write it alike" in each.getMessage()]
+    assert len(warnings) == 1
+    assert "'cats/a.jpg' where the bucket has 'cats/A.jpg'" in warnings[0]
+    assert [method for method, *_ in stores.calls("s3")] == ["GET"] * 2  # a folder of keys, and one of thumbnails
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr(Bucket, "neighbours", refused)
+    assert main(["import-legacy", document({**rows[0], "path": "more"}), target, "--phi", "keep"]) == 0
+    assert "was not looked at: it cannot be listed" in caplog.text
+
+
+def refused(*_given: object) -> NoReturn:
+    """What a store says that may not be listed."""
+    msg = "it cannot be listed"
+    raise StorageError(msg)
 
 
 @pytest.mark.parametrize(

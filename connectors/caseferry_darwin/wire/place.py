@@ -93,7 +93,12 @@ class Storage:
         found = ref.bucket_and_key
         if found is None or found[0] != self.bucket or OBJECT_STORES.get(ref.scheme, self.provider) != self.provider:
             return None
-        return f"{found[0]}/{found[1]}" if self.provider == "azure" and self.with_container else found[1]
+        return f"{self.in_front}{found[1]}"
+
+    @property
+    def in_front(self) -> str:
+        """What keys begin with: the container on Azure."""
+        return f"{self.bucket}/" if self.provider == "azure" and self.with_container else ""
 
 
 def scheme_of(storage: Storage) -> str:

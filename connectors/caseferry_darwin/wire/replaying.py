@@ -12,7 +12,7 @@ from caseferry_darwin.wire import legacy, rules
 from caseferry_darwin.wire.registering import registered
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from caseferry_darwin.wire.place import Place
 
@@ -25,7 +25,7 @@ def replayed(document: Any, place: Place) -> list[dict[str, Any]]:
     Raises
     ------
     InvalidCase
-        It is none, names another storage, or breaks a rule; every problem is listed.
+        It is none, or names another storage.
     """
     if not legacy.is_legacy(document):
         raise InvalidCase(None, [Problem("items", "is no list of items with a filename", "give such a registration")])
@@ -34,14 +34,36 @@ def replayed(document: Any, place: Place) -> list[dict[str, Any]]:
     if storage is None or name not in {None, storage.name}:
         what = f"is {name!r}, and the dataset is open with {storage.name if storage else None!r}"
         raise InvalidCase(None, [Problem("storage_name", what, "name the storage: darwin:TEAM/DATASET?storage=NAME")])
-    way = rules.Way.READONLY if storage.readonly else rules.Way.READWRITE
-    findings = rules.check(items, way, rules.Knowledge(storage=storage, tags=place.classes.tags()))
+    return items
+
+
+def keys_of(items: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The keys of all files and thumbnails that items name."""
+    named = (item.get(name) for item in items for name in ("storage_key", "storage_thumbnail_key"))
+    return [key for key in named if isinstance(key, str) and key]
+
+
+def check(items: Sequence[Mapping[str, Any]], place: Place, keys: Collection[str]) -> None:
+    """Make sure that items keep to the rules of registration.
+
+    Parameters
+    ----------
+    keys : that are in the storage, as far as it tells
+
+    Raises
+    ------
+    InvalidCase
+        They do not; every problem is listed.
+    """
+    storage = place.storage
+    way = rules.Way.READONLY if storage is not None and storage.readonly else rules.Way.READWRITE
+    known = rules.Knowledge(storage=storage, tags=place.classes.tags(), keys=keys)
+    findings = rules.check(items, way, known)
     for finding in findings:
         if finding.level == "warning":
             log.warning("%s", finding)
     if problems := [finding.problem for finding in findings if finding.level == "error"]:
         raise InvalidCase(None, problems)
-    return items
 
 
 def replay_call(item: Mapping[str, Any], place: Place) -> Call:

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -95,7 +96,7 @@ class Knowledge:
     storages : names of the team's storages
     tags : names of the team's tag classes, and whether each takes a text
     sizes : width and height of files in pixels, by key
-    keys : all keys in the bucket
+    keys : of what lies in the bucket, those in the folders of the items' own keys at least
     strict : whether the names of files must be those of their keys
     dicom_readonly : whether DICOM may be registered read-only all the same
     """
@@ -104,9 +105,14 @@ class Knowledge:
     storages: Collection[str] | None = None
     tags: Mapping[str, bool] | None = None
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    keys: Collection[str] = ()
+    keys: Collection[str] = frozenset()
     strict: bool = False
     dicom_readonly: bool = False
+
+    @cached_property
+    def by_lower(self) -> Mapping[str, str]:
+        """The keys in the bucket by themselves in small letters."""
+        return {key.lower(): key for key in self.keys}
 
 
 @dataclass(frozen=True)
@@ -317,8 +323,7 @@ def _one_key(slot: Slot, name: str, key: Any, known: Knowledge) -> Iterator[Find
         elif first == known.storage.bucket and "/" in key:
             what = f"has a {name} that begins with the name of the bucket, {first!r}"
             yield slot.finding(14, what, f"drop it, unless a folder is called so: {key.partition('/')[2]!r}", "warning")
-    if known.keys and key not in known.keys and key.lower() in {each.lower() for each in known.keys}:
-        twin = next(each for each in known.keys if each.lower() == key.lower())
+    if key not in known.keys and (twin := known.by_lower.get(key.lower())) is not None:
         yield slot.finding(30, f"has the {name} {key!r} where the bucket has {twin!r}", "write it alike", "warning")
 
 

@@ -18,7 +18,7 @@ mapping = {"darwin": {"batch": batch}}
 source = Prefix(f"s3://{BUCKET}/study/")
 with cf.connect(url, storage=BUCKET, mapping=mapping) as target:
     if what == "plan":  # without asking the platform for each case whether it is there, as a transfer would not either
-        calls = sum(len(target._planned(target.sealed(item.case()), None, None).calls) for item in source.items())
+        calls = sum(len(target._planned(target.sealed(item.case()), None, None, None).calls) for item in source.items())
         watch.stop(items=calls, errors=0)
     else:
         report = cf.transfer(source, target, workers=int(workers), verify=False)
