@@ -16,6 +16,7 @@ from caseferry.imaging.kinds import Kind
 from caseferry.unmapped import makes_names
 from caseferry_darwin.client import EXTERNAL_AT_ONCE, REGISTRATIONS_A_MINUTE, DarwinClient
 from caseferry_darwin.dataset import DarwinDataset
+from caseferry_darwin.exchange import DARWIN_JSON
 from caseferry_darwin.setup import command
 from caseferry_darwin.wire import annotations as marks
 from caseferry_darwin.wire import legacy, slotfile
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from caseferry.case import Case
+    from caseferry.exchange.format import FileFormat
 
 PRODUCTION = "https://darwin.v7labs.com"
 BESIDE = ("angle", "raw")
@@ -172,6 +174,11 @@ class DarwinConnector(Connector):
             return f"{base.rstrip('/')}/{inside}"
 
         return legacy.cases(document, located)
+
+    @classmethod
+    def file_formats(cls) -> Sequence[FileFormat]:
+        """Darwin JSON 2.0; see `Connector.file_formats`."""
+        return (DARWIN_JSON,)
 
     @classmethod
     def command(cls, arguments: Sequence[str]) -> int:

@@ -11,6 +11,8 @@ Frames of a file that is written are keyframes alone; between them shapes change
 What Darwin has no field for stands once more under ``caseferry``, which the platform and its client pass over: what is
 read from the file equals what was written, save what was changed in between.
 
+`caseferry.exchange` reads and writes them as its format ``darwin-json``.
+
 Source
 ------
 darwin-py 3.6.3's reader and importer; the exports of V7's end-to-end tests. For the ways in which images are shown see
@@ -26,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from caseferry.annotation import Annotation, Category, Mask, Numeric, Raw, Track, annotation_from_json
 from caseferry.case import Case
 from caseferry.errors import InvalidCase, Problem
+from caseferry.exchange.format import FileFormat, Glimpse
 from caseferry.exchange.written import Written, unsaid
 from caseferry.files import FileRef
 from caseferry.geometry import RAS_TO_LPS, turn_towards
@@ -419,3 +422,23 @@ def _turned(image: Image, view: View) -> dict[str, Any]:
         "plane_map": {view.slot: plane},
         "primary_plane": plane,
     }
+
+
+# -- the format ----------------------------------------------------------------------------------------------------
+
+
+def _is_json(glimpse: Glimpse) -> bool:
+    return {"item", "annotations"} <= set(glimpse.document)
+
+
+def _read_file(ref: FileRef, image: Image, slot: str | None = None) -> list[Annotation]:
+    return read_json(Glimpse(ref).document, image, slot=slot, where=ref.name)
+
+
+def _write_file(
+    annotations: Iterable[Annotation], image: Image, item: str = "", folder: str = "/", slot: str = ONLY_SLOT
+) -> Written:
+    return write_json(annotations, image, name=item, folder=folder, slot=slot)
+
+
+DARWIN_JSON = FileFormat("darwin-json", "Darwin JSON 2.0 files", _is_json, _read_file, _write_file, (".darwin.json",))

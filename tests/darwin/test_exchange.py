@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import caseferry as cf
+from caseferry import exchange
 from caseferry.files import FileRef
 from caseferry.imaging.kinds import Kind
 from caseferry_darwin.exchange import read_json, write_json
@@ -251,6 +252,23 @@ def test_areas_that_are_hidden_in_a_video_stay_hidden() -> None:
     assert {each.id: each.attributes.get("hidden_areas") for each in found} == {
         each.id: [[8, 9]] if each.id == row["id"] else None for each in found
     }
+
+
+def test_it_is_a_format_of_annotation_files(samples: Samples, tmp_path: Path) -> None:
+    """It is told from what it says, and from its ending when it is written."""
+    image = samples.image(Kind.NIFTI)
+    given = named(samples.annotations(image), image)
+    written = exchange.write(tmp_path / "a.darwin.json", given, image, item="case one", folder="/study")
+    assert {each.kind for each, _ in written.left_out} == {"angle", "raw", "point"}
+    content = (tmp_path / "a.darwin.json").read_bytes()
+    assert [json.loads(content)["item"][key] for key in ("name", "path")] == ["case one", "/study"]
+    (tmp_path / "b.json").write_bytes(content)
+    left = [each for each, _ in written.left_out]
+    assert [each.id for each in exchange.read(tmp_path / "b.json", image)] == [
+        each.id for each in given if each not in left
+    ]
+    with pytest.raises(cf.InvalidCase, match=r"b\.json.*slots '0'.*name the slot"):
+        exchange.read(tmp_path / "b.json", image, slot="5")
 
 
 def test_what_people_changed_in_a_file_counts(samples: Samples) -> None:
