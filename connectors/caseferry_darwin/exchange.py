@@ -41,6 +41,7 @@ from caseferry_darwin.wire.annotations import Form, Ids, native_form
 from caseferry_darwin.wire.classes import RASTER_TYPE, Classes
 from caseferry_darwin.wire.exports import listed_row, listed_slot
 from caseferry_darwin.wire.frames import LASTING, SUBS
+from caseferry_darwin.wire.layers import contents
 from caseferry_darwin.wire.masks import joined, mask_forms
 from caseferry_darwin.wire.reading import Shown, annotations_of
 from caseferry_darwin.wire.slotfile import TYPES
@@ -113,9 +114,11 @@ def _read(document: Mapping[str, Any], image: Image, slot: str | None, names: Na
     first = str(slots[0]["slot_name"])
     theirs = [row for row in rows if _slot(row, first) in own and amendment_in(row, classes) is None]
     views = {name: view for name, each in own.items() if (view := _view(image, each, len(slots) == 1, where))}
+    for row in theirs:
+        _check_layer(row, views.get(_slot(row, first)), where)
     shown = Shown({image.role: image}, views, dict.fromkeys(own, image.role))
     beside = document.get(KEY) or {}
-    kept = _kept(beside, image)
+    kept = _kept(beside, image, where)
     found = annotations_of(theirs, classes, names, shown, kept, ids := _ids(str(beside.get("name") or "")))
     if kept is None:
         return [each.annotation for each in found]
@@ -185,10 +188,26 @@ def _planes(image: Image) -> tuple[int, ...]:
     return stored_planes(image, [ref.name for ref in image.files])
 
 
-def _kept(beside: Mapping[str, Any], image: Image) -> Kept | None:
+def _check_layer(row: Mapping[str, Any], view: View | None, where: str) -> None:
+    """Refuse run lengths that do not fill the frames of their slot."""
+    if view is None:
+        return
+    width, height = view.raster_size()
+    for frame, layer in contents(row["data"]).items():
+        counts = [int(count) for count in layer["dense_rle"][1::2]]
+        if sum(counts) != width * height or min(counts) < 0 or len(layer["dense_rle"]) % 2:
+            what = f"has run lengths of {sum(counts)} pixels in frame {frame}, expected {width} x {height}"
+            raise InvalidCase(None, [Problem(f"{where}, raster layer {row['id']}", what, "export it again")])
+
+
+def _kept(beside: Mapping[str, Any], image: Image, where: str) -> Kept | None:
     """What a file says beside Darwin's own words."""
-    told = [annotation_from_json(_of_role(each, image.role)) for each in beside.get("annotations") or ()]
-    return Kept(Case(KEY, images=[image], annotations=told), Native(), "") if told else None
+    try:
+        told = [annotation_from_json(_of_role(each, image.role)) for each in beside.get("annotations") or ()]
+        return Kept(Case(KEY, images=[image], annotations=told), Native(), "") if told else None
+    except InvalidCase as error:
+        places = [replace(each, where=f"{where}, {KEY!r}, {each.where}") for each in error.problems]
+        raise InvalidCase(None, places) from error
 
 
 def _of_role(told: Mapping[str, Any], role: str) -> dict[str, Any]:

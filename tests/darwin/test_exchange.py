@@ -343,6 +343,22 @@ def test_documents_of_another_image_are_refused(samples: Samples) -> None:
         read_json({"version": "2.0", "item": {}, "annotations": [{"id": 1}]}, picture)
 
 
+def test_damaged_documents_are_refused_at_once(samples: Samples) -> None:
+    """Not when a mask is opened for the first time."""
+    image = samples.image(Kind.PICTURE, "picture")
+    content = write_json(named(flat(), image), image).content
+    for runs in ([0, 5], [0, 99, 1], [0, -5, 1, 104], [0, 100]):
+        document = json.loads(content)
+        (layer,) = (row["raster_layer"] for row in document["annotations"] if "raster_layer" in row)
+        layer["dense_rle"] = runs
+        with pytest.raises(cf.InvalidCase, match=r"has run lengths of .* pixels in frame 0, expected"):
+            read_json(document, image)
+    document = json.loads(content)
+    document["caseferry"]["annotations"] = [{"kind": "box"}]
+    with pytest.raises(cf.InvalidCase, match="the document, 'caseferry', "):
+        read_json(document, image)
+
+
 def test_a_slot_is_chosen_by_its_name() -> None:
     document, case = exported("multi_slotted_item.json")
     for image in case.images:
