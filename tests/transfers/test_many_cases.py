@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import itertools
+import os
 import time
 import tracemalloc
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,11 +15,11 @@ import pytest
 import caseferry as cf
 from caseferry.plan import Reply
 from caseferry.transfers.journal import Journal
+from caseferry.transfers.outcome import Outcome, Result
 from transfer_scene import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 MANY = 20_000
 A_SECOND = 1_000
@@ -88,3 +91,16 @@ def test_memory_does_not_grow_with_what_the_cases_hold(tmp_path: Path) -> None:
     many = peak(1_700)
     print(f"{(many - few) / 1_500:.0f} bytes for each case")
     assert (many - few) / 1_500 < KEPT_FOR_EACH
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not say what a process holds")
+def test_a_journal_without_a_file_does_not_fill_memory() -> None:
+    def held() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    with Journal() as journal:
+        before = held()
+        for number in range(1000):
+            journal.record(Result(f"c-{number}", Outcome.FAILED, reason="long " * 10_000), "")
+        assert held() - before < 25_000_000  # of 50 that are written
+        assert sum(1 for _ in itertools.islice(journal.results(), 100)) == 100

@@ -91,8 +91,8 @@ class Journal:
 
     Parameters
     ----------
-    path : the SQLite file, made when it is not there; None keeps everything in memory, for a transfer that need not
-        be resumed
+    path : the SQLite file, made when it is not there; None for a transfer that need not be resumed: what it knows is
+        gone at the end, and lies in a temporary file when it becomes much
 
     Raises
     ------
@@ -131,7 +131,7 @@ class Journal:
 
     def _place(self, read_only: bool) -> str:
         if self.path is None:
-            return ":memory:"
+            return ""  # SQLite's own temporary database
         return self.path.absolute().as_uri() + ("?mode=ro" if read_only else "")
 
     def __enter__(self) -> Self:
@@ -344,12 +344,12 @@ class Journal:
         Raises
         ------
         ConfigurationError
-            The journal is in memory only.
+            The journal is a temporary one.
         Unwritable
             The disk does not take them.
         """
         if self.path is None:
-            msg = "the journal is in memory and keeps no files; name a journal file"
+            msg = "the journal is a temporary one and keeps no files; name a journal file"
             raise ConfigurationError(msg)
         from caseferry.plain import fingerprint
 
