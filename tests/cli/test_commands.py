@@ -239,7 +239,6 @@ WRONG = {
     "no credentials, Darwin": (["ls", "darwin:team/set"], "DARWIN_API_KEY"),
     "no credentials, Datamint": (["ls", "datamint:project"], "DATAMINT_API_KEY"),
     "no credentials, Grand Challenge": (["ls", "grand-challenge:archive"], "GRAND_CHALLENGE_AUTHORIZATION"),
-    "removing": (["transfer", "local:FOLDER", "local:FOLDER", "--phi", "remove"], "not offered yet"),
     "bad faults": (["sandbox", "--faults", "nonsense"], "the sandbox cannot start"),
 }
 

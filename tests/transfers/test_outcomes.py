@@ -259,11 +259,6 @@ def test_a_case_that_names_a_patient_goes_nowhere(platform: str, online: Sandbox
         assert report.counts == {Outcome.SENT: 1, Outcome.UNCHANGED: 2}
 
 
-def test_removing_is_not_promised(tmp_path: Path) -> None:
-    with pytest.raises(cf.ConfigurationError, match="not offered yet"):
-        transfer(full("a"), Memory(), phi="remove", unmapped="accept")
-
-
 @pytest.mark.parametrize("platform", REMOTE)
 def test_strict_refuses_what_has_no_place_of_its_own(platform: str, online: Sandbox, tmp_path: Path) -> None:
     raw = cf.Raw("picture", platform="elsewhere", payload={"kept": 1})
