@@ -41,6 +41,7 @@ def main() -> int:
         given.target,
         journal=given.folder / f"share-{given.share}.db",
         phi=given.phi,
+        unmapped="create",  # nobody is there to be asked about a label that the target does not know
         select=lambda item: share_of(item.case_id, given.shares) == given.share,
     )
     text = json.dumps(report.to_json(), indent=1)

@@ -330,8 +330,8 @@ def test_a_range_of_frames_is_one_annotation(scene: Scene, samples: Samples) -> 
 
 def test_what_lies_beside_the_case_is_not_deleted(scene: Scene, samples: Samples) -> None:
     dataset = scene.open()
-    ellipse = cf.Ellipse("picture", [(1, 3), (5, 3), (3, 2), (3, 4)], label="round")
-    item = dataset.put(samples.case("a", Kind.PICTURE, annotations=[ellipse, cf.Label("picture", "b")]))
+    angle = cf.Angle("picture", [(1, 3), (3, 3), (3, 1)], label="bent")
+    item = dataset.put(samples.case("a", Kind.PICTURE, annotations=[angle, cf.Label("picture", "b")]))
     before = len(scene.sandbox.ledger)
     with pytest.raises(cf.ConfigurationError, match="kept beside the case"):
         dataset.delete_annotations(item, item.case().annotations)
