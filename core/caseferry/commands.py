@@ -265,14 +265,17 @@ class _Results(Silent):
         print(f"{result.case_id:<36}  {result.outcome:<10}  {told if result.ok else result.reason}")
 
 
-class _Plans(Silent):
-    """Keeps what a dry run finds out of each case, for scripts."""
+class _Plans:
+    """Keeps what a dry run finds out of each case, for scripts, and shows how it goes."""
 
     def __init__(self) -> None:
         self.cases: list[Json] = []
+        self._shown = usual()
+        self.begin, self.end = self._shown.begin, self._shown.end
 
     def advance(self, result: Result) -> None:
         """One case more."""
+        self._shown.advance(result)
         self.cases.append({**result.to_json(), "held": Tally.of(result.held).to_json()})
 
 
