@@ -14,7 +14,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk  # noqa: N813  its usual name
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from caseferry import Angle, Annotation, Box, Ellipse, Image, Label, Line, Mask, Point, Polygon, Polyline
@@ -90,6 +90,7 @@ def ring_key(ring: Any) -> tuple[Any, ...]:
 
 
 @settings(max_examples=60)
+@example(np.array([[1, 1, 0, 1], [1, 0, 1, 1], [1, 1, 1, 1]], np.bool_))  # a hole that touches the outside
 @given(array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=12).flatmap(lambda shape: arrays(np.bool_, shape)))
 def test_holes_are_cut_open_and_closed_again(mask: NDArray[np.bool_]) -> None:
     rings = trace(mask).get(1, [])
@@ -97,7 +98,12 @@ def test_holes_are_cut_open_and_closed_again(mask: NDArray[np.bool_]) -> None:
     assert len(joined(rings) if rings else []) == len(contours)
     assert len(contours) == sum(ring_area(ring) > 0 for ring in rings)
     found = [ring for contour in contours for ring in parted([tuple(point) for point in contour.tolist()])]
-    assert sorted(map(ring_key, found)) == sorted(map(ring_key, rings))
+    outer = {tuple(point) for ring in rings if ring_area(ring) > 0 for point in ring.tolist()}
+    touching = [sum(tuple(point) in outer for point in ring.tolist()) for ring in rings if ring_area(ring) < 0]
+    if max(touching, default=0) < 2:
+        assert sorted(map(ring_key, found)) == sorted(map(ring_key, rings))
+    parity = [fill([np.array(ring)], mask.shape) for ring in found]
+    assert np.array_equal(np.logical_xor.reduce([np.zeros_like(mask), *parity]), mask)
     alone = [fill([contour], mask.shape) for contour in contours]
     assert np.array_equal(np.logical_or.reduce([np.zeros_like(mask), *alone]), mask)
     assert np.array_equal(np.logical_xor.reduce([np.zeros_like(mask), *alone]), mask)

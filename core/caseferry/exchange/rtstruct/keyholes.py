@@ -20,7 +20,7 @@ import numpy as np
 from caseferry.shapes import ring_area
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Collection, Hashable, Sequence
     from typing import TypeVar
 
     from caseferry.geometry import FloatArray
@@ -97,9 +97,15 @@ def _within(points: FloatArray, ring: FloatArray) -> bool:
 
 
 def _cut_open(contour: FloatArray, holes: Sequence[FloatArray]) -> FloatArray:
-    """A contour that goes around holes too, to each from a position of its own that is near."""
+    """A contour that goes around holes too, to each from a position of its own that is near.
+
+    A hole that touches it is begun where they touch, so that `parted` finds both again; where they touch more than
+    once, the same area may come back as other rings.
+    """
     if not holes:
         return contour
+    passed = set(map(tuple, contour.tolist()))
+    holes = [_begun_at(hole, passed) for hole in holes]
     order = np.argsort(contour[:, 0], kind="stable")
     across = contour[order, 0]
     begun: defaultdict[int, list[FloatArray]] = defaultdict(list)
@@ -115,6 +121,12 @@ def _cut_open(contour: FloatArray, holes: Sequence[FloatArray]) -> FloatArray:
             parts += [hole, hole[:1], contour[place : place + 1]]
         start = place + 1
     return np.concatenate([*parts, contour[start:]])
+
+
+def _begun_at(ring: FloatArray, positions: Collection[tuple[float, ...]]) -> FloatArray:
+    """A ring that begins with the first of its positions that is among others; as it is when none is."""
+    first = next((place for place, each in enumerate(map(tuple, ring.tolist())) if each in positions), 0)
+    return np.roll(ring, -first, axis=0)
 
 
 def parted(contour: Sequence[P]) -> list[list[P]]:
