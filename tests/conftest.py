@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 settings.register_profile("caseferry", deadline=None)  # a busy machine is no failure
 settings.load_profile("caseferry")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """What ``-n auto`` means here: most tests wait for servers and processes, so two workers share a core."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture

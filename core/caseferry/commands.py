@@ -42,7 +42,7 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def _open(url: str, given: Any) -> Dataset:
+def open_given(url: str, given: Any) -> Dataset:
     """A dataset, with the options that the command line gives."""
     from caseferry.registry import connect
 
@@ -121,7 +121,7 @@ def ls(given: Any) -> int:
             for url in urls:
                 print(url)
         return DONE
-    with _open(given.url, given) as dataset:
+    with open_given(given.url, given) as dataset:
         if given.json:
             _print_array(item.to_json() for item in dataset.items())
             return DONE
@@ -132,7 +132,7 @@ def ls(given: Any) -> int:
 
 def show(given: Any) -> int:
     """Show one case."""
-    with _open(given.url, given) as dataset:
+    with open_given(given.url, given) as dataset:
         item = found_item(dataset, given.item)
         case = item.case()
         if given.json:
@@ -189,7 +189,7 @@ def doctor(given: Any) -> int:
     remote = connector(scheme).describe().remote
     failed = False
     findings = []
-    for finding in diagnose(scheme, lambda: _open(given.url, given), remote=remote):
+    for finding in diagnose(scheme, lambda: open_given(given.url, given), remote=remote):
         failed |= finding.level == "error"
         findings.append(finding)
         if not given.json:
@@ -282,8 +282,8 @@ class _Plans:
 def transfer(given: Any) -> int:
     """Bring every case to the target, once."""
     with ExitStack() as opened:
-        source = opened.enter_context(_open(given.source, given))
-        target = opened.enter_context(_open(given.target, given))
+        source = opened.enter_context(open_given(given.source, given))
+        target = opened.enter_context(open_given(given.target, given))
         plans = _Plans() if given.dry_run and given.json else None
         try:
             report = _run(source, target, given, plans)
@@ -324,7 +324,7 @@ def register(given: Any) -> int:
 
     with ExitStack() as opened:
         source = opened.enter_context(Prefix(given.prefix))
-        target = opened.enter_context(_open(given.target, given))
+        target = opened.enter_context(open_given(given.target, given))
         if not target.reads(FileRef(f"{source.url}any")):
             msg = f"{given.target} does not read {source.url} itself: name a storage on that bucket (?storage=NAME)"
             raise ConfigurationError(msg)
@@ -353,7 +353,7 @@ def import_legacy(given: Any) -> int:
             raise ConfigurationError(msg)
         _print_array([case.to_json() for case in cases])  # all or nothing
         return DONE
-    with _open(given.target, given) as target:
+    with open_given(given.target, given) as target:
         outcomes = list(target.replay(document, phi=given.phi))
     refused = [(name, reason) for name, reason in outcomes if reason]
     for name, reason in refused:
@@ -368,8 +368,8 @@ def mapping_init(given: Any) -> int:
     from caseferry.registry import DatasetURL
 
     with ExitStack() as opened:
-        source = opened.enter_context(_open(given.source, given))
-        target = opened.enter_context(_open(given.target, given))
+        source = opened.enter_context(open_given(given.source, given))
+        target = opened.enter_context(open_given(given.target, given))
         select = _selection(given.select)
         used = names_in(item.case() for item in source.items() if select is None or select(item))
         print(first_mapping(DatasetURL.parse(given.target).scheme, used, target.offered()))
@@ -381,8 +381,8 @@ def verify(given: Any) -> int:
     from caseferry.transfers import verify
 
     with ExitStack() as opened:
-        source = opened.enter_context(_open(given.source, given))
-        target = opened.enter_context(_open(given.target, given))
+        source = opened.enter_context(open_given(given.source, given))
+        target = opened.enter_context(open_given(given.target, given))
         select = _selection(given.select)
         report = verify.verify(source, target, workers=given.workers, select=select, progress=usual(), phi=given.phi)
     return _reported(report, given)
@@ -409,8 +409,8 @@ def _refuse_empty(source: str, given: Any) -> NoReturn:
 def plan(given: Any) -> int:
     """Show what a transfer would do, case by case."""
     with ExitStack() as opened:
-        source = opened.enter_context(_open(given.source, given))
-        target = opened.enter_context(_open(given.target, given))
+        source = opened.enter_context(open_given(given.source, given))
+        target = opened.enter_context(open_given(given.target, given))
         wanted = _selection(given.select)
         items = (item for item in source.items() if wanted is None or wanted(item))
         plans = _plans(items, target, given)

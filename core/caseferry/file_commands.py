@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from caseferry.commands import DONE, _open, found_item, say
+from caseferry.commands import DONE, found_item, open_given, say
 from caseferry.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def write_file(given: Any) -> int:
     """Write the annotations of an item to a file, and say what it has no form for."""
     from caseferry.exchange import write
 
-    with _open(given.url, given) as dataset:
+    with open_given(given.url, given) as dataset:
         case = found_item(dataset, given.item).case()
         written = write(given.file, case.annotations, _image_of(case, given.role), format=given.format)
     for annotation, what in written.left_out:
