@@ -26,6 +26,7 @@ from caseferry import scratch
 from caseferry.errors import CaseferryError, ConfigurationError
 from caseferry.objects import open_url
 from caseferry.plain import only_fields
+from caseferry.seeking import Seeking
 
 if TYPE_CHECKING:
     from caseferry.plain import Json
@@ -295,7 +296,7 @@ class Digesting(io.RawIOBase):
         super().close()
 
 
-class Rewindable(io.RawIOBase):
+class Rewindable(Seeking):
     """Makes the beginning of a stream seekable, so that a header can be read without fetching the whole file.
 
     What was read is kept; seeking forward reads on. Meant for headers: everything read stays in memory.
@@ -304,30 +305,12 @@ class Rewindable(io.RawIOBase):
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._kept = bytearray()
-        self._position = 0
         self._ended = False
 
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def tell(self) -> int:
-        """The place in the stream."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place; from the end means reading everything."""
-        if whence == os.SEEK_END:
-            self._fetch(None)
-            offset += len(self._kept)
-        elif whence == os.SEEK_CUR:
-            offset += self._position
-        self._position = max(0, offset)
-        return self._position
+    def _length(self) -> int:
+        """Known once everything is read."""
+        self._fetch(None)
+        return len(self._kept)
 
     def read(self, size: int = -1) -> bytes:
         """Read on, as any stream does."""

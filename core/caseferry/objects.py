@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 from caseferry.errors import CaseferryError, MissingDependency
+from caseferry.seeking import Seeking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -186,7 +187,7 @@ def library_store(address: str, settings: frozenset[tuple[str, str]]) -> Any:  #
     return from_url(address)
 
 
-class _Ranges(io.RawIOBase):
+class _Ranges(Seeking):
     """An object as a raw stream: a small range first, larger ones while it is read on.
 
     Attributes
@@ -205,27 +206,12 @@ class _Ranges(io.RawIOBase):
                 raise bucket.absent(key)
             size = int(found["size"])
         self._size = size
-        self._position = 0
         self._window = memoryview(b"")
         self._start = 0
         self._step = FIRST
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        if whence == os.SEEK_CUR:
-            offset += self._position
-        elif whence == os.SEEK_END:
-            offset += self._size
-        self._position = max(0, offset)
-        return self._position
+    def _length(self) -> int:
+        return self._size
 
     def readinto(self, buffer: Any) -> int:
         if self._position >= self._size or not len(buffer):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from caseferry.seeking import Seeking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ class _Piece:
     source: int = 0
 
 
-class Spliced(io.RawIOBase):
+class Spliced(Seeking):
     """A stream that can seek, with some of its bytes replaced.
 
     Parameters
@@ -70,25 +71,10 @@ class Spliced(io.RawIOBase):
                     place += piece.length
             taken = size if edit.stop is None else edit.stop
         self.size = place
-        self._position = 0
 
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def tell(self) -> int:
-        """The place in the edited file."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place in the edited file."""
-        offset += {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
-        self._position = max(0, offset)
-        return self._position
+    def _length(self) -> int:
+        """Of the edited file."""
+        return self.size
 
     def readinto(self, buffer: Any) -> int:
         """Fill a buffer, as any raw stream does."""
