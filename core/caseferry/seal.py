@@ -224,15 +224,30 @@ def _sealed_mask(mask: Mask, image: Image) -> Mask:
 
     header = read_header([mask.file])
     placement(mask, header, image)
-    found = set()
-    for plane in _label_planes(mask, header):
-        found |= _values(plane, mask.file.name)
-    if unnamed := sorted(found - {0} - set(mask.labels)):
+    if unnamed := unnamed_values(mask, header):
         shown = ", ".join(map(str, unnamed[:10])) + ("…" if len(unnamed) > 10 else "")
         raise ImageProblem(
             mask.file.name, f"holds voxels of value {shown}, which labels does not name", "name every value"
         )
     return replace(mask, file=_measured(mask.file))
+
+
+def unnamed_values(mask: Mask, header: Header) -> list[int]:
+    """The values in a mask's file that its labels do not name; plane by plane.
+
+    Parameters
+    ----------
+    header : of the mask's file
+
+    Raises
+    ------
+    ImageProblem
+        It holds values that no label map has.
+    """
+    found = set[int]()
+    for plane in _label_planes(mask, header):
+        found |= _values(plane, mask.file.name)
+    return sorted(found - {0} - set(mask.labels))
 
 
 def placement(mask: Mask, header: Header, image: Image) -> AxisMap | None:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from caseferry.files import FileRef
     from caseferry.geometry import Geometry
 
+SEG_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+RTSTRUCT_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
+
 LONGEST_CODE, LONGEST_MEANING = 16, 64
 
 

@@ -10,20 +10,20 @@ import json
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from caseferry.annotation import Mask
 from caseferry.errors import ConfigurationError, InvalidCase, Problem
 from caseferry.exchange.written import Written
 from caseferry.imaging.convert import nifti_bytes, planes_of, write_metaimage, write_png
 from caseferry.imaging.header import ImageProblem
-from caseferry.seal import aligned
+from caseferry.imaging.reading import read_header
+from caseferry.seal import placement, unnamed_values
 from caseferry.shapes import apart, flattened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from caseferry.case import Image
@@ -55,8 +55,9 @@ def read_label_map(ref: FileRef, image: Image, labels: Mapping[int, str] | None 
         remedy = f"say so: labels={{1: …}}, or a file {_stem(ref.name)}.labels.json beside it"
         raise InvalidCase(None, [Problem(ref.name, "does not say what its numbers mean", remedy)])
     mask = Mask(image.role, ref, labels=named)
-    found = {int(value) for value in np.unique(aligned(mask, image))} - {0}
-    if unnamed := sorted(found - set(mask.labels)):
+    header = read_header([ref])
+    placement(mask, header, image)
+    if unnamed := unnamed_values(mask, header):
         what = f"holds voxels of value {', '.join(map(str, unnamed[:10]))}, which have no name"
         raise InvalidCase(None, [Problem(ref.name, what, "name every value")])
     return mask
@@ -93,35 +94,30 @@ def write_label_map(
     if ending == ".png" and grid.planes > 1:
         what = f"has {grid.planes} planes, and a picture one"
         raise InvalidCase(None, [Problem(f"image {image.role!r}", what, "write .nii.gz or .mha")])
-    structures = [(mask, value, label) for mask, _ in masks for value, label in mask.labels.items()]
-    alone = len(masks) == 1
-    numbers = [value if alone else index for index, (_, value, _) in enumerate(structures, 1)]
-    inside = {
-        number: voxels == value
-        for number, (voxels, value) in zip(
-            numbers, ((voxels, value) for mask, voxels in masks for value in mask.labels), strict=True
-        )
-    }
+    meant: dict[int, tuple[Mask, str]] = {}
+    inside: dict[int, NDArray[np.bool_]] = {}
+    for mask, voxels in masks:
+        for value, label in mask.labels.items():
+            number = value if len(masks) == 1 else len(meant) + 1
+            meant[number] = (mask, label)
+            inside[number] = voxels == value
+    numbers = list(meant)
+    named = json.dumps({str(n): label for n, (_, label) in meant.items()}, ensure_ascii=False, indent=1).encode()
     written = Written()
     if overlap == "apart":
         layers = apart(inside)
     else:
         flat = flattened(inside, numbers if overlap == "first" else numbers[::-1])
         layers = [flat.labels]
-        for number, (mask, _, label) in zip(numbers, structures, strict=True):
+        for number, (mask, label) in meant.items():
             if lost := flat.hidden[number]:
                 written.changed.append((mask, f"without {lost} voxels of {label!r}, which others hide"))
     written.content = _file(layers[0], grid, ending)
-    written.beside[".labels.json"] = _named(numbers, structures)
+    written.beside[".labels.json"] = named
     for index, layer in enumerate(layers[1:], 2):
         written.beside[f".{index}{ending}"] = _file(layer, grid, ending)
-        written.beside[f".{index}.labels.json"] = _named(numbers, structures)
+        written.beside[f".{index}.labels.json"] = named
     return written
-
-
-def _named(numbers: Sequence[int], structures: Sequence[tuple[Mask, int, str]]) -> bytes:
-    names = {str(number): label for number, (_, _, label) in zip(numbers, structures, strict=True)}
-    return json.dumps(names, ensure_ascii=False, indent=1).encode()
 
 
 def _file(labels: NDArray[Any], grid: Geometry, ending: str) -> bytes:

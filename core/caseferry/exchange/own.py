@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from caseferry.annotation import Annotation, Mask
 from caseferry.errors import InvalidCase, Problem
+from caseferry.exchange.dicom_object import RTSTRUCT_CLASS, SEG_CLASSES
 from caseferry.exchange.format import FileFormat, Glimpse
 from caseferry.exchange.written import Written, unsaid
 from caseferry.imaging.kinds import Format
@@ -139,15 +140,13 @@ def _is_label_map(glimpse: Glimpse) -> bool:
     return glimpse.image_format in {Format.NIFTI, Format.METAIMAGE, Format.NRRD, Format.PNG}
 
 
-_SEG = {"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"}
-_RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
 _SR = "1.2.840.10008.5.1.4.1.1.88."
 
 OWN = (
     FileFormat(
         "dicom-seg",
         "DICOM segmentations",
-        lambda file: file.sop_class in _SEG,
+        lambda file: file.sop_class in SEG_CLASSES,
         _read_seg,
         _write_seg,
         (".seg.dcm",),
@@ -155,7 +154,7 @@ OWN = (
     FileFormat(
         "rtstruct",
         "DICOM RT structure sets",
-        lambda file: file.sop_class == _RTSTRUCT,
+        lambda file: file.sop_class == RTSTRUCT_CLASS,
         _read_structures,
         _write_structures,
         (".rtstruct.dcm",),

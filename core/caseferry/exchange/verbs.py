@@ -93,9 +93,11 @@ def write(
     if "name" in inspect.signature(chosen.write).parameters:
         options = {"name": target.name, **options}
     _check_options(chosen, chosen.write, options)
-    given = list(annotations)
-    others = [each for each in given if each.image not in {None, image.role}]
-    written = chosen.write([each for each in given if each not in others], image, **options)
+    mine: list[Annotation] = []
+    others: list[Annotation] = []
+    for each in annotations:
+        (mine if each.image in {None, image.role} else others).append(each)
+    written = chosen.write(mine, image, **options)
     written.left_out += [(each, f"is of image {each.image!r}") for each in others]
     target.write_bytes(written.content)
     stem = target.name.removesuffix(next((end for end in chosen.endings if target.name.endswith(end)), target.suffix))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caseferry.annotation import Mask
-from caseferry.exchange.dicom_object import check_frame_of_reference, code_of, grid_of, read_object
+from caseferry.exchange.dicom_object import SEG_CLASSES, check_frame_of_reference, code_of, grid_of, read_object
 from caseferry.exchange.placing import put, steps_on
 from caseferry.geometry import plane_affine
 from caseferry.imaging.dicom_file import frame_count, functional_group
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from caseferry.case import Image
     from caseferry.files import FileRef
     from caseferry.geometry import Geometry, IntArray
-
-SEG_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 
 LONGEST_LABEL = 64
 

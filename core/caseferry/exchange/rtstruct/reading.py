@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caseferry.annotation import Annotation, Line, Point, Polygon, Polyline, Position
-from caseferry.exchange.dicom_object import check_frame_of_reference, code_of, grid_of, read_object
+from caseferry.exchange.dicom_object import RTSTRUCT_CLASS, check_frame_of_reference, code_of, grid_of, read_object
 from caseferry.exchange.rtstruct.keyholes import parted
 from caseferry.imaging.header import ImageProblem
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from caseferry.files import FileRef
     from caseferry.geometry import FloatArray, Geometry
 
-RTSTRUCT_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
 
 LONGEST_NAME = 64
 

@@ -14,8 +14,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from caseferry.errors import GeometryError, InvalidCase, Problem
-from caseferry.exchange.dicom_object import belonging, coded, content_time, source_datasets
-from caseferry.exchange.rtstruct.reading import LONGEST_NAME, RTSTRUCT_CLASS
+from caseferry.exchange.dicom_object import RTSTRUCT_CLASS, belonging, coded, content_time, source_datasets
+from caseferry.exchange.rtstruct.reading import LONGEST_NAME
 from caseferry.exchange.rtstruct.regions import regions
 from caseferry.exchange.written import Written, unsaid
 from caseferry.imaging.kinds import Kind
