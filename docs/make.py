@@ -30,6 +30,7 @@ PARTS = ("values", "attachments", "tags", "folders", "metadata")
 
 def main() -> None:
     """Write every page."""
+    sys.path.insert(0, str(TESTS))  # as pytest has it
     for name, text in pages().items():
         (HERE / name).write_text(text, encoding="utf-8")
 

@@ -33,6 +33,15 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def world() -> Iterator[Sandbox]:
+    """Stand-ins that all tests of a module share, found by every client in this process."""
+    with Sandbox() as running, pytest.MonkeyPatch.context() as patch:
+        for name, value in running.variables.items():
+            patch.setenv(name, value)
+        yield running
+
+
 @pytest.fixture(scope="session")
 def stores() -> Iterator[Stores]:
     """Object stores on loopback, started when they are first asked for."""

@@ -19,26 +19,17 @@ from caseferry.compare import same_meaning
 from caseferry.held import EXACT, Deviation, Tally, native
 from caseferry.imaging.convert import nifti_bytes, nifti_error
 from caseferry.mapping import read_mapping
-from caseferry.sandbox import Sandbox
 from caseferry.shapes import outline_error, outlined
 from caseferry.text import table
 from space_cases import LATTICES, ORIENTATIONS, nifti
 from transfer_scene import fresh_dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from caseferry.sandbox import Sandbox
+
 COORDINATES = st.floats(-6, 6, allow_nan=False).filter(lambda each: abs(each) > 0.1)
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[Sandbox]:
-    """Stand-ins that all tests of this module share."""
-    with Sandbox() as running, pytest.MonkeyPatch.context() as patch:
-        for name, value in running.variables.items():
-            patch.setenv(name, value)
-        yield running
 
 
 def from_polygon(points: np.ndarray[Any, Any], corners: np.ndarray[Any, Any]) -> float:

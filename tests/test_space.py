@@ -27,7 +27,6 @@ from PIL import Image as Picture
 
 import caseferry as cf
 from caseferry.compare import differences, same_meaning
-from caseferry.sandbox import Sandbox
 from caseferry.seal import aligned
 from caseferry.testing import Samples
 from oracles import itk
@@ -50,6 +49,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from caseferry.sandbox import Sandbox
 
 REMOTE = ("grand-challenge", "datamint", "darwin")
 EVERYWHERE = (*REMOTE, "local")
@@ -76,15 +77,6 @@ BESIDE = {
 
 OF_SERIES = {"grand-challenge": set[str](), "datamint": {"line 'through'"}, "darwin": set[str]()}
 """What it has no form for on a series besides: there each file is a resource by itself."""
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[Sandbox]:
-    """Stand-ins that all tests of this module share."""
-    with Sandbox() as running, pytest.MonkeyPatch.context() as patch:
-        for name, value in running.variables.items():
-            patch.setenv(name, value)
-        yield running
 
 
 def drawn(name: str, placed: Sequence[Placed]) -> cf.Case:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from caseferry.cli import main
 from caseferry.imaging.kinds import Kind
 from caseferry_darwin import Darwin
 from caseferry_darwin.sandbox import API_KEY, TEAM
+from old_calls import fails, run
 
 if TYPE_CHECKING:
     from caseferry.testing import Samples
@@ -185,15 +185,6 @@ ROWS = [
 ]
 
 
-def fails(kind: type[Exception], call: Any) -> bool:
-    """Whether a call raises an error of a kind."""
-    try:
-        call()
-    except kind:
-        return True
-    return False
-
-
 @pytest.fixture
 def names(scene: Scene, samples: Samples) -> dict[str, Any]:
     """What the right column finds."""
@@ -233,12 +224,8 @@ def release(scene: Scene) -> None:
 def test_what_is_written_instead(row: Row, scene: Scene, names: dict[str, Any]) -> None:
     if "release(" in row.new:
         release(scene)
-    *lines, last = ast.parse(row.new).body
-    assert isinstance(last, ast.Expr)
-    exec(compile(ast.Module(lines, []), "new", "exec"), names)
-    names["result"] = eval(compile(ast.Expression(last.value), "new", "eval"), names)
     try:
-        assert eval(row.holds, names), f"{row.new}\ngave {names['result']!r}, and this does not hold:\n{row.holds}"
+        run(row.new, row.holds, names)
     finally:
         for value in names.values():
             if isinstance(value, cf.Dataset | Darwin):

@@ -6,10 +6,8 @@
 
 from __future__ import annotations
 
-import ast
 import datetime as dt
 import json
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +20,7 @@ from pydicom import dcmread
 import caseferry as cf
 from caseferry.imaging.kinds import Kind
 from caseferry_datamint import Datamint
+from old_calls import fails, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -440,13 +439,6 @@ def zip_names(path: Path) -> set[str]:
         return set(archive.namelist())
 
 
-def fails(kind: type[Exception], do: Any) -> bool:
-    with suppress(kind):
-        do()
-        return False
-    return True
-
-
 @pytest.fixture
 def names(scene: Scene, samples: Samples, tmp_path: Path) -> Iterator[dict[str, Any]]:
     """What the rows speak of."""
@@ -528,12 +520,7 @@ def names(scene: Scene, samples: Samples, tmp_path: Path) -> Iterator[dict[str, 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.old[:60])
 def test_what_is_written_instead(names: dict[str, Any], row: Row) -> None:
-    lines = ast.parse(row.new or "None")
-    last = lines.body.pop()
-    assert isinstance(last, ast.Expr), "the last line is the result"
-    exec(compile(lines, row.name, "exec"), names)
-    names["result"] = eval(compile(ast.Expression(last.value), row.name, "eval"), names)
-    assert eval(row.holds, names), f"{row.holds}\nresult: {names['result']!r}"
+    run(row.new, row.holds, names)
 
 
 def test_the_table_is_plain_data() -> None:

@@ -7,7 +7,6 @@ archive with a CT image, a generic overlay and a report.
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ import caseferry as cf
 from caseferry.files import FileRef
 from caseferry.imaging.kinds import Kind
 from caseferry_grand_challenge import GrandChallengeConnector, from_client
+from old_calls import fails, run
 
 if TYPE_CHECKING:
     from caseferry.testing import Samples
@@ -196,15 +196,6 @@ ROWS = [
 ]
 
 
-def fails(kind: type[Exception], call: Any) -> bool:
-    """Whether a call raises an error of a kind."""
-    try:
-        call()
-    except kind:
-        return True
-    return False
-
-
 def sockets(item: cf.Item) -> set[str]:
     """What of an item is filled."""
     return {value["socket"]["slug"] for value in item.native["values"]}
@@ -246,12 +237,8 @@ def names(scene: Scene, samples: Samples) -> dict[str, Any]:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.old.partition("(")[0][:40])
 def test_what_is_written_instead(row: Row, names: dict[str, Any]) -> None:
-    *lines, last = ast.parse(row.new).body
-    assert isinstance(last, ast.Expr)
-    exec(compile(ast.Module(lines, []), "new", "exec"), names)
-    names["result"] = eval(compile(ast.Expression(last.value), "new", "eval"), names)
     try:
-        assert eval(row.holds, names), f"{row.new}\ngave {names['result']!r}, and this does not hold:\n{row.holds}"
+        run(row.new, row.holds, names)
     finally:
         for value in names.values():
             if isinstance(value, cf.Dataset):
