@@ -14,9 +14,9 @@ from caseferry.imaging.kinds import Kind
 from caseferry_datamint.client import PLATFORM, DatamintClient
 from caseferry_datamint.dataset import DatamintDataset
 from caseferry_datamint.wire import annotations as marks
-from caseferry_datamint.wire import putting
+from caseferry_datamint.wire import uploads
 from caseferry_datamint.wire.entities import Worklist
-from caseferry_datamint.wire.putting import Project
+from caseferry_datamint.wire.standing import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -119,7 +119,7 @@ class DatamintConnector(Connector):
     def describe(cls) -> Capabilities:
         """What Datamint holds."""
         images: dict[Kind, Support] = dict.fromkeys(Kind, "native")
-        images |= dict.fromkeys(putting.CONVERSIONS, "converted")
+        images |= dict.fromkeys(uploads.CONVERSIONS, "converted")
         annotations: dict[str, Support] = {
             kind: "native" if kind in NATIVE else "converted" if kind in marks.CONVERSIONS else "sidecar"
             for kind in KINDS
@@ -127,7 +127,7 @@ class DatamintConnector(Connector):
         return Capabilities(
             images=images,
             annotations=annotations,
-            conversions={**marks.CONVERSIONS, **{str(kind): each for kind, each in putting.CONVERSIONS.items()}},
+            conversions={**marks.CONVERSIONS, **{str(kind): each for kind, each in uploads.CONVERSIONS.items()}},
             tags="native",
         )
 

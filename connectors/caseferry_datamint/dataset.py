@@ -11,10 +11,12 @@ from caseferry_datamint.account import Account
 from caseferry_datamint.wire import putting, reading, revising
 from caseferry_datamint.wire.address import case_tag
 from caseferry_datamint.wire.amending import amendment_in
+from caseferry_datamint.wire.annotating import There
 from caseferry_datamint.wire.annotations import link_of
 from caseferry_datamint.wire.entities import Resource
 from caseferry_datamint.wire.filters import any_of, resource_query
 from caseferry_datamint.wire.rows import chosen_rows, rows_by_annotation
+from caseferry_datamint.wire.standing import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from caseferry.revision import Revision
     from caseferry.unmapped import Unmapped
     from caseferry_datamint.client import DatamintClient
+    from caseferry_datamint.wire.standing import Project
 
 
 class DatamintDataset(Dataset):
@@ -42,7 +45,7 @@ class DatamintDataset(Dataset):
         self,
         url: str,
         client: DatamintClient,
-        project: putting.Project,
+        project: Project,
         web: str,
         *,
         names: Names,
@@ -139,7 +142,7 @@ class DatamintDataset(Dataset):
 
     # -- putting ---------------------------------------------------------------------------------------------------
 
-    def _look(self, case: Case) -> putting.Standing | None:
+    def _look(self, case: Case) -> Standing | None:
         tagged = self._client.tagged(case_tag(case.id))
         found = reading.group(tagged, self.project.id, case.id)
         if found is None:
@@ -148,7 +151,7 @@ class DatamintDataset(Dataset):
             self._client.delete_resources(extra)
         lead = found.lead if reading.own_metadata(found.lead) else self._client.resource(str(found.lead["id"]))
         kept = reading.Group(case.id, (lead,)).kept
-        standing = putting.Standing(fingerprint=kept.fingerprint if kept is not None else "")
+        standing = Standing(fingerprint=kept.fingerprint if kept is not None else "")
         for resource in found.resources:
             address = reading.address_of(resource)
             if address is not None:
@@ -167,7 +170,7 @@ class DatamintDataset(Dataset):
         return {str(row["id"]) for row in self._client.resources({"tags": tag, "project": project})}
 
     def _plan(self, case: Case, standing: Any, *, allow_spare: bool, create: bool) -> tuple[Plan, list[FileRef]]:
-        there = standing or putting.Standing()
+        there = standing or Standing()
         if there.fingerprint and there.fingerprint != case_fingerprint(case):
             raise AlreadyExists(
                 self.platform, f"put {case.id!r}", f"another case of that name is in {self.url}; delete it first"
@@ -200,7 +203,7 @@ class DatamintDataset(Dataset):
         known = [rows]
 
         def planned() -> Plan:
-            there = putting.There(self.names, self.project, ids, putting.Standing())
+            there = There(self.names, self.project, ids, Standing())
             now = known.pop() if known else list(self._client.annotations(list(ids.values())))
             room = self.limits.sidecar_bytes
             return revising.plan_revision(revision, begun, there, now, dataset=self.url, item=item.id, limit=room)

@@ -12,8 +12,8 @@ from caseferry_datamint.wire.address import TAG, is_own_tag
 from caseferry_datamint.wire.entities import Channel, Resource
 from caseferry_datamint.wire.filters import any_of, resource_query
 from caseferry_datamint.wire.loading import loaded
-from caseferry_datamint.wire.putting import RESOURCES_AT_ONCE
 from caseferry_datamint.wire.reading import file_of
+from caseferry_datamint.wire.uploads import RESOURCES_AT_ONCE
 
 if TYPE_CHECKING:
     import datetime as dt

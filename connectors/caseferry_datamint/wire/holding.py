@@ -1,0 +1,98 @@
+"""What of a case Datamint holds in its own form, and where the rest lies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from caseferry.annotation import Annotation, Ellipse, Mask
+from caseferry.held import Deviation, Held, Loss, native, part_of
+from caseferry.shapes import outline_error, outlined
+from caseferry.sidecar import Native
+from caseferry_datamint.wire import annotations as marks
+from caseferry_datamint.wire.address import reason_against_tag
+from caseferry_datamint.wire.annotations import native_form
+from caseferry_datamint.wire.masks import why_not
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from caseferry.case import Case, Image
+    from caseferry.files import FileRef
+    from caseferry.mapping import Names
+
+BESIDE = "the first resource's metadata"
+"""Where the sidecar lies."""
+
+
+def image_of(case: Case, annotation: Annotation) -> Image:
+    """The image that an annotation lies in; the first one for an annotation of the whole case."""
+    return case.image(annotation.image) if annotation.image is not None else case.images[0]
+
+
+def annotations_held(case: Case, names: Names) -> tuple[Native, list[Held]]:
+    """Which annotations have a form of the platform's own, and what becomes of each."""
+    there: dict[str, str] = {}
+    held: list[Held] = []
+    for annotation in case.annotations:
+        part = part_of(annotation)
+        if (reason := reason_against(case, annotation, names)) is not None:
+            held.append(Loss(part, reason, "sidecar", BESIDE))
+            continue
+        there[annotation.id] = annotation.id
+        held.append(_converted(part, annotation, image_of(case, annotation)) or native(part, _called(annotation)))
+    return Native(images={image.role: image.role for image in case.images}, annotations=there), held
+
+
+def _called(annotation: Annotation) -> str:
+    return "segmentations" if isinstance(annotation, Mask) else f"{annotation.kind} annotation"
+
+
+def _converted(part: str, annotation: Annotation, image: Image) -> Loss | None:
+    """What becomes of an annotation that has no form of its own."""
+    found, grid = marks.CONVERSIONS.get(annotation.kind), image.geometry
+    if found is None or grid is None or not isinstance(annotation, Ellipse):
+        return None
+    plane = float((annotation.frame or 0) % grid.shape[2])
+    ends = grid.to_patient([[*point[:2], plane] for point in annotation.points])
+    return found.loss(part, Deviation(mm=outline_error(ends, len(outlined(annotation).points))))
+
+
+def loss_of(annotation: Annotation, reason: str, where: str) -> Loss:
+    """The loss of an annotation that has no form of the platform's own."""
+    return Loss(part_of(annotation), reason, "sidecar", where)
+
+
+def reason_against(case: Case, annotation: Annotation, names: Names) -> str | None:
+    """Why an annotation has no native form, or None when it has one."""
+    image = image_of(case, annotation)
+    if isinstance(annotation, Mask):
+        return why_not(annotation, image, names)
+    form = native_form(annotation, image, names)
+    return form if isinstance(form, str) else None
+
+
+def held_beside(case: Case, overflow: Sequence[FileRef]) -> list[Held]:
+    """What becomes of what is neither image nor annotation."""
+    lost: list[Held] = [
+        Loss(f"value {name!r}", "Datamint has no values of its own", "sidecar", BESIDE) for name in case.values
+    ]
+    over = {ref.measured().sha256 for ref in overflow}
+    for attachment in case.attachments:
+        kept = attachment.file.measured().sha256 not in over
+        lost.append(
+            Loss(
+                f"attachment {attachment.name!r}",
+                "Datamint holds no files but images" if kept else "it is too large to lie beside the image",
+                "sidecar" if kept else "journal",
+                BESIDE if kept else "the journal's folder",
+            )
+        )
+    for tag in case.tags:
+        part, reason = f"tag {tag!r}", reason_against_tag(tag)
+        lost.append(native(part, "a tag of each resource") if reason is None else Loss(part, reason, "sidecar", BESIDE))
+    reasons = {
+        "title": "Datamint's resources have no title but their file's name",
+        "folder": "Datamint has no folders",
+        "metadata": "Datamint's metadata are those of a file",
+    }
+    return lost + [Loss(name, why, "sidecar", BESIDE) for name, why in reasons.items() if getattr(case, name)]

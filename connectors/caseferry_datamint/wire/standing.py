@@ -1,0 +1,50 @@
+"""What of a project, and of a case that stands there, the calls that put one need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Project:
+    """What of a project the calls need.
+
+    Attributes
+    ----------
+    id : its id
+    worklist : the worklist through which annotations count in the project; None when it has none
+    channel : the channel in which resources are put
+    publish : whether resources are published at once
+    import_authors : whether annotations are put in the names of the people and models that made them
+    """
+
+    id: str
+    name: str = ""
+    worklist: str | None = None
+    channel: str | None = None
+    publish: bool = True
+    import_authors: bool = False
+
+
+@dataclass
+class Standing:
+    """What of a case stands on the platform.
+
+    Attributes
+    ----------
+    resources : index of image and file to the resource's id
+    in_project : ids of resources that are in the project
+    annotations : by what each is known there (see `link_of`), the rows of the platform that make it
+    fingerprint : of the case as it was put
+    revised : whether its annotations were changed since: then none of them is missing
+    """
+
+    resources: dict[tuple[int, int], str] = field(default_factory=dict)
+    in_project: set[str] = field(default_factory=set)
+    annotations: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+    fingerprint: str = ""
+    revised: bool = False
