@@ -111,7 +111,7 @@ def _reading(address: str) -> Iterator[Finding]:
 
 def _showing(address: str, storage: Storage) -> Finding:
     """Whether browsers on Darwin may show the bucket's files, which the bucket tells anybody."""
-    from caseferry.preflight import shows_in_browser
+    from caseferry.files.preflight import shows_in_browser
 
     what = "the bucket, seen from a browser"
     remedy = f"let its CORS rules allow GET to {ORIGIN}"
@@ -132,7 +132,7 @@ def neighbours(storage: Storage, keys: Iterable[str]) -> frozenset[str]:
 
     Nothing where the bucket cannot be listed, or where nothing says how: Darwin reads it all the same.
     """
-    from caseferry.objects import settings
+    from caseferry.files.objects import settings
     from caseferry.storage import Bucket
 
     if not any(settings()):

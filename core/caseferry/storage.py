@@ -1,6 +1,6 @@
 """Object stores: what lies in a bucket is listed, found and written.
 
-Reading, and where credentials come from: `caseferry.objects`.
+Reading, and where credentials come from: `caseferry.files.objects`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from caseferry.files import CHUNK, Digesting, FileProblem, FileRef
-from caseferry.objects import MOST, StorageError, Store
+from caseferry.files.objects import MOST, StorageError, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from caseferry import scratch
-from caseferry.files import made
+from caseferry.files import made, scratch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +72,7 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_uses_is_not
 def test_a_copy_of_a_process_has_a_folder_of_its_own(place: Path) -> None:
     script = """
 import os, sys
-from caseferry import scratch
+from caseferry.files import scratch
 mine = scratch.folder()
 child = os.fork()
 if not child:

@@ -11,8 +11,8 @@ import requests
 import caseferry as cf
 from caseferry.errors import CaseferryError
 from caseferry.files import FileProblem
-from caseferry.objects import FIRST
-from caseferry.preflight import shows_in_browser, web_address
+from caseferry.files.objects import FIRST
+from caseferry.files.preflight import shows_in_browser, web_address
 from caseferry.storage import Bucket, StorageError
 
 if TYPE_CHECKING:

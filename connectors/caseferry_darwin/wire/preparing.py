@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from caseferry.files import CHUNK, FileProblem, FileRef, made
+from caseferry.files.making import made_together
 from caseferry.held import Loss
 from caseferry.imaging.kinds import Kind
 from caseferry.imaging.shades import Shader, Window, jpeg, png, thumbnail
-from caseferry.pieces import made_together
 from caseferry.plain import fingerprint
 from caseferry.plan import Call, Part
 from caseferry_darwin.wire.view import preparation, prepared_view

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
 
-from caseferry.files import FileRef, Product, ProductOpener, Rewindable
+from caseferry.files import FileRef, Rewindable
+from caseferry.files.product import Product, ProductOpener
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.kinds import Format
 from caseferry.imaging.reading import format_of

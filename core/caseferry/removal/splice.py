@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from caseferry.seeking import Seeking
+from caseferry.files.streams import Seeking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

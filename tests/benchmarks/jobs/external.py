@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from PIL import Image
 
-from caseferry import files, storage
+from caseferry import storage
+from caseferry.files import ref
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,4 +36,4 @@ def imagine(count: int) -> None:
         return io.BytesIO(content)
 
     storage.Bucket.list = listed  # type: ignore[method-assign]
-    files.open_url = opened
+    ref.open_url = opened

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 from caseferry.errors import CaseferryError, MissingDependency
-from caseferry.seeking import Seeking
+from caseferry.files.streams import Seeking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

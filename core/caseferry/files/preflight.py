@@ -1,6 +1,6 @@
 """Whether pages in a browser may read what lies in an object store, asked as browsers ask: by a preflight (CORS).
 
-It needs no credentials. Settings of private servers count, as they do for reading; see `caseferry.objects`.
+It needs no credentials. Settings of private servers count, as they do for reading; see `caseferry.files.objects`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 
 import requests
 
-from caseferry.objects import StorageError
+from caseferry.files.objects import StorageError
 
 SECONDS = 10
 """How long a store may take to answer."""

@@ -1,4 +1,4 @@
-"""Many small files that are made together: the frames of a volume, which is read once for all of them."""
+"""References to files that are made from others when they are first opened, one by one or many together."""
 
 from __future__ import annotations
 
@@ -6,10 +6,25 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from caseferry.files import FileRef, Product, ProductOpener
+from caseferry.files.product import Product, ProductOpener
+from caseferry.files.ref import FileRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+
+def made(
+    make: Callable[[BinaryIO], None], name: str, *, size: int | None = None, media_type: str | None = None
+) -> FileRef:
+    """A reference to a file that is made when it is first opened.
+
+    Parameters
+    ----------
+    make : writes the file to the stream it is given
+    size : its size in bytes, when that is known beforehand
+    """
+    product = Product(make)
+    return FileRef(f"made:{name}", name, size, media_type, opener=ProductOpener(product))
 
 
 def made_together(make: Callable[[], Iterator[bytes]], names: Sequence[tuple[str, str]]) -> list[FileRef]:
@@ -65,3 +80,9 @@ class _Piece(ProductOpener):
 
     def _place(self) -> tuple[int, int]:
         return self.ends[self.number - 1] if self.number else 0, self.ends[self.number]
+
+
+def release(ref: FileRef) -> None:
+    """Remove the temporary file behind a reference from `made`; of any other reference, do nothing."""
+    if isinstance(ref.opener, ProductOpener):
+        ref.opener.product.release()

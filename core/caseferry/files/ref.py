@@ -1,8 +1,4 @@
-"""Files wherever they lie: a path, an object store, a remote download, a few bytes in memory, a file yet to be made.
-
-A `FileRef` says where a file is and what is known of it; `open` gives its bytes as a stream. Whoever passes a file
-on never needs to know which kind it is.
-"""
+"""A reference to one file, wherever it lies."""
 
 from __future__ import annotations
 
@@ -14,25 +10,20 @@ import io
 import os
 import re
 import tempfile
-import threading
-import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 from urllib.parse import unquote
 
-from caseferry import scratch
 from caseferry.errors import CaseferryError, ConfigurationError
-from caseferry.objects import open_url
+from caseferry.files.objects import open_url
+from caseferry.files.product import ProductOpener
+from caseferry.files.streams import CHUNK, Digesting
 from caseferry.plain import only_fields
-from caseferry.seeking import Seeking
 
 if TYPE_CHECKING:
     from caseferry.plain import Json
-
-CHUNK = 1 << 20
-"""Bytes read at a time when a file is streamed."""
 
 IN_MEMORY = 32 << 20
 """Bytes of a remote file kept in memory, when a reader has to jump about in it, before they go to a temporary file."""
@@ -259,161 +250,3 @@ class FileRef:
 
 def _last_part(location: str) -> str:
     return re.split(r"[/\\]", location.split("?", maxsplit=1)[0].rstrip("/\\"))[-1]
-
-
-class Digesting(io.RawIOBase):
-    """A stream that counts and digests what is read through it.
-
-    Attributes
-    ----------
-    count : bytes read so far
-    """
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._digest = hashlib.sha256()
-        self.count = 0
-
-    @property
-    def sha256(self) -> str:
-        """Of what was read so far."""
-        return self._digest.hexdigest()
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        """Read on, as any stream does."""
-        chunk = self._stream.read(size)
-        self._digest.update(chunk)
-        self.count += len(chunk)
-        return chunk
-
-    def close(self) -> None:
-        """Close the stream beneath."""
-        self._stream.close()
-        super().close()
-
-
-class Rewindable(Seeking):
-    """Makes the beginning of a stream seekable, so that a header can be read without fetching the whole file.
-
-    What was read is kept; seeking forward reads on. Meant for headers: everything read stays in memory.
-    """
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._kept = bytearray()
-        self._ended = False
-
-    def _length(self) -> int:
-        """Known once everything is read."""
-        self._fetch(None)
-        return len(self._kept)
-
-    def read(self, size: int = -1) -> bytes:
-        """Read on, as any stream does."""
-        stop = None if size is None or size < 0 else self._position + size
-        self._fetch(stop)
-        found = bytes(self._kept[self._position : stop])
-        self._position += len(found)
-        return found
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer, as any raw stream does."""
-        found = self.read(len(buffer))
-        buffer[: len(found)] = found
-        return len(found)
-
-    def close(self) -> None:
-        """Close the stream beneath."""
-        self._stream.close()
-        super().close()
-
-    def _fetch(self, stop: int | None) -> None:
-        while not self._ended and (stop is None or len(self._kept) < stop):
-            chunk = self._stream.read(max(64 << 10, 0 if stop is None else stop - len(self._kept)))
-            self._ended = not chunk
-            self._kept += chunk
-
-
-class Product:
-    """A file made from others when it is first opened, kept in a temporary file until released.
-
-    Parameters
-    ----------
-    make : writes the file to the stream it is given
-    """
-
-    def __init__(self, make: Callable[[BinaryIO], None]) -> None:
-        self._make = make
-        self._lock = threading.Lock()
-        self._path: Path | None = None
-        self._finalizer: weakref.finalize[..., Product] | None = None
-
-    def open(self) -> BinaryIO:
-        """The bytes, made now if they were not made before."""
-        return self.path().open("rb")
-
-    def path(self) -> Path:
-        """Where the bytes lie, made now if they were not made before."""
-        with self._lock:
-            if self._path is None:
-                handle, name = tempfile.mkstemp(dir=scratch.folder())
-                path = Path(name)
-                try:
-                    with os.fdopen(handle, "wb") as stream:
-                        self._make(stream)
-                except BaseException:
-                    path.unlink(missing_ok=True)
-                    raise
-                self._path = path
-                self._finalizer = weakref.finalize(self, _unlink, path)
-            return self._path
-
-    def release(self) -> None:
-        """Remove the temporary file; opening again makes it anew."""
-        with self._lock:
-            if self._finalizer is not None:
-                self._finalizer()
-            self._path = self._finalizer = None
-
-
-def _unlink(path: Path) -> None:
-    path.unlink(missing_ok=True)
-
-
-def made(
-    make: Callable[[BinaryIO], None], name: str, *, size: int | None = None, media_type: str | None = None
-) -> FileRef:
-    """A reference to a file that is made when it is first opened.
-
-    Parameters
-    ----------
-    make : writes the file to the stream it is given
-    size : its size in bytes, when that is known beforehand
-    """
-    product = Product(make)
-    return FileRef(f"made:{name}", name, size, media_type, opener=ProductOpener(product))
-
-
-@dataclass(frozen=True, eq=False)
-class ProductOpener:
-    """Opens a file that is made when it is first opened; what stands behind the references of `made`."""
-
-    product: Product
-
-    def __call__(self) -> BinaryIO:
-        """The bytes."""
-        return self.product.open()
-
-    def length(self) -> int:
-        """The size in bytes; the file is made for it."""
-        return self.product.path().stat().st_size
-
-
-def release(ref: FileRef) -> None:
-    """Remove the temporary file behind a reference from `made`; of any other reference, do nothing."""
-    if isinstance(ref.opener, ProductOpener):
-        ref.opener.product.release()
