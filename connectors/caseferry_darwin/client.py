@@ -17,7 +17,7 @@ from caseferry.plan import Call, Reply
 from caseferry.storage import Bucket
 from caseferry_darwin.errors import explain
 from caseferry_darwin.wire.classes import Classes
-from caseferry_darwin.wire.putting import divided
+from caseferry_darwin.wire.importing import divided
 
 if TYPE_CHECKING:
     from caseferry.capability import Limits

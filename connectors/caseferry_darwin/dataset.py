@@ -20,8 +20,19 @@ from caseferry.files import FileRef
 from caseferry.sidecar import case_fingerprint
 from caseferry_darwin.life import Life
 from caseferry_darwin.setup import neighbours, storage_findings
-from caseferry_darwin.wire import comments, exports, parting, putting, reading, registering, replaying, revising
+from caseferry_darwin.wire import (
+    comments,
+    exports,
+    parting,
+    putting,
+    reading,
+    registering,
+    replaying,
+    revising,
+    showing,
+)
 from caseferry_darwin.wire.amending import amendments_in
+from caseferry_darwin.wire.begun import Begun
 from caseferry_darwin.wire.classes import RASTER_TYPE
 from caseferry_darwin.wire.display import ITEMS
 from caseferry_darwin.wire.filters import asked
@@ -95,7 +106,7 @@ class DarwinDataset(Life, Dataset):
         states = [STATES.get(str(each.get("status")), State.READY) for each in (item, *parts)]
         state = parting.joined_state(states, 1 + len(parting.names_of_parts(item)))
         failed = [each for each, its in zip((item, *parts), states, strict=True) if its is State.FAILED]
-        reason = putting.processing_error(failed[0]) if failed else ""
+        reason = showing.processing_error(failed[0]) if failed else ""
         item = {**item, parting.PARTS: parts} if parts else item
         url = f"{self._web}/workview?dataset={self.place.dataset_id}&item={item['id']}"
         return Item(self, str(item["id"]), reading.case_name(item), url=url, state=state, reason=reason, native=item)
@@ -320,7 +331,7 @@ class DarwinDataset(Life, Dataset):
     def _annotating_one(self, item: Item, revision: Revision) -> Callable[[], Plan]:
         standing = Standing(self._client.item(self.place.dataset_id, item.id))
         rows = self._rows(item.id)
-        begun = revising.Begun.read(revision, self.place, standing.item, rows)
+        begun = Begun.read(revision, self.place, standing.item, rows)
         known = [rows]
 
         def planned() -> Plan:

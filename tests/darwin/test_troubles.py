@@ -175,7 +175,7 @@ def test_annotations_that_have_no_place_after_all_are_not_lost_in_silence(
 ) -> None:
     """The platform shows a volume as it did in older versions, which can be seen only after it was registered."""
     case = samples.case("odd", Kind.NIFTI, annotations=[cf.Box("nifti", [(1, 0), (5, 4)], frame=2, label="region")])
-    monkeypatch.setattr("caseferry_darwin.wire.putting.shown_view", lambda *_: None)
+    monkeypatch.setattr("caseferry_darwin.wire.showing.shown_view", lambda *_: None)
     with scene.open() as dataset, pytest.raises(cf.Inexpressible, match="box 'region': was to be drawn"):
         dataset.put(case)
 

@@ -2,51 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from caseferry.annotation import Annotation, Mask
-from caseferry.errors import Inexpressible, Problem, ProcessingFailed, TemporaryFailure
-from caseferry.held import Held, Loss, native, part_of
-from caseferry.plan import Call, Given, Plan, Repeat, Reply
+from caseferry.errors import Inexpressible, Problem
+from caseferry.held import Held, Loss, native
+from caseferry.plan import Plan
 from caseferry.sidecar import Native, build
-from caseferry_darwin.wire.annotations import CONVERSIONS, Form, Ids, native_form
-from caseferry_darwin.wire.beside import with_beside
-from caseferry_darwin.wire.classes import Wanted, class_id
+from caseferry_darwin.wire.annotations import Ids
+from caseferry_darwin.wire.classes import Wanted
 from caseferry_darwin.wire.comments import losses_of, open_call, threads_of
-from caseferry_darwin.wire.masks import joined, mask_forms, no_layer
-from caseferry_darwin.wire.place import PLATFORM
+from caseferry_darwin.wire.drawing import BESIDE, forms_of
+from caseferry_darwin.wire.importing import import_calls
 from caseferry_darwin.wire.registering import (
     placed_images,
     registration,
     registration_calls,
-    shown_planes,
 )
+from caseferry_darwin.wire.showing import ready_call, views_of
 from caseferry_darwin.wire.slotfile import conversion
 from caseferry_darwin.wire.uploading import CONTENT, content_of, unfinished_calls, upload_ids
-from caseferry_darwin.wire.view import View, expected_view, native_slot, shown_view
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
-    from caseferry.case import Case, Image
+    from caseferry.case import Case
     from caseferry.files import FileRef
     from caseferry.unmapped import Missing
     from caseferry_darwin.wire.place import Place, Standing
     from caseferry_darwin.wire.placed import Placed
-
-BESIDE = "the first slot's metadata"
-"""Where the sidecar lies."""
-
-LARGEST_IMPORT = 24 << 20
-"""Bytes of annotations in one request; more are sent in several."""
-
-
-# -- the plan ------------------------------------------------------------------------------------------------------
 
 
 def plan_case(
@@ -113,7 +97,7 @@ def plan_case(
     missing = {key: [f for f in parts if f.id not in there] for key, parts in forms.items() if not revised}
     unsaid = [each.body for each in threads if each.key not in there and not revised]
     if any(missing.values()) or unsaid:
-        calls.append(_ready_call(case, placed, place, views, adopts, tuple(call.name for call in calls)))
+        calls.append(ready_call(case, placed, place, views, adopts, tuple(call.name for call in calls)))
         if any(missing.values()):
             rest = [form for parts in missing.values() for form in parts]
             calls += import_calls(rest, ids, place, adopts, ("ready",))
@@ -136,129 +120,10 @@ def plan_case(
     return plan, overflow
 
 
-def views_of(placed: Sequence[Placed], place: Place, standing: Standing | None) -> dict[str, View | None]:
-    """How each image is shown, or will be, by role; None for what cannot be annotated."""
-    slots = list(standing.item.get("slots") or ()) if standing is not None else []
-    alone = sum(each.count for each in placed) == 1
-    views: dict[str, View | None] = {}
-    for each in placed:
-        known = native_slot(each.image, slots, each.slot)
-        if known is not None:
-            views[each.image.role] = shown_view(each.image, known)
-        elif each.display.sampled:
-            views[each.image.role] = None
-        elif each.made is not None:
-            views[each.image.role] = each.made.view
-        else:
-            planes = shown_planes(each, place.displays)
-            turned = each.display.extract_views
-            views[each.image.role] = expected_view(each.image, each.slot, alone=alone, planes=planes, views=turned)
-    return views
-
-
-@dataclass
-class Drawn:
-    """What of a case's annotations is drawn.
-
-    Attributes
-    ----------
-    forms : native forms by the ids of annotations; those of all masks of an image stand under the first one's
-    held : what becomes of each
-    missing : classes that are not there
-    """
-
-    forms: dict[str, list[Form]] = field(default_factory=dict)
-    held: list[Held] = field(default_factory=list)
-    missing: list[Missing] = field(default_factory=list)
-
-    @property
-    def losses(self) -> list[Loss]:
-        """What has no form."""
-        return [each for each in self.held if isinstance(each, Loss) and each.kept == "sidecar"]
-
-    def lose(self, annotation: Annotation, reason: str) -> None:
-        """Note that an annotation has no form."""
-        self.held.append(Loss(part_of(annotation), reason, "sidecar", BESIDE))
-
-    def lacks(self, missing: Missing | None) -> None:
-        """Note a class that is not there."""
-        self.missing += [missing] if missing is not None else []
-
-
-def forms_of(
-    case: Case,
-    place: Place,
-    views: Mapping[str, View | None],
-    ids: Ids,
-    *,
-    others: Collection[str] = (),
-    promised: Collection[str] | None = None,
-) -> Drawn:
-    """The native forms of annotations, and what becomes of each.
-
-    Parameters
-    ----------
-    others : ids of annotations that have a form of another kind
-    promised : ids of those that are drawn as the sidecar of an item says that is there, and cannot be changed any more
-    """
-    drawn = Drawn()
-    covered = place.displays.covered([image.role for image in case.images])
-    masks: dict[str, list[tuple[Mask, NDArray[Any]]]] = {}
-    for annotation in case.annotations:
-        if annotation.id in others:
-            continue
-        role = annotation.image if annotation.image is not None else case.images[0].role
-        view = views[role]
-        if promised is not None and annotation.id not in promised:
-            drawn.lose(annotation, "it lies beside the item that is there")
-        elif view is None or role in covered:
-            drawn.lose(annotation, _unseen(role, place, covered))
-        elif isinstance(annotation, Mask):
-            reason = mask_reason(annotation, case.image(role), place, masks.setdefault(role, []), drawn)
-            if reason is not None:
-                drawn.lose(annotation, reason)
-            else:
-                drawn.held.append(native(part_of(annotation), "masks in the raster layer"))
-        else:
-            _draw(annotation, native_form(annotation, view, place.names, ids), place, drawn)
-    for role, group in masks.items():
-        view = views[role]
-        if view is not None and group:
-            parts = mask_forms(group, view, place.names, ids)
-            for mask, _ in group:
-                drawn.forms[mask.id] = []
-            drawn.forms[group[0][0].id] = parts
-    return drawn
-
-
 def _image_held(placed: Placed) -> Held:
     """What becomes of an image."""
     changed = placed.made.loss if placed.made is not None else conversion(placed.image)
     return changed or native(f"image {placed.image.role!r}", f"slot {placed.slot!r}")
-
-
-def _draw(annotation: Annotation, form: Form | str, place: Place, drawn: Drawn) -> None:
-    """Note what becomes of an annotation, given its form or why it has none."""
-    if isinstance(form, str):
-        drawn.lose(annotation, form)
-        return
-    drawn.lacks(place.classes.missing(f"label {annotation.label!r}", form.wanted))
-    if (reason := place.classes.why_not(form.wanted, create=place.create)) is not None:
-        drawn.lose(annotation, reason)
-        return
-    drawn.forms[annotation.id] = [with_beside(form, annotation, place.classes)]
-    part, conversion = part_of(annotation), CONVERSIONS.get(annotation.kind)
-    drawn.held.append(conversion.loss(part) if conversion is not None else native(part, _called(form)))
-
-
-def _called(form: Form) -> str:
-    text = " with a text" if form.wanted.text else ""
-    return f"{form.wanted.kind}{text} of class {form.wanted.name!r}"
-
-
-def loss_of(annotation: Annotation, reason: str, where: str) -> Loss:
-    """The loss of an annotation that has no form of the platform's own."""
-    return Loss(part_of(annotation), reason, "sidecar", where)
 
 
 def _refuse_broken_promises(
@@ -277,30 +142,6 @@ def _refuse_broken_promises(
         what = f"was to be drawn on the item that is there, and cannot be as Darwin shows the image: {reasons}"
         remedy = "delete the item, and put the case with unmapped='sidecar': annotations then lie beside it"
         raise Inexpressible(case.id, [Problem(f"{a.kind} {a.label!r}", what, remedy) for a in broken])
-
-
-def _unseen(role: str, place: Place, covered: Mapping[str, str]) -> str:
-    """Why nothing can be drawn on an image."""
-    if role in covered:
-        return f"it is a channel of image {covered[role]!r}, and Darwin shows annotations on that alone"
-    if place.displays.of(role).sampled:
-        return "which frames Darwin takes of the file is known afterwards only"
-    return "Darwin annotates images only"
-
-
-def mask_reason(
-    mask: Mask, image: Image, place: Place, group: list[tuple[Mask, NDArray[Any]]], drawn: Drawn | None = None
-) -> str | None:
-    """Why a mask has no native form; when it has one, it joins the group of its slot."""
-    if (reason := no_layer(image)) is not None:
-        return reason
-    for label in mask.labels.values():
-        (drawn or Drawn()).lacks(place.classes.missing(f"label {label!r}", Wanted(place.names.label(label), "mask")))
-    for label in mask.labels.values():
-        reason = place.classes.why_not(Wanted(place.names.label(label), "mask"), create=place.create)
-        if reason is not None:
-            return reason
-    return joined(mask, image, group)
 
 
 def _tags(case: Case, place: Place, promised: Collection[str] | None) -> tuple[list[str], list[Held], list[Missing]]:
@@ -353,120 +194,3 @@ def _beside(case: Case, overflow: Sequence[FileRef]) -> list[Held]:
         if getattr(case, name)
     ]
     return held
-
-
-# -- annotations ---------------------------------------------------------------------------------------------------
-
-
-def _ready_call(
-    case: Case,
-    placed: Sequence[Placed],
-    place: Place,
-    views: Mapping[str, View | None],
-    item_id: str | None,
-    after: tuple[str, ...],
-) -> Call:
-    """The call that waits until the item is processed, and makes sure that it is shown as expected."""
-
-    def until(reply: Reply) -> bool:
-        item = reply.body["items"][0]
-        if item.get("status") == "error" or item.get("processing_status") == "error":
-            raise ProcessingFailed(PLATFORM, f"process {case.id!r}", processing_error(item), state="error")
-        return item.get("status") not in {"uploading", "processing"}
-
-    def read(reply: Reply) -> dict[str, Any]:
-        slots = list(reply.body["items"][0].get("slots") or ())
-        for each in placed:
-            expected, slot = views[each.image.role], native_slot(each.image, slots, each.slot)
-            shown = shown_view(each.image, slot) if slot is not None else None
-            if expected is not None and (shown is None or not shown.same(expected)):
-                what = f"show image {each.image.role!r}"
-                raise TemporaryFailure(PLATFORM, what, "it is shown in another way than expected")
-        return {}
-
-    item: Any = item_id if item_id is not None else "{item}"
-    return Call(
-        name="ready",
-        method="GET",
-        target=f"v2/teams/{quote(place.team)}/items?dataset_ids[]={place.dataset_id}&item_ids[]={item}",
-        until=until,
-        read=read,
-        after=after,
-        purpose="wait until it is processed",
-    )
-
-
-def processing_error(item: Mapping[str, Any]) -> str:
-    """Why the platform could not process an item."""
-    reasons = [str(each["processing_error"]) for each in item.get("uploads") or () if each.get("processing_error")]
-    return ", ".join(reasons) or "no reason given"
-
-
-def import_calls(
-    forms: Sequence[Form], ids: Mapping[str, int], place: Place, item_id: str | None, after: tuple[str, ...]
-) -> list[Call]:
-    """The calls that add annotations to an item. Masks go with the layer that holds their pixels."""
-    target = f"v2/teams/{quote(place.team)}/items/{item_id if item_id is not None else '{item}'}/import"
-    calls: list[Call] = []
-    for number, batch in enumerate(_batches(forms)):
-        body = {"annotations": [imported(form, ids) for form in batch], "overwrite": "false"}
-        calls.append(
-            Call(
-                name=f"import {number}",
-                method="POST",
-                target=target,
-                body=body,
-                after=after if not number else (f"import {number - 1}",),
-                repeat=Repeat.DETECTABLE,
-                purpose="annotate the item",
-            )
-        )
-    return calls
-
-
-def imported(form: Form, ids: Mapping[str, int]) -> dict[str, Any]:
-    """An annotation in the form in which the platform takes it."""
-    identity: int | Given = class_id(form.wanted, ids)
-    return {
-        "id": form.id,
-        "annotation_class_id": identity,
-        "data": form.data,
-        "context_keys": {"slot_names": [form.slot]},
-    }
-
-
-def _batches(forms: Sequence[Form]) -> list[list[Form]]:
-    """Annotations in requests of bearable size; masks and their layers stay together."""
-    together = [f for f in forms if f.wanted.kind in {"mask", "raster_layer"}]
-    batches: list[list[Form]] = [together] if together else []
-    size = LARGEST_IMPORT
-    for form in forms:
-        if form.wanted.kind in {"mask", "raster_layer"}:
-            continue
-        length = len(repr(form.data))
-        if size + length > LARGEST_IMPORT:
-            batches.append([])
-            size = 0
-        batches[-1].append(form)
-        size += length
-    return batches
-
-
-def divided(call: Call) -> tuple[Call, Call] | None:
-    """An import as two of half the size; None when it cannot be divided: masks and their layer go together."""
-    rows = list(call.body["annotations"])
-    pixels = [row for row in rows if _holds_pixels(row["data"])]
-    shapes = [row for row in rows if not _holds_pixels(row["data"])]
-    if pixels and shapes:
-        parts = pixels, shapes
-    elif len(shapes) > 1:
-        parts = shapes[: len(shapes) // 2], shapes[len(shapes) // 2 :]
-    else:
-        return None
-    first, second = (replace(call, body={**call.body, "annotations": part}) for part in parts)
-    return first, second
-
-
-def _holds_pixels(data: Mapping[str, Any]) -> bool:
-    contents = [data, *(data.get("frames") or {}).values()]
-    return any("mask" in content or "raster_layer" in content for content in contents)

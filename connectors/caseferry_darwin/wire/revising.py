@@ -10,103 +10,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from caseferry.annotation import Annotation, Mask
-from caseferry.errors import Inexpressible, PlatformError, Problem, TemporaryFailure
+from caseferry.annotation import Mask
+from caseferry.errors import Inexpressible, PlatformError, Problem
 from caseferry.held import Loss
-from caseferry.plain import fingerprint
-from caseferry.plan import Call, Plan, Repeat, Reply
+from caseferry.plan import Plan
 from caseferry.seal import aligned
 from caseferry.sidecar import amendment, amendment_number
 from caseferry_darwin.wire.adding import AGAIN, problems_of_adding
 from caseferry_darwin.wire.amending import AMENDS, amendment_form, amendment_in
 from caseferry_darwin.wire.annotations import Form, Ids
+from caseferry_darwin.wire.begun import said_by
 from caseferry_darwin.wire.classes import RASTER_TYPE
-from caseferry_darwin.wire.comments import is_comment
-from caseferry_darwin.wire.layers import merged, overlap, parts_in, without
+from caseferry_darwin.wire.drawing import Drawn, forms_of, loss_of, mask_reason
+from caseferry_darwin.wire.importing import import_calls, imported
+from caseferry_darwin.wire.layers import merged, overlap, without
 from caseferry_darwin.wire.masks import mask_forms
 from caseferry_darwin.wire.place import PLATFORM
-from caseferry_darwin.wire.putting import Drawn, forms_of, import_calls, imported, loss_of, mask_reason, views_of
-from caseferry_darwin.wire.reading import kept_of
 from caseferry_darwin.wire.registering import placed_image
+from caseferry_darwin.wire.rewriting import kind_of, rewriting, slot_of, staying
+from caseferry_darwin.wire.showing import views_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from caseferry.case import Case
     from caseferry.held import Loss
     from caseferry.revision import Revision
     from caseferry.sidecar import Kept
     from caseferry.unmapped import Missing
+    from caseferry_darwin.wire.begun import Begun
     from caseferry_darwin.wire.place import Place, Standing
     from caseferry_darwin.wire.view import View
 
 BESIDE = "a tag of the item"
 """Where an amendment lies, for people."""
-
-LARGEST_REWRITE = 24 << 20
-"""Bytes of annotations that are sent anew at once: in two requests, a line that breaks between them would lose some."""
-
-
-@dataclass(frozen=True)
-class Begun:
-    """What stood there when the revision of an item began.
-
-    Attributes
-    ----------
-    kept : the sidecar, with its amendments
-    gone : ids of the platform's annotations that make what goes, and what each of them said
-    number : of the amendment that this revision makes
-    """
-
-    kept: Kept | None
-    gone: Mapping[str, str]
-    number: int
-
-    @classmethod
-    def read(
-        cls, revision: Revision, place: Place, item: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
-    ) -> Begun:
-        """From an item and its annotations.
-
-        Raises
-        ------
-        Inexpressible
-            A comment shall go, which nobody can delete.
-        """
-        held = [document for row in rows if (document := amendment_in(row, place.classes)) is not None]
-        kept = kept_of(item, held)
-        standing = {each.id: each for each in revision.before.annotations}
-        problems = [
-            Problem(f"comment {name!r}", "cannot be changed or deleted on Darwin", "leave it")
-            for name in sorted(revision.gone)
-            if is_comment(standing[name]) and (kept is None or name in kept.native.annotations)
-        ]
-        if problems:
-            raise Inexpressible(revision.after.id, problems)
-        ids = Ids(place.dataset_id, revision.after.id)
-        there = {str(row["id"]): row for row in rows}
-        parts = {part for name in revision.gone for part in _parts(standing[name], kept, ids) if part in there}
-        said = {part: _said(there[part]) for part in parts}
-        return cls(kept, said, max(map(amendment_number, held), default=0) + 1)
-
-
-def _parts(annotation: Annotation, kept: Kept | None, ids: Ids) -> set[str]:
-    """Ids of the platform's annotations of which an annotation of a case may be made."""
-    key = kept.native.annotations.get(annotation.id) if kept is not None else None
-    if key is None:
-        return {annotation.id}
-    if isinstance(annotation, Mask):
-        put = next((each for each in (kept.case.annotations if kept else ()) if each.id == annotation.id), annotation)
-        labels = put.labels if isinstance(put, Mask) else annotation.labels
-        return {ids.value(annotation.id, value) for value in labels}
-    return {key}
-
-
-def _said(row: Mapping[str, Any]) -> str:
-    """What tells a change of one of the platform's annotations."""
-    return fingerprint({name: row.get(name) for name in ("annotation_class_id", "data", "context_keys", "properties")})
 
 
 @dataclass
@@ -168,7 +106,7 @@ def plan_revision(
     if amends and begun.kept is not None:
         document = _document(revision, begun.kept, new.forms, names, begun.number, limit)
         last.append(amendment_form(document, names, _first_slot(standing)))
-    under = {_slot(row): row for row in left if _kind(row, place) == RASTER_TYPE}
+    under = {slot_of(row): row for row in left if kind_of(row, place) == RASTER_TYPE}
     rewrites = bool(begun.gone) or any(slot in under for slot in new.layers)
     wanted = [form.wanted for form in [*forms, *new.layers.values(), *last]]
     if last and (reason := place.classes.why_not(AMENDS, create=True)) is not None:
@@ -176,9 +114,9 @@ def plan_revision(
     calls, ids = place.classes.calls(wanted, place.dataset_id, place.names)
     after = tuple(call.name for call in calls)
     if rewrites:
-        stay = _staying(left, place, begun, new.layers, views)
+        stay = staying(left, place, begun, new.layers, views)
         bodies = [*stay, *(imported(form, ids) for form in [*forms, *_over(new.layers, under), *last])]
-        calls.append(_rewriting(case, bodies, place, item_id, rows, after))
+        calls.append(rewriting(case, bodies, place, item_id, rows, after))
     else:
         missing = [form for form in [*forms, *new.layers.values()] if form.id not in there]
         calls += import_calls([*missing, *last], ids, place, item_id, after)
@@ -231,7 +169,7 @@ def _arrived(
 
 
 def _refuse_changed(begun: Begun, there: Mapping[str, Mapping[str, Any]]) -> None:
-    if any(part in there and _said(there[part]) != said for part, said in begun.gone.items()):
+    if any(part in there and said_by(there[part]) != said for part, said in begun.gone.items()):
         detail = "somebody changed an annotation of the item in this moment; run the same again"
         raise PlatformError(PLATFORM, "change annotations", detail)
 
@@ -249,7 +187,7 @@ def _written(
     others = replace(case, annotations=[each for each in revision.written if not isinstance(each, Mask)])
     drawn = forms_of(others, place, views, names)
     new = _New(drawn.forms, {}, [replace(loss, where=BESIDE) for loss in drawn.losses], drawn.missing)
-    under = {_slot(row): row for row in left if _kind(row, place) == RASTER_TYPE}
+    under = {slot_of(row): row for row in left if kind_of(row, place) == RASTER_TYPE}
     for mask in revision.written:
         if isinstance(mask, Mask):
             reason = _draw(mask, case, place, views, names, under=under, begun=begun, new=new)
@@ -316,97 +254,6 @@ def _first_slot(standing: Standing) -> Mapping[str, Any]:
     return slot
 
 
-def _slot(row: Mapping[str, Any]) -> str:
-    return str(next(iter((row.get("context_keys") or {}).get("slot_names") or ()), ""))
-
-
-def _kind(row: Mapping[str, Any], place: Place) -> str:
-    named = place.classes.name_of(row.get("annotation_class_id"))
-    return named[1][0] if named is not None else ""
-
-
-# -- sending everything anew ---------------------------------------------------------------------------------------
-
-
-def _staying(
-    left: Sequence[Mapping[str, Any]],
-    place: Place,
-    begun: Begun,
-    layers: Mapping[str, Form],
-    views: Mapping[str, View | None],
-) -> Iterator[Mapping[str, Any]]:
-    """What stays, as it is sent anew: without earlier amendments, and layers without the masks that go."""
-    sizes = {view.slot: view.raster_size() for view in views.values() if view is not None}
-    for row in left:
-        if amendment_in(row, place.classes) is not None and begun.kept is not None:
-            continue
-        data = row["data"]
-        if _kind(row, place) == RASTER_TYPE:
-            data = without(data, begun.gone.keys())
-            if (over := layers.get(_slot(row))) is not None:
-                data = merged(data, over.data, sizes[over.slot])
-            if not parts_in(data):
-                continue
-        yield _anew(row, data)
-
-
-def _anew(row: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """One of the platform's annotations in the form in which it takes them, with who made it."""
-    body = {"id": row["id"], "annotation_class_id": row["annotation_class_id"], "data": data}
-    body["context_keys"] = row.get("context_keys") or {}
-    if actors := [{"email": each["email"], "role": each["role"]} for each in row.get("actors") or ()]:
-        body["actors"] = actors
-    if properties := row.get("properties") or row.get("annotation_properties"):
-        body["annotation_properties"] = properties
-    return body
-
-
 def _over(layers: Mapping[str, Form], under: Mapping[str, Mapping[str, Any]]) -> list[Form]:
     """Layers of slots that have none yet; those of the others were laid over what is there."""
     return [form for slot, form in layers.items() if slot not in under]
-
-
-def _rewriting(
-    case: Case,
-    annotations: Sequence[Mapping[str, Any]],
-    place: Place,
-    item_id: str,
-    rows: Sequence[Mapping[str, Any]],
-    after: tuple[str, ...],
-) -> Call:
-    """The call that puts annotations in the place of all that an item has."""
-    target = f"v2/teams/{quote(place.team)}/items/{item_id}"
-    size = sum(len(repr(each["data"])) for each in annotations)
-    if size > LARGEST_REWRITE:
-        what = f"are {size} bytes; Darwin changes one only by taking all anew, and more than {LARGEST_REWRITE} at once"
-        raise Inexpressible(case.id, [Problem("the item's annotations", what, "change it on Darwin")])
-    return Call(
-        name="rewrite",
-        method="POST",
-        target=f"{target}/import",
-        body={"annotations": list(annotations), "overwrite": "true"},
-        after=after,
-        repeat=Repeat.DETECTABLE,
-        watch=(
-            Call(
-                name="look again",
-                method="GET",
-                target=f"{target}/annotations",
-                until=_unchanged(rows),
-                purpose="make sure that nobody changed an annotation meanwhile",
-            ),
-        ),
-        purpose="send the item's annotations anew",
-        irreversible="all annotations of the item are sent anew, as they were right before",
-    )
-
-
-def _unchanged(rows: Sequence[Mapping[str, Any]]) -> Callable[[Reply], bool]:
-    known = {str(row["id"]): _said(row) for row in rows}
-
-    def until(reply: Reply) -> bool:
-        if {str(row["id"]): _said(row) for row in reply.body} != known:
-            raise TemporaryFailure(PLATFORM, "change annotations", "somebody changes annotations of the item")
-        return True
-
-    return until

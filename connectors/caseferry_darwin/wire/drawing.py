@@ -1,0 +1,149 @@
+"""What of a case's annotations is drawn in Darwin's own forms, and what becomes of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from caseferry.annotation import Annotation, Mask
+from caseferry.held import Held, Loss, native, part_of
+from caseferry_darwin.wire.annotations import CONVERSIONS, Form, Ids, native_form
+from caseferry_darwin.wire.beside import with_beside
+from caseferry_darwin.wire.classes import Wanted
+from caseferry_darwin.wire.masks import joined, mask_forms, no_layer
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from numpy.typing import NDArray
+
+    from caseferry.case import Case, Image
+    from caseferry.unmapped import Missing
+    from caseferry_darwin.wire.place import Place
+    from caseferry_darwin.wire.view import View
+
+BESIDE = "the first slot's metadata"
+"""Where the sidecar lies."""
+
+
+@dataclass
+class Drawn:
+    """What of a case's annotations is drawn.
+
+    Attributes
+    ----------
+    forms : native forms by the ids of annotations; those of all masks of an image stand under the first one's
+    held : what becomes of each
+    missing : classes that are not there
+    """
+
+    forms: dict[str, list[Form]] = field(default_factory=dict)
+    held: list[Held] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
+
+    @property
+    def losses(self) -> list[Loss]:
+        """What has no form."""
+        return [each for each in self.held if isinstance(each, Loss) and each.kept == "sidecar"]
+
+    def lose(self, annotation: Annotation, reason: str) -> None:
+        """Note that an annotation has no form."""
+        self.held.append(Loss(part_of(annotation), reason, "sidecar", BESIDE))
+
+    def lacks(self, missing: Missing | None) -> None:
+        """Note a class that is not there."""
+        self.missing += [missing] if missing is not None else []
+
+
+def forms_of(
+    case: Case,
+    place: Place,
+    views: Mapping[str, View | None],
+    ids: Ids,
+    *,
+    others: Collection[str] = (),
+    promised: Collection[str] | None = None,
+) -> Drawn:
+    """The native forms of annotations, and what becomes of each.
+
+    Parameters
+    ----------
+    others : ids of annotations that have a form of another kind
+    promised : ids of those that are drawn as the sidecar of an item says that is there, and cannot be changed any more
+    """
+    drawn = Drawn()
+    covered = place.displays.covered([image.role for image in case.images])
+    masks: dict[str, list[tuple[Mask, NDArray[Any]]]] = {}
+    for annotation in case.annotations:
+        if annotation.id in others:
+            continue
+        role = annotation.image if annotation.image is not None else case.images[0].role
+        view = views[role]
+        if promised is not None and annotation.id not in promised:
+            drawn.lose(annotation, "it lies beside the item that is there")
+        elif view is None or role in covered:
+            drawn.lose(annotation, _unseen(role, place, covered))
+        elif isinstance(annotation, Mask):
+            reason = mask_reason(annotation, case.image(role), place, masks.setdefault(role, []), drawn)
+            if reason is not None:
+                drawn.lose(annotation, reason)
+            else:
+                drawn.held.append(native(part_of(annotation), "masks in the raster layer"))
+        else:
+            _draw(annotation, native_form(annotation, view, place.names, ids), place, drawn)
+    for role, group in masks.items():
+        view = views[role]
+        if view is not None and group:
+            parts = mask_forms(group, view, place.names, ids)
+            for mask, _ in group:
+                drawn.forms[mask.id] = []
+            drawn.forms[group[0][0].id] = parts
+    return drawn
+
+
+def _draw(annotation: Annotation, form: Form | str, place: Place, drawn: Drawn) -> None:
+    """Note what becomes of an annotation, given its form or why it has none."""
+    if isinstance(form, str):
+        drawn.lose(annotation, form)
+        return
+    drawn.lacks(place.classes.missing(f"label {annotation.label!r}", form.wanted))
+    if (reason := place.classes.why_not(form.wanted, create=place.create)) is not None:
+        drawn.lose(annotation, reason)
+        return
+    drawn.forms[annotation.id] = [with_beside(form, annotation, place.classes)]
+    part, conversion = part_of(annotation), CONVERSIONS.get(annotation.kind)
+    drawn.held.append(conversion.loss(part) if conversion is not None else native(part, _called(form)))
+
+
+def _called(form: Form) -> str:
+    text = " with a text" if form.wanted.text else ""
+    return f"{form.wanted.kind}{text} of class {form.wanted.name!r}"
+
+
+def loss_of(annotation: Annotation, reason: str, where: str) -> Loss:
+    """The loss of an annotation that has no form of the platform's own."""
+    return Loss(part_of(annotation), reason, "sidecar", where)
+
+
+def _unseen(role: str, place: Place, covered: Mapping[str, str]) -> str:
+    """Why nothing can be drawn on an image."""
+    if role in covered:
+        return f"it is a channel of image {covered[role]!r}, and Darwin shows annotations on that alone"
+    if place.displays.of(role).sampled:
+        return "which frames Darwin takes of the file is known afterwards only"
+    return "Darwin annotates images only"
+
+
+def mask_reason(
+    mask: Mask, image: Image, place: Place, group: list[tuple[Mask, NDArray[Any]]], drawn: Drawn | None = None
+) -> str | None:
+    """Why a mask has no native form; when it has one, it joins the group of its slot."""
+    if (reason := no_layer(image)) is not None:
+        return reason
+    for label in mask.labels.values():
+        (drawn or Drawn()).lacks(place.classes.missing(f"label {label!r}", Wanted(place.names.label(label), "mask")))
+    for label in mask.labels.values():
+        reason = place.classes.why_not(Wanted(place.names.label(label), "mask"), create=place.create)
+        if reason is not None:
+            return reason
+    return joined(mask, image, group)
