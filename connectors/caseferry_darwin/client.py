@@ -12,7 +12,7 @@ from urllib.parse import quote
 from caseferry.batching import Batcher
 from caseferry.errors import AlreadyExists, NotFound, PlatformError, UnexpectedResponse
 from caseferry.http import Http
-from caseferry.pace import Pace
+from caseferry.http.pace import Pace
 from caseferry.plan import Call, Reply
 from caseferry.storage import Bucket
 from caseferry_darwin.errors import explain

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from caseferry.errors import (
         AlreadyExists,
         AuthenticationFailed,
+        Cancelled,
         CaseferryError,
         ConfigurationError,
         GeometryError,
@@ -79,7 +80,7 @@ _HOMES = {
     "caseferry.case": "Attachment Case Image",
     "caseferry.connector": "Connector Dataset Item State",
     "caseferry.errors": (
-        "AlreadyExists AuthenticationFailed CaseferryError ConfigurationError GeometryError IdentifiableData "
+        "AlreadyExists AuthenticationFailed Cancelled CaseferryError ConfigurationError GeometryError IdentifiableData "
         "Inexpressible IntegrityMismatch InvalidCase ItemsBlocked MissingCredentials MissingDependency NotFound "
         "PermissionDenied PlatformError ProcessingFailed RateLimited TemporaryFailure TransferError "
         "UnexpectedResponse UnmappedLabels UnsupportedOperation"
@@ -105,6 +106,7 @@ __all__ = [
     "AuthenticationFailed",
     "Box",
     "Call",
+    "Cancelled",
     "Capabilities",
     "Case",
     "CaseferryError",

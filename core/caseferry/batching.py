@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from caseferry.errors import (
     AuthenticationFailed,
+    Cancelled,
     NotFound,
     PermissionDenied,
     PlatformError,
     RateLimited,
     TemporaryFailure,
 )
-from caseferry.http import Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

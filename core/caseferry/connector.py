@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, get_args
 
 from caseferry.errors import (
     AlreadyExists,
+    Cancelled,
     ConfigurationError,
     NotFound,
     ProcessingFailed,
     TemporaryFailure,
     UnsupportedOperation,
 )
-from caseferry.http import Cancelled
 from caseferry.mapping import Names, read_mapping
 from caseferry.plan import Plan
 from caseferry.revision import Revision, revision_of

@@ -25,6 +25,7 @@ call, or ``skip`` this case and go on with the others.
         ItemsBlocked
         ProcessingFailed
         UnexpectedResponse
+      Cancelled                            stop
       TransferError                        skip
         IntegrityMismatch
         TransferIncomplete               with its report: caseferry.transfers.outcome
@@ -45,6 +46,7 @@ Action = Literal["stop", "retry", "skip"]
 __all__ = [
     "AlreadyExists",
     "AuthenticationFailed",
+    "Cancelled",
     "CaseferryError",
     "ConfigurationError",
     "GeometryError",
@@ -333,6 +335,12 @@ class ProcessingFailed(PlatformError):
 
 class UnexpectedResponse(PlatformError):
     """An answer that is not what the platform's interface promises."""
+
+
+class Cancelled(CaseferryError):
+    """The user asked to stop; what was under way can be resumed."""
+
+    action = "stop"
 
 
 class TransferError(CaseferryError):

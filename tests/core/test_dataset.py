@@ -11,8 +11,8 @@ import pytest
 import caseferry as cf
 from caseferry.capability import VERBS
 from caseferry.connector import SETTLING, Spare
+from caseferry.errors import Cancelled
 from caseferry.files import made
-from caseferry.http import Cancelled
 from caseferry.mapping import Names
 from caseferry.plan import Part, Repeat, Reply
 from caseferry.sidecar import case_fingerprint

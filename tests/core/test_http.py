@@ -15,7 +15,8 @@ import pytest
 import requests
 
 import caseferry as cf
-from caseferry.http import Cancelled, ExpiredURL, Http, Retry, clean_text, retry_after
+from caseferry.errors import Cancelled
+from caseferry.http import ExpiredURL, Http, Retry, clean_text, retry_after
 from caseferry.plan import Call, Part, Repeat
 
 if TYPE_CHECKING:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from caseferry.batching import Batcher
-from caseferry.errors import PermissionDenied, PlatformError
-from caseferry.http import Cancelled
-from caseferry.pace import Pace
+from caseferry.errors import Cancelled, PermissionDenied, PlatformError
+from caseferry.http.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import caseferry as cf
 from caseferry.files import FileProblem
+from caseferry.http.streaming import Body, Download, Piece, multipart, whole
 from caseferry.plan import Part
-from caseferry.streaming import Body, Download, Piece, multipart, whole
 
 
 @settings(max_examples=60, deadline=None)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import caseferry as cf
-from caseferry.http import Cancelled, ExpiredURL
+from caseferry.errors import Cancelled
+from caseferry.http import ExpiredURL
 from caseferry.plan import Given, Reply
 from caseferry.transfers.execute import RENEWALS, Execution, Patience
 

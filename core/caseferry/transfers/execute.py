@@ -10,8 +10,8 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from caseferry.errors import TemporaryFailure
-from caseferry.http import Cancelled, ExpiredURL
+from caseferry.errors import Cancelled, TemporaryFailure
+from caseferry.http import ExpiredURL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from caseferry.connector import Dataset, Phi, Spare, State, check_phi
 from caseferry.errors import (
     AuthenticationFailed,
+    Cancelled,
     CaseferryError,
     ConfigurationError,
     InvalidCase,
@@ -24,7 +25,6 @@ from caseferry.errors import (
     UnsupportedOperation,
 )
 from caseferry.held import refuse_inexact
-from caseferry.http import Cancelled
 from caseferry.registry import opened_here
 from caseferry.transfers.journal import DONE, Journal
 from caseferry.transfers.march import check_workers, march, resumed

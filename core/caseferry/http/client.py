@@ -1,23 +1,10 @@
-"""Talking HTTP to a platform: one pooled session, retries by what a call does, no secret in any message.
-
-A call that may be repeated harmlessly is repeated on every passing failure. One that may not is repeated only when
-it certainly had no effect (no connection, 429); otherwise `TemporaryFailure` is raised and whoever made the call
-looks at the platform first.
-"""
+"""One platform's web interface: requests, answers, redirects, and what goes wrong on the line."""
 
 from __future__ import annotations
 
-import datetime as dt
-import math
 import os
-import random
-import re
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -26,151 +13,23 @@ from requests.utils import get_environ_proxies
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from caseferry.errors import (
-    AlreadyExists,
-    AuthenticationFailed,
-    CaseferryError,
-    NotFound,
-    PermissionDenied,
     PlatformError,
-    RateLimited,
     TemporaryFailure,
     UnexpectedResponse,
 )
+from caseferry.http.refusal import Explain, clean_text, plain_explanation, refusal
+from caseferry.http.repeating import ExpiredURL, Repeater, Retry
+from caseferry.http.streaming import Body, Download, multipart, whole
 from caseferry.plan import Call, Repeat, Reply
-from caseferry.streaming import Body, Download, multipart, whole
 
 if TYPE_CHECKING:
+    import threading
+
     from caseferry.plain import Json
 
-T = TypeVar("T")
-
-LONGEST_DETAIL = 400
-LONGEST_WAIT = 600.0
-"""Seconds beyond which a Retry-After is cut."""
-
-FIRST_CONTACT_ATTEMPTS = 2
-"""How often a host is tried that has never answered: its address is more likely wrong than its line broken."""
-
-REQUEST_ID_HEADERS = ("X-Request-Id", "X-Amzn-Trace-Id", "X-Amz-Request-Id", "CF-Ray")
-
-
-class Cancelled(CaseferryError):
-    """The user asked to stop; what was under way can be resumed."""
-
-    action = "stop"
-
-
-class ExpiredURL(TemporaryFailure):
-    """A signed URL is no longer accepted; asking for a new one helps."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """How passing failures are met.
-
-    Attributes
-    ----------
-    attempts : how often a call is made at most
-    first, longest : seconds before the second attempt, and at most between two; the time doubles with each attempt
-        and is spread at random, so that many workers do not return at once
-    """
-
-    attempts: int = 6
-    first: float = 0.4
-    longest: float = 30.0
-
-    def delay(self, failures: int) -> float:
-        """Seconds to wait after so many failures."""
-        spread = 0.5 + random.random()  # noqa: S311  not a secret
-        return float(min(self.longest, self.first * 2.0 ** min(failures - 1, 60)) * spread)
-
-
-Explain: TypeAlias = Callable[[int, Any, str], "str | tuple[type[PlatformError], str]"]
-"""What an error body says: (status, parsed body or None, text) to the detail, or to the class of error and the
-detail where the status alone does not tell."""
 
 Signed: TypeAlias = Callable[[bool], tuple[str, Mapping[str, str]]]
 """What gives a signed URL, and the headers that it is signed with; anew when it is told that the last was refused."""
-
-
-class Repeater:
-    """Makes attempts again where that is right, and holds everybody back while a platform asks for a pause.
-
-    Parameters
-    ----------
-    retry : how passing failures are met
-
-    Attributes
-    ----------
-    cancelled : set by whoever wants everything to stop
-    reached : whether the platform has ever answered
-    """
-
-    def __init__(self, retry: Retry) -> None:
-        self.retry = retry
-        self.cancelled = threading.Event()
-        self.reached = False
-        self._not_before = 0.0
-
-    def run(self, attempt: Callable[[], T], repeat: Repeat) -> T:
-        """Make attempts until one succeeds, or the last one may not be followed by another.
-
-        Parameters
-        ----------
-        attempt : raises `RateLimited` or `TemporaryFailure` when it failed in passing
-        repeat : whether it may be made again when nobody knows if it had an effect
-        """
-        failures = 0
-        while True:
-            try:
-                return attempt()
-            except ExpiredURL:
-                raise
-            except (RateLimited, TemporaryFailure) as error:
-                failures += 1
-                safe = repeat is Repeat.HARMLESS or isinstance(error, RateLimited) or error.applied is False
-                if not safe or failures >= (self.retry.attempts if self.reached else FIRST_CONTACT_ATTEMPTS):
-                    raise
-                wait = error.retry_after if error.retry_after is not None else self.retry.delay(failures)
-                if isinstance(error, RateLimited):
-                    self._not_before = max(self._not_before, time.monotonic() + wait)
-                self.pause(wait)
-
-    def wait_for_leave(self) -> None:
-        """Hold back while the platform has asked for a pause.
-
-        Raises
-        ------
-        Cancelled
-            The user has asked to stop.
-        """
-        wait = self._not_before - time.monotonic()
-        if wait > 0:
-            self.pause(wait)
-        else:
-            self.check()
-
-    def check(self) -> None:
-        """Go on unless the user has asked to stop.
-
-        Raises
-        ------
-        Cancelled
-            The user has.
-        """
-        if self.cancelled.is_set():
-            raise Cancelled("stopped on request")
-
-    def pause(self, seconds: float) -> None:
-        """Wait some seconds.
-
-        Raises
-        ------
-        Cancelled
-            The user has asked to stop.
-        """
-        if self.cancelled.wait(seconds):
-            raise Cancelled("stopped on request")
 
 
 class Http:
@@ -206,7 +65,7 @@ class Http:
         self._headers = dict(headers)
         self._secrets = tuple(secret for secret in secrets if secret)
         self._timeout = timeout
-        self._explain = explain or _plain_explanation
+        self._explain = explain or plain_explanation
         self._session = requests.Session()
         self._session.trust_env = False  # the environment is read once, below, and never ~/.netrc
         self._session.headers.clear()
@@ -480,78 +339,3 @@ def _root(error: BaseException) -> BaseException | None:
         seen.append(each)
         waiting += [each.__context__, each.__cause__, getattr(each, "reason", None), *each.args]
     return None
-
-
-def refusal(
-    platform: str,
-    what: str,
-    status: int,
-    explained: str | tuple[type[PlatformError], str],
-    headers: Mapping[str, str],
-    clean: Callable[[str], str],
-) -> PlatformError:
-    """The error that an answer of 400 or more means.
-
-    Parameters
-    ----------
-    explained : what the body says, as `Explain` gives it
-    clean : strikes secrets out of a text
-    """
-    kind, detail = explained if isinstance(explained, tuple) else (_kind(status), explained)
-    request_id = next((headers[name] for name in REQUEST_ID_HEADERS if name in headers), None)
-    error = kind(platform, what, clean(detail), status=status, request_id=request_id)
-    if isinstance(error, RateLimited | TemporaryFailure):
-        error.retry_after = retry_after(headers.get("Retry-After"))
-    return error
-
-
-def clean_text(text: str, secrets: Sequence[str]) -> str:
-    """A text without secrets and without the queries of URLs, cut to a bearable length."""
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    text = re.sub(r"(https?://[^\s?\"']+)\?[^\s\"']+", r"\1?…", text)
-    return text if len(text) <= LONGEST_DETAIL else text[:LONGEST_DETAIL] + "…"
-
-
-def retry_after(text: str | None) -> float | None:
-    """Seconds to wait by a Retry-After header in either form; None when there is none that makes sense.
-
-    Source
-    ------
-    RFC 9110, 10.2.3
-    """
-    if not text:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            when = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        when = when if when.tzinfo else when.replace(tzinfo=dt.UTC)
-        seconds = (when - dt.datetime.now(dt.UTC)).total_seconds()
-    if math.isnan(seconds):
-        return None
-    return min(max(seconds, 0.0), LONGEST_WAIT)
-
-
-def _kind(status: int) -> type[PlatformError]:
-    known: dict[int, type[PlatformError]] = {
-        401: AuthenticationFailed,
-        403: PermissionDenied,
-        404: NotFound,
-        408: TemporaryFailure,
-        409: AlreadyExists,
-        423: TemporaryFailure,
-        425: TemporaryFailure,
-        429: RateLimited,
-    }
-    return TemporaryFailure if status >= 500 else known.get(status, PlatformError)
-
-
-def _plain_explanation(status: int, body: Any, text: str) -> str:  # noqa: ARG001  one signature for all
-    for key in ("detail", "message", "error", "errors"):
-        if isinstance(body, dict) and body.get(key):
-            return str(body[key])
-    return re.sub(r"<[^>]+>", " ", text).strip()
