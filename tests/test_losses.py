@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import caseferry as cf
-from caseferry.compare import same_meaning
+from caseferry.case.compare import same_meaning
 from caseferry.held import EXACT, Deviation, Tally, native
 from caseferry.imaging.convert import nifti_bytes, nifti_error
 from caseferry.mapping import read_mapping

@@ -26,8 +26,8 @@ from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, 
 from PIL import Image as Picture
 
 import caseferry as cf
-from caseferry.compare import differences, same_meaning
-from caseferry.seal import aligned
+from caseferry.case.compare import differences, same_meaning
+from caseferry.case.seal import aligned
 from caseferry.testing import Samples
 from oracles import itk
 from space_cases import (

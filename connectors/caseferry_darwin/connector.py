@@ -13,7 +13,7 @@ from caseferry.config import Settings
 from caseferry.connector import Connector
 from caseferry.errors import ConfigurationError, NotFound
 from caseferry.imaging.kinds import Kind
-from caseferry.unmapped import makes_names
+from caseferry.mapping.unmapped import makes_names
 from caseferry_darwin.client import EXTERNAL_AT_ONCE, REGISTRATIONS_A_MINUTE, DarwinClient
 from caseferry_darwin.dataset import DarwinDataset
 from caseferry_darwin.exchange import DARWIN_JSON

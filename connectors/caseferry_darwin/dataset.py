@@ -43,11 +43,11 @@ if TYPE_CHECKING:
 
     from caseferry.capability import Capabilities, Limits
     from caseferry.case import Case
+    from caseferry.case.revision import Revision
     from caseferry.diagnosis import Finding
     from caseferry.mapping import Offered
+    from caseferry.mapping.unmapped import Unmapped
     from caseferry.plan import Call, Plan, Reply
-    from caseferry.revision import Revision
-    from caseferry.unmapped import Unmapped
     from caseferry_darwin.client import DarwinClient
     from caseferry_darwin.wire.filters import Asked
     from caseferry_darwin.wire.place import Place

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from caseferry.annotation import Annotation
     from caseferry.capability import Capabilities, Limits
     from caseferry.case import Case
+    from caseferry.case.revision import Revision
     from caseferry.files import FileRef
     from caseferry.mapping import Names
+    from caseferry.mapping.unmapped import Unmapped
     from caseferry.plan import Call, Plan, Reply
-    from caseferry.revision import Revision
-    from caseferry.unmapped import Unmapped
     from caseferry_datamint.client import DatamintClient
     from caseferry_datamint.wire.standing import Project
 

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from caseferry.capability import Capabilities
+    from caseferry.case.revision import Revision
     from caseferry.files import FileRef
     from caseferry.mapping import Names, Offered
-    from caseferry.revision import Revision
-    from caseferry.unmapped import Unmapped
+    from caseferry.mapping.unmapped import Unmapped
     from caseferry_grand_challenge.client import GrandChallengeClient
     from caseferry_grand_challenge.wire.filling import Content
     from caseferry_grand_challenge.wire.places import Place

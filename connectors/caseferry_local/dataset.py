@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from caseferry.capability import Capabilities
     from caseferry.case import Case
+    from caseferry.case.revision import Revision
     from caseferry.files import FileRef
     from caseferry.mapping import Names
-    from caseferry.revision import Revision
+    from caseferry.mapping.unmapped import Unmapped
     from caseferry.transfers.execute import Execution
-    from caseferry.unmapped import Unmapped
 
 
 class LocalDataset(Dataset):

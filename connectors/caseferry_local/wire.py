@@ -32,9 +32,9 @@ from caseferry.sidecar import case_fingerprint
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
+    from caseferry.case.revision import Revision
     from caseferry.files import FileRef
     from caseferry.plain import Json
-    from caseferry.revision import Revision
 
 DESCRIPTION = "case.json"
 RECEIPT = "receipt.json"

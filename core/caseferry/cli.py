@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args
 from caseferry import commands, file_commands
 from caseferry.commands import DONE, NOTHING_SENT, SOME_FAILED, say
 from caseferry.errors import CaseferryError
+from caseferry.mapping.unmapped import Unmapped
 from caseferry.transfers.outcome import TransferIncomplete
-from caseferry.unmapped import Unmapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

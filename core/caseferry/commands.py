@@ -364,7 +364,7 @@ def import_legacy(given: Any) -> int:
 
 def mapping_init(given: Any) -> int:
     """Print a first mapping from the names in the cases of one dataset and what is there in another."""
-    from caseferry.mapping import first_mapping, names_in
+    from caseferry.mapping.first import first_mapping, names_in
     from caseferry.registry import DatasetURL
 
     with ExitStack() as opened:

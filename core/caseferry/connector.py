@@ -17,6 +17,8 @@ from enum import StrEnum
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, get_args
 
+from caseferry.case.revision import Revision, revision_of
+from caseferry.case.seal import refuse_identifying, refuse_identifying_annotations, seal
 from caseferry.errors import (
     AlreadyExists,
     Cancelled,
@@ -27,11 +29,9 @@ from caseferry.errors import (
     UnsupportedOperation,
 )
 from caseferry.mapping import Names, read_mapping
+from caseferry.mapping.unmapped import check_unmapped, makes_names, refused, unmapped_labels
 from caseferry.plan import Plan
-from caseferry.revision import Revision, revision_of
-from caseferry.seal import refuse_identifying, refuse_identifying_annotations, seal
 from caseferry.transfers.execute import Execution, NotDone, Patience
-from caseferry.unmapped import check_unmapped, makes_names, refused, unmapped_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from caseferry.exchange.format import FileFormat
     from caseferry.files import FileRef
     from caseferry.mapping import Offered
+    from caseferry.mapping.unmapped import Unmapped
     from caseferry.plain import Json
     from caseferry.plan import Call, Reply
-    from caseferry.unmapped import Unmapped
 
 Phi = Literal["refuse", "keep", "remove"]
 """What is done with a case that identifies a patient: it is not sent to another machine; it is sent as it is; or what
@@ -145,8 +145,8 @@ class Dataset(ABC):
     url : the URL by which it was opened
     capabilities, limits : what it can hold and do, and how much at once
     names : the mapping's names for this platform
-    unmapped : what is done with labels that the platform does not know, see `caseferry.unmapped`; None where nobody
-        said: then the verbs accept them, and what runs over many cases stops
+    unmapped : what is done with labels that the platform does not know, see `caseferry.mapping.unmapped`; None where
+        nobody said: then the verbs accept them, and what runs over many cases stops
     """
 
     platform: ClassVar[str]
@@ -234,7 +234,7 @@ class Dataset(ABC):
         phi : ``refuse`` (the default) stops a case that identifies a patient before any request; ``keep`` is the
             caller's word that it may be sent; ``remove`` takes what identifies the patient out of its files on their
             way (see `caseferry.removal`), and stops a case from which it cannot be taken
-        unmapped : what is done with labels that the platform does not know; see `caseferry.unmapped`
+        unmapped : what is done with labels that the platform does not know; see `caseferry.mapping.unmapped`
 
         Raises
         ------
@@ -421,7 +421,7 @@ class Dataset(ABC):
     # -- what the verbs are made of --------------------------------------------------------------------------------
 
     def sealed(self, case: Case, phi: Phi | None = None) -> Case:
-        """A case that was looked into and may be sent here, cleaned when `phi` says so; see `caseferry.seal.seal`."""
+        """A case that was looked into and may be sent here, cleaned when `phi` says so; see `caseferry.case.seal`."""
         sealed = seal(case)
         word = check_phi(phi or self.phi)
         if word == "remove":

@@ -186,7 +186,9 @@ class Inexpressible(InvalidCase):
 
 
 class UnmappedLabels(Inexpressible):
-    """Labels of the case have no name at the target, and nobody said what to do with such; see `caseferry.unmapped`.
+    """Labels of the case have no name at the target, and nobody said what to do with such.
+
+    What can be said: `caseferry.mapping.unmapped`.
 
     Parameters
     ----------

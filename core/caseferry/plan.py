@@ -17,8 +17,8 @@ from caseferry.files import FileRef, release
 from caseferry.held import Held, Loss, Tally
 
 if TYPE_CHECKING:
+    from caseferry.mapping.unmapped import Missing
     from caseferry.plain import Json
-    from caseferry.unmapped import Missing
 
 _TAKEN = re.compile(r"\{([^{}]+)\}")
 
@@ -224,7 +224,7 @@ class Plan:
     case_id : which case
     calls : in an order that works
     held : what becomes of each part of the case
-    missing : names that its labels need and the platform does not have; see `caseferry.unmapped`
+    missing : names that its labels need and the platform does not have; see `caseferry.mapping.unmapped`
     removed : what is taken out of the files on their way: a line for each part of the case, naming attributes
     adopts : the id of an item that is there already and is completed, or is complete; None for a new one
     bindings : what is known before the first call

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from caseferry.capability import Capabilities, Limits
+from caseferry.case.gathering import Gathered, gather
 from caseferry.connector import Dataset, Item
 from caseferry.errors import ConfigurationError, NotFound
 from caseferry.files import STORE_SCHEMES, FileProblem
-from caseferry.gathering import Gathered, gather
 from caseferry.mapping import Names
 from caseferry.storage import Bucket
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Prefix(Dataset):
-    """What lies below ``s3://bucket/prefix/``; see `caseferry.gathering`. It is only read.
+    """What lies below ``s3://bucket/prefix/``; see `caseferry.case.gathering`. It is only read.
 
     Headers are read by ranges of their objects, the objects themselves are not fetched.
 

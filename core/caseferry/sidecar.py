@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Annotation, Mask
 from caseferry.case import Attachment, Case, Image
-from caseferry.compare import same_meaning
+from caseferry.case.compare import same_meaning
 from caseferry.errors import InvalidCase
 from caseferry.files import FileProblem, FileRef
 from caseferry.plain import Json, fingerprint

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import caseferry as cf
-from caseferry.compare import SAME_PLACE_MM, differences
+from caseferry.case.compare import SAME_PLACE_MM, differences
+from caseferry.case.seal import seal
 from caseferry.geometry import Geometry
 from caseferry.imaging.convert import nifti_bytes
-from caseferry.seal import seal
 from caseferry.testing.samples import SHAPE, oblique, ramp
 
 if TYPE_CHECKING:

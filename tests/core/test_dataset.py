@@ -21,7 +21,7 @@ from caseferry.transfers.execute import Patience
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from caseferry.revision import Revision
+    from caseferry.case.revision import Revision
 
 
 class Memory(cf.Dataset):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image as Picture
 
 import caseferry as cf
-from caseferry.gathering import gather
+from caseferry.case.gathering import gather
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import caseferry as cf
-from caseferry.mapping import PARTS, Names, first_mapping, names_in, read_mapping
+from caseferry.mapping import PARTS, Names, read_mapping
+from caseferry.mapping.first import first_mapping, names_in
 from caseferry.testing import Samples
 from strategies import WORD, cases
 

@@ -22,6 +22,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 import caseferry as cf
+from caseferry.case.seal import identifying, refuse_identifying, seal
 from caseferry.deidentify import (
     IDENTIFIERS,
     PSEUDONYMS,
@@ -32,7 +33,6 @@ from caseferry.deidentify import (
 )
 from caseferry.imaging.pdf import one_page
 from caseferry.imaging.reading import read_header
-from caseferry.seal import identifying, refuse_identifying, seal
 from caseferry.testing.samples import Samples
 
 if TYPE_CHECKING:

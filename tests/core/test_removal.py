@@ -21,13 +21,13 @@ from pydicom.data import get_testdata_file
 from pydicom.sequence import Sequence
 
 import caseferry as cf
+from caseferry.case.seal import seal
 from caseferry.deidentify import identifying_attributes
 from caseferry.imaging.pdf import one_page
 from caseferry.imaging.reading import identifying_fields
 from caseferry.removal.case import removed_from, without_identity
 from caseferry.removal.files import cleaned
 from caseferry.removal.splice import Edit, Spliced
-from caseferry.seal import seal
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

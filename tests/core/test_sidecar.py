@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import caseferry as cf
 from caseferry.annotation import Mask, annotation_from_json
-from caseferry.compare import differences, same_meaning
+from caseferry.case.compare import differences, same_meaning
+from caseferry.case.seal import seal
 from caseferry.files import FileProblem
-from caseferry.seal import seal
 from caseferry.sidecar import Found, Native, build, case_fingerprint, merge, parse
 from caseferry.testing.samples import Samples
 from strategies import annotations

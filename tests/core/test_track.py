@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import caseferry as cf
 from caseferry.annotation import annotation_from_json
-from caseferry.compare import same_meaning
-from caseferry.seal import seal
+from caseferry.case.compare import same_meaning
+from caseferry.case.seal import seal
 from caseferry.testing import Samples
 from strategies import annotations
 

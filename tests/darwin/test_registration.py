@@ -13,7 +13,7 @@ from PIL import Image as Picture
 from pydicom import dcmread
 
 import caseferry as cf
-from caseferry.compare import differences
+from caseferry.case.compare import differences
 from caseferry.errors import ConfigurationError, Inexpressible
 from caseferry.imaging.kinds import Kind
 from darwin_scene import LOOKUPS, picture

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 import caseferry as cf
-from caseferry.compare import same_meaning
+from caseferry.case.compare import same_meaning
 from caseferry.files import FileRef
 from caseferry.imaging.kinds import Kind
 from caseferry_darwin.sandbox import API_KEY, TEAM

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 import caseferry as cf
-from caseferry.compare import differences
+from caseferry.case.compare import differences
 from caseferry.imaging.kinds import Kind
 from caseferry_darwin.sandbox import API_KEY, TEAM
 from darwin_scene import flat, picture

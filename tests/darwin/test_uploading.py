@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import caseferry as cf
-from caseferry.compare import differences
+from caseferry.case.compare import differences
 from caseferry.imaging.kinds import Kind
 from darwin_scene import picture
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import caseferry as cf
-from caseferry.compare import differences
+from caseferry.case.compare import differences
 from caseferry.imaging.kinds import Kind
 from caseferry_datamint import Datamint
 from caseferry_datamint.sandbox import MEMBER_KEY, POWERLESS_KEY

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as Picture
 
 import caseferry as cf
-from caseferry.compare import differences
+from caseferry.case.compare import differences
 from caseferry.imaging.kinds import Kind
 from caseferry_datamint import DatamintConnector
 from caseferry_datamint.sandbox import MEMBER_KEY, POWERLESS_KEY

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import caseferry as cf
-from caseferry.compare import differences, same_meaning
+from caseferry.case.compare import differences, same_meaning
 from caseferry_grand_challenge.wire.annotations import MARKS, SEVERAL
 from grand_challenge_scene import OBLIQUE, series, volume
 

@@ -9,7 +9,7 @@ import pytest
 
 import caseferry as cf
 from caseferry import demo
-from caseferry.compare import differences
+from caseferry.case.compare import differences
 from caseferry.imaging.kinds import Kind
 from caseferry.testing import Samples
 from transfer_scene import fresh_dataset

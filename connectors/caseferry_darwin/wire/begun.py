@@ -17,7 +17,7 @@ from caseferry_darwin.wire.reading import kept_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from caseferry.revision import Revision
+    from caseferry.case.revision import Revision
     from caseferry.sidecar import Kept
     from caseferry_darwin.wire.place import Place
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from caseferry.mapping.unmapped import Missing
 from caseferry.plan import Call, Given, Repeat, Reply
-from caseferry.unmapped import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

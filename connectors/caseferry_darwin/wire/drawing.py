@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from caseferry.case import Case, Image
-    from caseferry.unmapped import Missing
+    from caseferry.mapping.unmapped import Missing
     from caseferry_darwin.wire.place import Place
     from caseferry_darwin.wire.view import View
 

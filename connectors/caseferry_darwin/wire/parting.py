@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from caseferry.case import Case
+from caseferry.case.revision import Revision
 from caseferry.connector import State
 from caseferry.plan import Call, Given, Plan, Reply
-from caseferry.revision import Revision
 from caseferry_darwin.wire.reading import own_metadata
 from caseferry_darwin.wire.registering import item_name
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from caseferry.case import Case
     from caseferry.files import FileRef
-    from caseferry.unmapped import Missing
+    from caseferry.mapping.unmapped import Missing
     from caseferry_darwin.wire.place import Place, Standing
     from caseferry_darwin.wire.placed import Placed
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Mask
+from caseferry.case.seal import aligned
 from caseferry.errors import Inexpressible, PlatformError, Problem
 from caseferry.held import Loss
 from caseferry.plan import Plan
-from caseferry.seal import aligned
 from caseferry.sidecar import amendment, amendment_number
 from caseferry_darwin.wire.adding import AGAIN, problems_of_adding
 from caseferry_darwin.wire.amending import AMENDS, amendment_form, amendment_in
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from caseferry.case import Case
+    from caseferry.case.revision import Revision
     from caseferry.held import Loss
-    from caseferry.revision import Revision
+    from caseferry.mapping.unmapped import Missing
     from caseferry.sidecar import Kept
-    from caseferry.unmapped import Missing
     from caseferry_darwin.wire.begun import Begun
     from caseferry_darwin.wire.place import Place, Standing
     from caseferry_darwin.wire.view import View

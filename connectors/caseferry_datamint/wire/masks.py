@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from caseferry.annotation import Mask
+from caseferry.case.seal import aligned
 from caseferry.files import FileRef, made
 from caseferry.imaging.convert import nifti_bytes
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.kinds import Kind
 from caseferry.imaging.pixels import load_voxels
 from caseferry.imaging.reading import read_header
-from caseferry.seal import aligned
 from caseferry_datamint.wire.frames import cut_of, place_of
 
 if TYPE_CHECKING:

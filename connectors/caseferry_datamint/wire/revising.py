@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from caseferry.case import Case, Image
+    from caseferry.case.revision import Revision
     from caseferry.held import Loss
-    from caseferry.revision import Revision
     from caseferry.sidecar import Kept
     from caseferry_datamint.wire.reading import Group
 

@@ -25,9 +25,9 @@ from caseferry_grand_challenge.wire.uploads import upload_calls
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from caseferry.case.revision import Revision
     from caseferry.mapping import Names
     from caseferry.plan import Call
-    from caseferry.revision import Revision
     from caseferry_grand_challenge.wire.places import Place
 
 REMEDY = "empty it with detach, or leave it"

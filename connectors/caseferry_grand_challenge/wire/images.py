@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from caseferry.capability import Conversion
+from caseferry.case.seal import aligned
 from caseferry.files import FileRef, made
 from caseferry.geometry import as_stored
 from caseferry.imaging.convert import metaimage_size, planes_of, write_metaimage, write_png
 from caseferry.imaging.kinds import Format, Kind
 from caseferry.imaging.metaimage import NAMES
 from caseferry.imaging.reading import format_of
-from caseferry.seal import aligned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

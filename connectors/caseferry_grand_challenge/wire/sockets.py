@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Annotation, Mask, Raw, slug
 from caseferry.imaging.kinds import Kind
-from caseferry.unmapped import Missing
+from caseferry.mapping.unmapped import Missing
 from caseferry_grand_challenge.wire.annotations import MARKS, kinds_for
 from caseferry_grand_challenge.wire.imagesets import DICOM_SET, set_problem
 

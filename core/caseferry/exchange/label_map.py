@@ -11,12 +11,12 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Mask
+from caseferry.case.seal import placement, unnamed_values
 from caseferry.errors import ConfigurationError, InvalidCase, Problem
 from caseferry.exchange.written import Written
 from caseferry.imaging.convert import nifti_bytes, planes_of, write_metaimage, write_png
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.reading import read_header
-from caseferry.seal import placement, unnamed_values
 from caseferry.shapes import apart, flattened
 
 if TYPE_CHECKING:

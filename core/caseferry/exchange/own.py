@@ -122,7 +122,7 @@ def _masks(
     attributes: set[str] | None = None,
 ) -> tuple[Iterator[tuple[Mask, NDArray[np.generic]]], Written]:
     """The masks among annotations with their voxels on the image's grid, and what is lost of the rest."""
-    from caseferry.seal import aligned
+    from caseferry.case.seal import aligned
 
     written = Written()
     masks = []

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from caseferry.annotation import Annotation, Mask, Text
 from caseferry.case import Attachment, Case, Image
+from caseferry.case.seal import identifying, names_of
 from caseferry.errors import IdentifiableData, Problem
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.reading import identifying_fields
 from caseferry.removal.dicom import IN_PIXELS
 from caseferry.removal.files import CleanedRef, cleaned, words
-from caseferry.seal import identifying, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -14,7 +14,7 @@ import pytest
 from caseferry.annotation import KINDS, Annotation, Category, Label, Mask, Numeric, Placed, Point, Polygon, Raw, Text
 from caseferry.capability import VERBS
 from caseferry.case import Case, Image
-from caseferry.compare import differences
+from caseferry.case.compare import differences
 from caseferry.connector import Dataset, Item, State
 from caseferry.errors import (
     AlreadyExists,

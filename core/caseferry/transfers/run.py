@@ -25,6 +25,7 @@ from caseferry.errors import (
     UnsupportedOperation,
 )
 from caseferry.held import refuse_inexact
+from caseferry.mapping.unmapped import check_unmapped
 from caseferry.registry import opened_here
 from caseferry.transfers.journal import DONE, Journal
 from caseferry.transfers.march import check_workers, march, resumed
@@ -32,7 +33,6 @@ from caseferry.transfers.outcome import Outcome, Report, Result, TransferIncompl
 from caseferry.transfers.progress import Progress, Silent
 from caseferry.transfers.sync import Sync, bases_of
 from caseferry.transfers.verify import check, whole_case
-from caseferry.unmapped import check_unmapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from caseferry.case import Case
     from caseferry.connector import Brought, Item
     from caseferry.files import PathLike
-    from caseferry.unmapped import Unmapped
+    from caseferry.mapping.unmapped import Unmapped
 
 log = logging.getLogger("caseferry")
 
@@ -76,8 +76,8 @@ def transfer(
         from its files on their way; ``refuse`` unless the target was opened otherwise
     strict : refuse cases of which the target itself would not hold everything exactly: what is native, or converted
         without an error, is taken
-    unmapped : what is done with labels that the target does not know, see `caseferry.unmapped`: ``stop`` ends the run
-        at the first case that has one, unless the target was opened otherwise
+    unmapped : what is done with labels that the target does not know, see `caseferry.mapping.unmapped`: ``stop`` ends
+        the run at the first case that has one, unless the target was opened otherwise
     dry_run : plan every case and send nothing; unmapped labels are listed, and end nothing
     select : which items of the source; all when None
     progress : is told how it goes

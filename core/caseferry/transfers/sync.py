@@ -7,11 +7,11 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from caseferry.compare import annotation_differences, grid_differences, meaning
+from caseferry.case.compare import annotation_differences, grid_differences, meaning
+from caseferry.case.revision import revision_of
 from caseferry.connector import State
 from caseferry.errors import IntegrityMismatch, InvalidCase, NotFound, Problem
 from caseferry.held import refuse_inexact
-from caseferry.revision import revision_of
 from caseferry.transfers.merge import Base, Step, decide
 from caseferry.transfers.outcome import Note, Outcome, Result
 from caseferry.transfers.verify import whole_case
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from caseferry.annotation import Annotation
     from caseferry.case import Case, Image
+    from caseferry.case.revision import Revision
     from caseferry.connector import Dataset, Item, Phi
+    from caseferry.mapping.unmapped import Unmapped
     from caseferry.plan import Plan
-    from caseferry.revision import Revision
     from caseferry.transfers.journal import Journal
-    from caseferry.unmapped import Unmapped
 
 
 @dataclass(frozen=True)

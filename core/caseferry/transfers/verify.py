@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from caseferry.compare import differences
+from caseferry.case.compare import differences
 from caseferry.connector import Dataset, Phi, State, check_phi
 from caseferry.errors import CaseferryError, IntegrityMismatch, ProcessingFailed
 from caseferry.registry import opened_here

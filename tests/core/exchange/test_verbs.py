@@ -12,10 +12,10 @@ import SimpleITK as sitk  # noqa: N813  its usual name
 from PIL import Image as Picture
 
 from caseferry import Box, Image, Label, Mask, Polygon
+from caseferry.case.seal import aligned
 from caseferry.errors import CaseferryError, ConfigurationError, GeometryError, InvalidCase
 from caseferry.exchange import formats, read, write
 from caseferry.imaging.header import ImageProblem
-from caseferry.seal import aligned
 from oracles import affine_of, ramp, rotation, write_series
 
 if TYPE_CHECKING:

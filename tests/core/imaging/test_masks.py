@@ -14,9 +14,9 @@ import SimpleITK as sitk  # noqa: N813  as its own documentation does
 from PIL import Image as Picture
 
 import caseferry as cf
+from caseferry.case.seal import aligned, seal
 from caseferry.geometry import Geometry
 from caseferry.imaging.convert import nifti_bytes
-from caseferry.seal import aligned, seal
 from oracles import LPS, affine_of, from_itk, ramp, rotation, to_itk, write_series
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import caseferry as cf
-from caseferry.compare import same_meaning
+from caseferry.case.compare import same_meaning
 from caseferry.shapes import ellipse_mask, same_ellipse, upright_axes
 
 AXES = st.tuples(*[st.floats(-50, 50)] * 2).filter(lambda axis: np.hypot(*axis) > 0.5)

@@ -27,8 +27,8 @@ from caseferry.annotation import (
     Polygon,
     Polyline,
 )
+from caseferry.case.seal import aligned
 from caseferry.exchange.rtstruct.keyholes import joined
-from caseferry.seal import aligned
 from caseferry.shapes import ellipse_ring, polygons
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from caseferry.errors import ConfigurationError, Problem, UnmappedLabels
-from caseferry.mapping import nearest
+from caseferry.mapping.names import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

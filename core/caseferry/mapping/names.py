@@ -1,45 +1,18 @@
-"""Which role becomes which socket, slot or channel, and which label which class or identifier, on each platform.
-
-A mapping is a TOML file, or the same as a dict. A table per platform, in it a table per part of a case; what is not
-mapped keeps its own name::
-
-    [grand-challenge]
-    sidecar = "case-metadata"            # the socket that holds what has no socket of its own
-
-    [grand-challenge.images]
-    ct = "ct-image"                      # role = socket
-
-    [grand-challenge.labels]
-    nodule = "lung-segmentation"         # label = socket
-
-    [darwin.labels]
-    nodule = "Nodule"                    # label = class
-    mass = {name = "Mass", colour = "#c00000", code = "SCT:4147007"}
-
-A label may have a table instead of a name where the platform can use more of it: ``colour`` (``#rrggbb``) and
-``code`` (a coded meaning, of which the platform keeps the text) are those of a class that is made for it on Darwin.
-What has no ``name`` in such a table keeps its own. On Datamint a label's name is its identifier.
-
-A connector may take further tables, which it documents: ``[darwin.roles]`` and ``[darwin.layout]``.
-"""
+"""The names of one platform, and how they are read from a mapping."""
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from caseferry.annotation import Mask, Raw, slug
+from caseferry.annotation import slug
 from caseferry.errors import ConfigurationError
 from caseferry.plain import plain
-
-if TYPE_CHECKING:
-    from caseferry.case import Case
 
 PARTS = ("images", "labels", "values", "attachments")
 
@@ -48,10 +21,10 @@ MappingSource: TypeAlias = "str | Path | Mapping[str, Any] | None"
 Offered: TypeAlias = "Mapping[str, Mapping[str, str]]"
 """What a dataset has already: for each part, names there and what each is."""
 
-_COLOUR = re.compile("#[0-9A-Fa-f]{6}")
-
 MOST_SUGGESTIONS = 5
-"""Names like a name in a case that a first mapping tells of."""
+"""Names like a name in a case that are suggested."""
+
+_COLOUR = re.compile("#[0-9A-Fa-f]{6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,72 +150,7 @@ def _load(path: Path) -> dict[str, Any]:
         raise ConfigurationError(msg) from error
 
 
-# -- a first mapping -----------------------------------------------------------------------------------------------
-
-
-def names_in(cases: Iterable[Case]) -> dict[str, dict[str, int]]:
-    """The names that cases use: for each part, in how many cases each name is."""
-    found: dict[str, dict[str, int]] = {part: {} for part in PARTS}
-    for case in cases:
-        used = {
-            "images": [image.role for image in case.images],
-            "labels": [name for each in case.annotations for name in _labels(each)],
-            "values": list(case.values),
-            "attachments": [each.name for each in case.attachments],
-        }
-        for part, names in used.items():
-            for name in dict.fromkeys(names):
-                found[part][name] = found[part].get(name, 0) + 1
-    return found
-
-
-def _labels(annotation: Any) -> list[str]:
-    """What an annotation may be called on a platform: a mask by each of its structures, a raw one by nothing."""
-    if isinstance(annotation, Raw):
-        return []
-    return list(annotation.labels.values()) if isinstance(annotation, Mask) else [annotation.label]
-
-
-def first_mapping(platform: str, used: Mapping[str, Mapping[str, int]], offered: Offered) -> str:
-    """A mapping to begin with, as TOML.
-
-    A name for which the target has the same is mapped to it. Any other stands in a comment, with the likeliest of
-    what is there: it goes under its own name, or beside the case where the platform needs one that is there.
-
-    Parameters
-    ----------
-    used : see `names_in`
-    offered : what the target has; parts of which it says nothing take any name
-    """
-    lines = [f"# Names in the cases, and what they are called on {platform}.", ""]
-    for part in PARTS:
-        if used.get(part):
-            lines += [f"[{platform}.{part}]", *_entries(used[part], offered.get(part)), ""]
-    return "\n".join(lines)
-
-
-def _entries(used: Mapping[str, int], offered: Mapping[str, str] | None) -> Iterator[str]:
-    like = {slug(name) or name: name for name in offered or ()}
-    for name, count in sorted(used.items()):
-        cases = f"in {count} {'case' if count == 1 else 'cases'}"
-        if offered is None:
-            yield f"# {_quoted(name)} = {_quoted(name)}  # {cases}; any name is taken"
-            continue
-        there = name if name in offered else like.get(slug(name) or name)
-        if there is not None:
-            yield f"{_quoted(name)} = {_quoted(there)}  # {_quoted(offered[there])}; {cases}"
-            continue
-        near = nearest(name, offered)
-        told = ", ".join(f"{_quoted(each)} ({_quoted(offered[each])})" for each in near)
-        yield f'# {_quoted(name)} = ""  # {cases}; ' + (f"there is {told}" if told else "nothing like it is there")
-
-
 def nearest(name: str, offered: Iterable[str], like_by: float = 0.4) -> list[str]:
     """The names that are like a name, the likeliest first."""
     like = {slug(each) or each: each for each in offered}
     return [like[each] for each in get_close_matches(slug(name) or name, like, MOST_SUGGESTIONS, like_by)]
-
-
-def _quoted(name: str) -> str:
-    """A basic string of TOML, which is one of JSON but for one character."""
-    return json.dumps(name, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from caseferry.compare import annotation_differences
+from caseferry.case.compare import annotation_differences
+from caseferry.case.seal import seal_annotations
 from caseferry.errors import InvalidCase, Problem
-from caseferry.seal import seal_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from caseferry.annotation import Annotation
-    from caseferry.case import Case
+    from caseferry.case.case import Case
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from caseferry.case import Case, Image
+from caseferry.case.case import Case
+from caseferry.case.image import Image
 from caseferry.files import FileRef
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.kinds import Format

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caseferry.annotation import Annotation, Ellipse, Mask, Placed, Polygon, Track
+from caseferry.case.seal import aligned
 from caseferry.geometry import SAME_GRID_MM
 from caseferry.held import SAME_PLACE_MM
 from caseferry.plain import fingerprint
-from caseferry.seal import aligned
 from caseferry.shapes import outlined, same_ellipse, upright_axes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from caseferry.case import Attachment, Case, Image
+    from caseferry.case.case import Attachment, Case
+    from caseferry.case.image import Image
     from caseferry.geometry import Geometry
     from caseferry.plain import Json
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import LARGEST_LABEL, Annotation, Mask, Placed, Polygon, Track
-from caseferry.case import Attachment, Case, Image
+from caseferry.case.case import Attachment, Case
+from caseferry.case.image import Image
 from caseferry.deidentify import suspicious_name
 from caseferry.errors import IdentifiableData, InvalidCase, Problem
 from caseferry.files import FileProblem, FileRef
