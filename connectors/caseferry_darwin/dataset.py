@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
-from caseferry.connector import Dataset, Item, Phi, State
-from caseferry.deidentify import suspicious_name
+from caseferry.connector import Dataset, Item, State
+from caseferry.deidentify import Phi, suspicious_name
 from caseferry.errors import (
     AlreadyExists,
     IdentifiableData,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from caseferry.capability import Capabilities, Limits
     from caseferry.case import Case
     from caseferry.case.revision import Revision
-    from caseferry.diagnosis import Finding
+    from caseferry.connector.finding import Finding
     from caseferry.mapping import Offered
     from caseferry.mapping.unmapped import Unmapped
     from caseferry.plan import Call, Plan, Reply

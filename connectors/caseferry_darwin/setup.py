@@ -8,7 +8,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
-from caseferry.diagnosis import Finding
+from caseferry.connector.finding import Finding
 from caseferry.errors import CaseferryError, ConfigurationError
 from caseferry_darwin.wire import rules
 from caseferry_darwin.wire.place import scheme_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from caseferry.connector import Dataset, Item, Phi
+from caseferry.connector import Dataset, Item
 from caseferry.errors import AlreadyExists, NotFound
 from caseferry.sidecar import case_fingerprint
 from caseferry_datamint.account import Account
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from caseferry.capability import Capabilities, Limits
     from caseferry.case import Case
     from caseferry.case.revision import Revision
+    from caseferry.deidentify import Phi
     from caseferry.files import FileRef
     from caseferry.mapping import Names
     from caseferry.mapping.unmapped import Unmapped

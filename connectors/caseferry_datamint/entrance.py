@@ -8,7 +8,7 @@ from caseferry_datamint.account import Account
 from caseferry_datamint.connector import DatamintConnector, sign_in
 
 if TYPE_CHECKING:
-    from caseferry.connector import Phi
+    from caseferry.deidentify import Phi
     from caseferry.mapping import MappingSource
     from caseferry_datamint.client import DatamintClient
     from caseferry_datamint.dataset import DatamintDataset

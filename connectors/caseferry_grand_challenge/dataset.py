@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from caseferry.annotation import Mask
 from caseferry.capability import Limits
 from caseferry.case import Case, Image
-from caseferry.connector import Dataset, Item, Phi, State
+from caseferry.connector import Dataset, Item, State
 from caseferry.errors import AlreadyExists, ConfigurationError, Inexpressible, NotFound, Problem
 from caseferry.plan import Call, Plan, Reply
 from caseferry.sidecar import Kept, case_fingerprint, parse
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from caseferry.capability import Capabilities
     from caseferry.case.revision import Revision
+    from caseferry.deidentify import Phi
     from caseferry.files import FileRef
     from caseferry.mapping import Names, Offered
     from caseferry.mapping.unmapped import Unmapped

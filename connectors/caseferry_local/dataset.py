@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from caseferry.capability import Limits
-from caseferry.connector import Dataset, Item, Phi
+from caseferry.connector import Dataset, Item
 from caseferry.errors import AlreadyExists, ConfigurationError, NotFound, UnsupportedOperation
 from caseferry.held import all_native
 from caseferry.plan import Call, Plan, Reply
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from caseferry.capability import Capabilities
     from caseferry.case import Case
     from caseferry.case.revision import Revision
+    from caseferry.connector.execute import Execution
+    from caseferry.deidentify import Phi
     from caseferry.files import FileRef
     from caseferry.mapping import Names
     from caseferry.mapping.unmapped import Unmapped
-    from caseferry.transfers.execute import Execution
 
 
 class LocalDataset(Dataset):

@@ -19,10 +19,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+from caseferry.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+Phi = Literal["refuse", "keep", "remove"]
+"""What is done with a case that identifies a patient: it is not sent to another machine; it is sent as it is; or what
+identifies the patient is removed from its files on their way, wherever they go."""
 
 PSEUDONYMS = frozenset(
     {
@@ -271,3 +277,17 @@ def _about_someone(dataset: Any, tag: Any, keyword: str, vr: str, known: frozens
     if _STRONG_HINT.search(text):
         return True
     return bool(known) and not known.isdisjoint(re.split(r"[\W\d_]+", text.lower()))
+
+
+def check_phi(phi: Any) -> Phi:
+    """The given word for what is done with identifying values.
+
+    Raises
+    ------
+    ConfigurationError
+        It is no such word.
+    """
+    if phi not in get_args(Phi):
+        msg = f"phi is {phi!r}, expected 'refuse', 'keep' or 'remove'"
+        raise ConfigurationError(msg)
+    return cast("Phi", phi)

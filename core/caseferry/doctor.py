@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from caseferry.diagnosis import Finding
+from caseferry.connector.finding import Finding
 from caseferry.errors import (
     AuthenticationFailed,
     CaseferryError,

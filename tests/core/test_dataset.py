@@ -10,13 +10,14 @@ import pytest
 
 import caseferry as cf
 from caseferry.capability import VERBS
-from caseferry.connector import SETTLING, Spare
+from caseferry.connector import Spare
+from caseferry.connector.execute import Patience
+from caseferry.connector.settle import SETTLING
 from caseferry.errors import Cancelled
 from caseferry.files import made
 from caseferry.mapping import Names
 from caseferry.plan import Part, Repeat, Reply
 from caseferry.sidecar import case_fingerprint
-from caseferry.transfers.execute import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import caseferry as cf
+from caseferry.connector.execute import Patience
 from caseferry.errors import (
     AlreadyExists,
     AuthenticationFailed,
@@ -28,7 +29,6 @@ from caseferry.errors import (
 )
 from caseferry.files import FileRef
 from caseferry.imaging.kinds import Kind
-from caseferry.transfers.execute import Patience
 from caseferry_grand_challenge.sandbox import OUTSIDER_TOKEN, VIEWER_TOKEN, shapes
 from grand_challenge_scene import series, volume
 

@@ -15,9 +15,9 @@ from pydicom.uid import EnhancedCTImageStorage
 
 import caseferry as cf
 from caseferry import compare
+from caseferry.connector.execute import Patience
 from caseferry.errors import InvalidCase, TemporaryFailure
 from caseferry.imaging.kinds import Kind
-from caseferry.transfers.execute import Patience
 from caseferry_grand_challenge.sandbox import imagesets
 from grand_challenge_scene import OBLIQUE, series, volume
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import caseferry as cf
+from caseferry.connector.execute import RENEWALS, Execution, Patience
 from caseferry.errors import Cancelled
 from caseferry.http import ExpiredURL
 from caseferry.plan import Given, Reply
-from caseferry.transfers.execute import RENEWALS, Execution, Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

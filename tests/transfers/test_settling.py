@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import caseferry as cf
-from caseferry.connector import SETTLING
+from caseferry.connector.settle import SETTLING
 from caseferry.plan import Reply
 from transfer_scene import Memory, spoken
 

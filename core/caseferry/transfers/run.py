@@ -12,7 +12,8 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, NoReturn
 
-from caseferry.connector import Dataset, Phi, Spare, State, check_phi
+from caseferry.connector import Dataset, Spare, State
+from caseferry.deidentify import Phi, check_phi
 from caseferry.errors import (
     AuthenticationFailed,
     Cancelled,
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from caseferry.case import Case
-    from caseferry.connector import Brought, Item
+    from caseferry.connector import Item
+    from caseferry.connector.item import Brought
     from caseferry.files import PathLike
     from caseferry.mapping.unmapped import Unmapped
 

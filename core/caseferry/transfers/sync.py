@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from caseferry.annotation import Annotation
     from caseferry.case import Case, Image
     from caseferry.case.revision import Revision
-    from caseferry.connector import Dataset, Item, Phi
+    from caseferry.connector import Dataset, Item
+    from caseferry.deidentify import Phi
     from caseferry.mapping.unmapped import Unmapped
     from caseferry.plan import Plan
     from caseferry.transfers.journal import Journal

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from caseferry.case.compare import differences
-from caseferry.connector import Dataset, Phi, State, check_phi
+from caseferry.connector import Dataset, State
+from caseferry.deidentify import Phi, check_phi
 from caseferry.errors import CaseferryError, IntegrityMismatch, ProcessingFailed
 from caseferry.registry import opened_here
 from caseferry.transfers.march import check_workers, march, resumed

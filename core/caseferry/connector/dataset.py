@@ -1,139 +1,42 @@
-"""The small interface that every platform implements.
-
-A connector opens datasets; a dataset holds items; an item is a case as it stands on the platform. What a dataset
-must implement are the few methods that begin with an underscore and the two that list; the verbs are written once,
-here.
-"""
+"""A container on a platform: what is done with the cases in it."""
 
 from __future__ import annotations
 
-import math
 import threading
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from dataclasses import replace as changed
-from enum import StrEnum
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from caseferry.case.revision import Revision, revision_of
 from caseferry.case.seal import refuse_identifying, refuse_identifying_annotations, seal
+from caseferry.connector.execute import Execution, Patience
+from caseferry.connector.item import Brought, Item, Spare, State
+from caseferry.connector.settle import settle
+from caseferry.deidentify import check_phi
 from caseferry.errors import (
-    AlreadyExists,
     Cancelled,
-    ConfigurationError,
-    NotFound,
     ProcessingFailed,
     TemporaryFailure,
     UnsupportedOperation,
 )
-from caseferry.mapping import Names, read_mapping
 from caseferry.mapping.unmapped import check_unmapped, makes_names, refused, unmapped_labels
 from caseferry.plan import Plan
-from caseferry.transfers.execute import Execution, NotDone, Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
     from caseferry.annotation import Annotation
     from caseferry.capability import Capabilities, Limits
     from caseferry.case import Case
-    from caseferry.diagnosis import Finding
-    from caseferry.exchange.format import FileFormat
+    from caseferry.connector.finding import Finding
+    from caseferry.deidentify import Phi
     from caseferry.files import FileRef
-    from caseferry.mapping import Offered
+    from caseferry.mapping import Names, Offered
     from caseferry.mapping.unmapped import Unmapped
-    from caseferry.plain import Json
     from caseferry.plan import Call, Reply
-
-Phi = Literal["refuse", "keep", "remove"]
-"""What is done with a case that identifies a patient: it is not sent to another machine; it is sent as it is; or what
-identifies the patient is removed from its files on their way, wherever they go."""
-
-SETTLING = 4
-"""How often a plan is made in vain, from what stands on the platform by then, when nobody knows whether a call arrived.
-A plan that has less to do than the one before it was not: of a thousand files, a bad line loses more than a few."""
-
-
-class State(StrEnum):
-    """Where a platform is with an item."""
-
-    UPLOADING = "uploading"
-    PROCESSING = "processing"
-    READY = "ready"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Item:
-    """A case as it stands on a platform.
-
-    Attributes
-    ----------
-    dataset : where it lies
-    id : the platform's name for it
-    case_id : the case's own name, as far as the platform knows it
-    url : where people look at it
-    state, reason : where the platform is with it, and why it failed
-    native : what the platform said of it, for its own connector
-    """
-
-    dataset: Dataset = field(repr=False, compare=False)
-    id: str
-    case_id: str
-    url: str = ""
-    state: State = State.READY
-    reason: str = ""
-    native: Any = field(default=None, repr=False, compare=False)
-
-    def case(self) -> Case:
-        """The description of the case; its files are opened on demand."""
-        return self.dataset.read(self)
-
-    def to_json(self) -> dict[str, Json]:
-        """Plain data."""
-        return {"id": self.id, "case": self.case_id, "url": self.url, "state": str(self.state), "reason": self.reason}
-
-
-@dataclass(frozen=True)
-class Spare:
-    """Where files go for which a platform has no place: the journal's folder of a transfer.
-
-    Attributes
-    ----------
-    keep : takes the files of a case
-    """
-
-    keep: Callable[[str, Sequence[FileRef]], None]
-
-    @classmethod
-    def imagined(cls) -> Spare:
-        """A place that keeps nothing, for plans that are only looked at."""
-        return cls(_keep_nothing)
-
-
-def _keep_nothing(case_id: str, files: Sequence[FileRef]) -> None:
-    """Keep no files."""
-
-
-@dataclass(frozen=True)
-class Brought:
-    """What bringing a case to a platform has done.
-
-    Attributes
-    ----------
-    item : the case there
-    plan : the last plan that was sent
-    bytes : of files that it sent
-    sealed : the case as it was looked into
-    """
-
-    item: Item
-    plan: Plan
-    bytes: int
-    sealed: Case
 
 
 class Dataset(ABC):
@@ -267,8 +170,8 @@ class Dataset(ABC):
         self._require("put")
         sealed = self.sealed(case, phi)
         absent = chain([known_absent], repeat(False))
-        plan, done = self._settle(
-            lambda: self._planned(sealed, None if next(absent) else self._look(sealed), spare, unmapped),
+        plan, done = settle(
+            lambda: self._planned(sealed, None if next(absent) else self._look(sealed), spare, unmapped), self.execute
         )
         return Brought(self._put_item(sealed, plan, done.bindings), plan, done.bytes, sealed)
 
@@ -324,7 +227,7 @@ class Dataset(ABC):
         self, item: Item, revision: Revision, *, phi: Phi | None = None, unmapped: Unmapped | None = None
     ) -> Plan:
         """Change the annotations of an item as a revision of its case says; the last plan that was sent."""
-        return self._settle(self._revising(item, revision, phi, unmapped))[0]
+        return settle(self._revising(item, revision, phi, unmapped), self.execute)[0]
 
     def _revising(
         self, item: Item, revision: Revision, phi: Phi | None, unmapped: Unmapped | None
@@ -350,29 +253,6 @@ class Dataset(ABC):
             return plan
 
         return known
-
-    def _settle(self, planned: Callable[[], Plan]) -> tuple[Plan, Execution]:
-        """Send a plan, and where nobody knows whether a call arrived one made anew, as long as that leads further.
-
-        Parameters
-        ----------
-        planned : makes the plan from what stands on the platform by then
-        """
-        fewest, fruitless = math.inf, 0
-        while True:
-            plan = planned()
-            fruitless = 0 if len(plan.calls) < fewest else fruitless + 1
-            first, fewest = fewest == math.inf, min(fewest, len(plan.calls))
-            try:
-                return plan, self.execute(plan)
-            except TemporaryFailure as error:
-                if fruitless == SETTLING - 1 or isinstance(error, NotDone):
-                    raise
-            except AlreadyExists:  # it has come since somebody looked
-                if not first:
-                    raise
-            finally:
-                plan.release()
 
     def delete(self, item: Item) -> None:
         """Remove an item.
@@ -557,126 +437,3 @@ class Dataset(ABC):
 
     def _delete(self, item: Item) -> None:
         raise NotImplementedError
-
-
-class Connector(ABC):
-    """Speaks for one platform.
-
-    Parameters
-    ----------
-    options : settings and credentials, by the names that the connector documents, and ``mapping``, ``phi``,
-        ``profile``, ``unmapped`` and ``ca``
-    """
-
-    scheme: ClassVar[str]
-    """The scheme of its URLs."""
-
-    summary: ClassVar[str]
-    """What it is, in one line."""
-
-    settings: ClassVar[tuple[str, ...]] = ()
-    """The names of its own options."""
-
-    tables: ClassVar[tuple[str, ...]] = ()
-    """The names of the further tables that it takes in a mapping."""
-
-    label_fields: ClassVar[tuple[str, ...]] = ()
-    """What a mapping may say of a label beside its name, by the names of the fields; see `caseferry.mapping`."""
-
-    COMMON: ClassVar[tuple[str, ...]] = ("mapping", "phi", "profile", "unmapped", "ca")
-
-    def __init__(self, **options: Any) -> None:
-        unknown = sorted(set(options) - set(self.settings) - set(self.COMMON))
-        if unknown:
-            known = ", ".join([*self.settings, *self.COMMON])
-            msg = f"{self.scheme} has no option {', '.join(unknown)}; known are {known}"
-            raise ConfigurationError(msg)
-        self.options = options
-        self.names = read_mapping(options.get("mapping"), self.scheme, self.tables, self.label_fields)
-        self.phi = check_phi(options.get("phi", "refuse"))
-        given = options.get("unmapped")
-        self.unmapped = check_unmapped(given) if given is not None else None
-
-    @abstractmethod
-    def open(self, name: str) -> Dataset:
-        """Open a dataset.
-
-        Raises
-        ------
-        ConfigurationError, AuthenticationFailed, NotFound, PermissionDenied
-            It cannot be opened.
-        """
-
-    def datasets(self) -> Iterator[str]:
-        """The URLs of all datasets that the credentials can see.
-
-        Raises
-        ------
-        UnsupportedOperation
-            The platform cannot list them.
-        """
-        raise UnsupportedOperation(self.scheme, "list datasets")
-
-    @classmethod
-    def legacy_cases(cls, document: Any, place: str) -> Iterator[Case] | None:  # noqa: ARG003  for those that have one
-        """Cases of what scripts sent to an older interface of the platform; None when the document is no such thing.
-
-        Parameters
-        ----------
-        place : where the files lie that it names: a folder, or the URL of a bucket; empty to take its own word
-
-        Raises
-        ------
-        InvalidCase
-            It is one, and cannot be used.
-        """
-        return None
-
-    @classmethod
-    def file_formats(cls) -> Sequence[FileFormat]:
-        """The formats of annotation files that the platform has of its own; see `caseferry.exchange.format`."""
-        return ()
-
-    @classmethod
-    def command(cls, arguments: Sequence[str]) -> int:  # noqa: ARG003  for connectors that have some
-        """Run a command that only this platform has: ``caseferry SCHEME ARGUMENTS``; its exit code.
-
-        Raises
-        ------
-        ConfigurationError
-            It has none.
-        """
-        msg = f"{cls.scheme} has no commands of its own"
-        raise ConfigurationError(msg)
-
-    @classmethod
-    def describe(cls) -> Capabilities:
-        """What the platform can hold and do, as far as that is known without asking it."""
-        raise NotImplementedError
-
-
-def check_phi(phi: Any) -> Phi:
-    """The given word for what is done with identifying values.
-
-    Raises
-    ------
-    ConfigurationError
-        It is no such word.
-    """
-    if phi not in get_args(Phi):
-        msg = f"phi is {phi!r}, expected 'refuse', 'keep' or 'remove'"
-        raise ConfigurationError(msg)
-    return cast("Phi", phi)
-
-
-def only(items: Sequence[Item], what: str, platform: str) -> Item:
-    """The single item of a list that should have one.
-
-    Raises
-    ------
-    NotFound
-        It is empty.
-    """
-    if not items:
-        raise NotFound(platform, f"get {what}", "there is no such item")
-    return items[0]

@@ -1,0 +1,14 @@
+"""The small interface that every platform implements.
+
+A connector opens datasets; a dataset holds items; an item is a case as it stands on the platform. What a dataset
+must implement are the few methods that begin with an underscore and the two that list; the verbs are written once,
+here.
+"""
+
+from __future__ import annotations
+
+from caseferry.connector.connector import Connector
+from caseferry.connector.dataset import Dataset
+from caseferry.connector.item import Item, Spare, State
+
+__all__ = ["Connector", "Dataset", "Item", "Spare", "State"]
