@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from caseferry.errors import ConfigurationError
@@ -93,6 +94,9 @@ ORIGINALS = frozenset({"OriginalAttributesSequence", "ModifiedAttributesSequence
 
 TEXT_VRS = frozenset({"LO", "LT", "SH", "ST", "UC", "UT", "UN"})
 """Value representations in which people write."""
+
+LOOKED_INTO = TEXT_VRS | {"PN", "SQ"}
+"""Value representations whose elements may identify somebody whatever they are called."""
 
 NOT_PROSE = PSEUDONYMS | FREE_TEXT | {"CodeMeaning", "CodeValue", "CodingSchemeDesignator", "LongCodeValue"}
 """Text attributes that are judged otherwise, or whose words come from a dictionary."""
@@ -209,12 +213,13 @@ def _walk(dataset: Any, steps: tuple[tuple[Any, int], ...], *, removed: bool, kn
     removed : whether the file says of itself that it holds pseudonyms
     known : words of the patient's name
     """
-    from pydicom.datadict import keyword_for_tag
     from pydicom.sequence import Sequence
 
-    for tag in sorted(dataset.keys()):
-        keyword = keyword_for_tag(tag)
-        vr = _vr(dataset, tag, keyword)
+    for element in sorted(dataset.values(), key=_number):
+        tag, keyword = element.tag, _keyword(int(element.tag))
+        vr = _vr(dataset, element, keyword)
+        if vr not in LOOKED_INTO and keyword not in IDENTIFIERS and keyword != "BurnedInAnnotation":
+            continue
         place = Place(steps, tag, keyword, vr)
         if vr == "SQ":
             items = _value(dataset, tag) or ()
@@ -227,17 +232,29 @@ def _walk(dataset: Any, steps: tuple[tuple[Any, int], ...], *, removed: bool, kn
             yield place
 
 
-def _vr(dataset: Any, tag: Any, keyword: str) -> str:
+def _number(element: Any) -> int:
+    """The tag of an element as a plain number, which compares much faster."""
+    return int(element.tag)
+
+
+@lru_cache(maxsize=4096)
+def _keyword(tag: int) -> str:
+    from pydicom.datadict import keyword_for_tag
+
+    return str(keyword_for_tag(tag))
+
+
+def _vr(dataset: Any, element: Any, keyword: str) -> str:
     """The value representation: what the dictionary says of an element that was written as unknown."""
     from pydicom.datadict import dictionary_VR
 
-    written = dataset.get_item(tag).VR
+    written = element.VR
     if written and written != "UN":
         return str(written)
     if keyword:
-        return str(dictionary_VR(tag))
+        return str(dictionary_VR(element.tag))
     try:
-        return str(dataset[tag].VR)
+        return str(dataset[element.tag].VR)
     except Exception:  # noqa: BLE001  pydicom lets many kinds of error escape from damaged values
         return "UN"
 

@@ -91,7 +91,8 @@ def write_nifti(
     world = RAS_TO_LPS @ geometry.affine
     header.set_sform(world, code=1)
     header.set_qform(world, code=1, strip_shears=True)
-    if not Geometry(geometry.shape, RAS_TO_LPS @ header.get_qform()).same_grid(geometry):
+    steps = Geometry((max(columns, 2), max(rows, 2), max(slices, 2)), geometry.affine)  # a single voxel has axes too
+    if not Geometry(steps.shape, RAS_TO_LPS @ header.get_qform()).same_grid(steps):
         header.set_qform(None, code=0)  # its 32-bit quaternion, or its lack of shears, would put voxels elsewhere
     header.set_xyzt_units("mm", "sec")
     header["vox_offset"] = 352

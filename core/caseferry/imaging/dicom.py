@@ -16,7 +16,8 @@ import numpy as np
 
 from caseferry.deidentify import identifying_attributes
 from caseferry.errors import MissingDependency
-from caseferry.imaging.dicom_file import frame_count, functional_group, number, read_dataset
+from caseferry.imaging.dicom_file import frame_count, functional_group, number, read_with_place
+from caseferry.imaging.dicom_native import Native, native
 from caseferry.imaging.dicom_stack import Instance, flat, frame_places, frame_stack, has_place, stack
 from caseferry.imaging.header import Header, ImageProblem
 from caseferry.imaging.kinds import Kind
@@ -51,11 +52,13 @@ def read_header(files: Sequence[FileRef]) -> Header:
 
 
 def _instance(index: int, ref: FileRef) -> Instance:
-    instance = Instance(index, ref.name, read_dataset(ref))
+    dataset, place = read_with_place(ref)
+    instance = Instance(index, ref.name, dataset)
     try:
         with quiet():
             _check_image(instance)
-            instance.identifying = identifying_attributes(instance.dataset)
+            instance.identifying = identifying_attributes(dataset)
+            instance.native = native(dataset, place)
     except ImageProblem:
         raise
     except Exception as error:  # values are decoded when they are asked for, and may be anything
@@ -113,6 +116,8 @@ def _series(instances: list[Instance]) -> Header:
             "photometric": str(first.get("PhotometricInterpretation", "")),
             "first": first,
             "numbering": [_numbering(instance) for instance in instances],
+            "native": [instance.native for instance in instances],
+            "rescales": {(i.index, 0): _frame_rescale(i.dataset, 0) for i in instances},
         },
         **_identity(instances),
     )
@@ -142,6 +147,8 @@ def _multiframe(instance: Instance) -> Header:
         details={
             "photometric": str(dataset.get("PhotometricInterpretation", "")),
             "first": dataset,
+            "native": [instance.native],
+            "rescales": {(0, frame): _frame_rescale(dataset, frame) for frame in range(frame_count(dataset))},
         },
         **_identity([instance]),
     )
@@ -177,6 +184,12 @@ def _rescale(dataset: Any) -> tuple[float, float]:
     return (1.0 if slope is None else slope), (0.0 if intercept is None else intercept)
 
 
+def _frame_rescale(dataset: Any, frame: int) -> tuple[float, float]:
+    """Slope and intercept of a frame: its own, else those of the file."""
+    group = functional_group(dataset, frame, "PixelValueTransformationSequence")
+    return _rescale(dataset if group is None else group)
+
+
 def _value_type(datasets: Sequence[Any]) -> tuple[str, int]:
     """The smallest type that holds every rescaled value exactly, or a float where a slope is not a whole number."""
     first = datasets[0]
@@ -205,14 +218,25 @@ def _value_type(datasets: Sequence[Any]) -> tuple[str, int]:
 def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.generic]]:
     """The planes; see `caseferry.imaging.header.Reader`."""
     if header.kind is Kind.DICOM_MULTIFRAME:
-        yield from quietly(_frames(files[0], header, [frame for _, frame in header.layout]))
+        yield from _frames(files[0], header, 0, [frame for _, frame in header.layout])
         return
     for index, _ in header.layout:
-        yield from quietly(_frames(files[index], header, [0]))
+        yield from _frames(files[index], header, index, [0])
 
 
-def _frames(ref: FileRef, header: Header, frames: Sequence[int]) -> Iterator[NDArray[np.generic]]:
-    """Frames of one file, in the order that is asked for."""
+def _frames(ref: FileRef, header: Header, index: int, frames: Sequence[int]) -> Iterator[NDArray[np.generic]]:
+    """Frames of the file of that index, in the order that is asked for."""
+    lying: Native | None = header.details["native"][index]
+    for count, frame in enumerate(frames):
+        stored = lying.frame(ref, frame) if lying is not None else None
+        if lying is None or stored is None:
+            yield from quietly(_decoded(ref, header, frames[count:]))
+            return
+        yield _modality_values(ref, stored, header.details["rescales"][index, frame], lying.stored, header)
+
+
+def _decoded(ref: FileRef, header: Header, frames: Sequence[int]) -> Iterator[NDArray[np.generic]]:
+    """The same as pydicom decodes them."""
     from pydicom import dcmread
     from pydicom.pixels import apply_color_lut, iter_pixels, pixel_array
 
@@ -226,7 +250,7 @@ def _frames(ref: FileRef, header: Header, frames: Sequence[int]) -> Iterator[NDA
                 coloured = apply_color_lut(values, dataset)
                 yield (coloured >> 8 if coloured.dtype == np.uint16 else coloured).astype(header.dtype)
             else:
-                yield _modality_values(ref, values, dataset, frame, header)
+                yield _modality_values(ref, values, _frame_rescale(dataset, frame), dataset.get("BitsStored"), header)
     except ImageProblem:
         raise
     except (RuntimeError, NotImplementedError) as error:
@@ -253,12 +277,18 @@ def _needs_codec(dataset: Any) -> bool:
 
 
 def _modality_values(
-    ref: FileRef, values: NDArray[Any], dataset: Any, frame: int, header: Header
+    ref: FileRef, values: NDArray[Any], rescale: tuple[float, float], bits: Any, header: Header
 ) -> NDArray[np.generic]:
+    """What stored values mean.
+
+    Parameters
+    ----------
+    rescale : slope and intercept
+    bits : that are stored of each value
+    """
     if header.channels > 1:
         return values.astype(header.dtype, copy=False)
-    group = functional_group(dataset, frame, "PixelValueTransformationSequence")
-    slope, intercept = _rescale(dataset if group is None else group)
+    slope, intercept = rescale
     kind = np.dtype(header.dtype)
     whole = kind.kind != "f"
     if (slope, intercept) != (1.0, 0.0):
@@ -269,7 +299,7 @@ def _modality_values(
         if not ends.min <= values.min() <= values.max() <= ends.max:
             raise ImageProblem(
                 ref.name,
-                f"holds values beyond the {dataset.get('BitsStored')} bits that its header declares",
+                f"holds values beyond the {bits} bits that its header declares",
                 "correct BitsStored, HighBit and PixelRepresentation",
             )
     return values.astype(kind, copy=False)

@@ -8,9 +8,11 @@ DICOM PS3.5 A.4 (encapsulated pixel data), PS3.3 C.7.6.16 (functional groups).
 from __future__ import annotations
 
 import io
+import os
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from caseferry.files import Rewindable
+from caseferry.imaging.dicom_native import Place, stamp
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.quiet import quiet
 
@@ -28,6 +30,11 @@ def read_dataset(ref: FileRef) -> Any:
     ImageProblem
         The file is not DICOM, or ends early.
     """
+    return read_with_place(ref)[0]
+
+
+def read_with_place(ref: FileRef) -> tuple[Any, Place | None]:
+    """The same, and where its pixels stand when they are uncompressed and in a file on this machine."""
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
@@ -36,43 +43,47 @@ def read_dataset(ref: FileRef) -> Any:
         try:
             with quiet():
                 dataset = dcmread(stream, stop_before_pixels=True)
-                _check_pixels(ref, dataset, stream)
+                place = _check_pixels(ref, dataset, stream)
         except InvalidDicomError as error:
             raise ImageProblem(ref.name, "is not a DICOM file: the 'DICM' prefix is missing") from error
         except ImageProblem:
             raise
         except Exception as error:  # pydicom lets many kinds of error escape from damaged files
             raise ImageProblem(ref.name, f"is a damaged DICOM file ({type(error).__name__})") from error
-    return dataset
+    return dataset, place
 
 
-def _check_pixels(ref: FileRef, dataset: Any, stream: BinaryIO) -> None:
-    """Compare the length that the pixel data declare with what is there."""
+def _check_pixels(ref: FileRef, dataset: Any, stream: BinaryIO) -> Place | None:
+    """Compare the length that the pixel data declare with what is there; where they stand, as `read_with_place`."""
     if "Rows" not in dataset:
-        return
+        return None
     if getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", "") == DEFLATED:
-        return  # deflated: the stream's places mean nothing in the file
+        return None  # deflated: the stream's places mean nothing in the file
     start = stream.tell()
     explicit, order = not dataset.original_encoding[0], "little" if dataset.original_encoding[1] else "big"
     head = stream.read(12 if explicit else 8)
     if not head:
         raise ImageProblem(ref.name, "ends before its pixels", "fetch it again")
     if len(head) < 8 or head[:4] not in {b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10"}:
-        return
+        return None
+    start += len(head)
     length = int.from_bytes(head[8:12] if explicit else head[4:8], cast("Any", order))
-    if length != 0xFFFFFFFF:
-        total = ref.size if ref.size is not None else (ref.path.stat().st_size if ref.path else None)
-        if total is not None and start + len(head) + length > total:
-            raise ImageProblem(
-                ref.name,
-                f"declares {length} bytes of pixels and holds {max(0, total - start - len(head))}",
-                "the file is cut short: fetch it again",
-            )
-        needed = _native_size(dataset)
-        if needed is not None and length < needed:
-            raise ImageProblem(ref.name, f"has {length} bytes of pixels where its header promises {needed}")
-    elif ref.path is not None:
-        _check_fragments(ref, stream, start + len(head))
+    if length == 0xFFFFFFFF:
+        if ref.path is not None:
+            _check_fragments(ref, stream, start)
+        return None
+    status = os.fstat(stream.fileno()) if ref.path is not None else None
+    total = ref.size if ref.size is not None or status is None else status.st_size
+    if total is not None and start + length > total:
+        raise ImageProblem(
+            ref.name,
+            f"declares {length} bytes of pixels and holds {max(0, total - start)}",
+            "the file is cut short: fetch it again",
+        )
+    needed = _native_size(dataset)
+    if needed is not None and length < needed:
+        raise ImageProblem(ref.name, f"has {length} bytes of pixels where its header promises {needed}")
+    return Place(start, length, stamp(status)) if status is not None else None
 
 
 def _native_size(dataset: Any) -> int | None:

@@ -24,6 +24,8 @@ from caseferry.imaging.header import ImageProblem
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from caseferry.imaging.dicom_native import Native
+
 SAME_POSITION_MM = 1e-3
 """Slices nearer to each other than this lie at one position."""
 
@@ -67,6 +69,7 @@ class Instance:
     position: FloatArray | None = None
     along: float = 0.0
     identifying: tuple[str, ...] = ()
+    native: Native | None = None
 
 
 def has_place(dataset: Any) -> bool:
