@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import caseferry as cf
-from caseferry.cli import INTERRUPTED
+from caseferry.cli.telling import INTERRUPTED
 from caseferry.sandbox import Sandbox
 from caseferry.sandbox.ledger import Entry, Ledger
 from caseferry.testing import Samples
