@@ -12,8 +12,8 @@ from pydicom.data import get_testdata_file
 
 import caseferry as cf
 from caseferry.cli import main
-from caseferry.prefix import Prefix
 from caseferry.storage import Bucket
+from caseferry.storage.prefix import Prefix
 from darwin_scene import picture
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import EnhancedCTImageStorage
 
 import caseferry as cf
-from caseferry import compare
+from caseferry.case import compare
 from caseferry.connector.execute import Patience
 from caseferry.errors import InvalidCase, TemporaryFailure
 from caseferry.imaging.kinds import Kind

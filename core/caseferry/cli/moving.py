@@ -138,7 +138,7 @@ def register(given: Any) -> int:
     a patient, as they are where the files themselves are sent.
     """
     from caseferry.files import FileRef
-    from caseferry.prefix import Prefix
+    from caseferry.storage.prefix import Prefix
 
     with ExitStack() as opened:
         source = opened.enter_context(Prefix(given.prefix))

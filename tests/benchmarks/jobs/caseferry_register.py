@@ -6,7 +6,7 @@ from external import BUCKET, imagine
 from stopwatch import Stopwatch, load_all
 
 import caseferry as cf
-from caseferry.prefix import Prefix
+from caseferry.storage.prefix import Prefix
 from caseferry_darwin import connector
 
 url, count, batch, workers, what = sys.argv[1:]

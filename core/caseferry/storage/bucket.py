@@ -1,7 +1,4 @@
-"""Object stores: what lies in a bucket is listed, found and written.
-
-Reading, and where credentials come from: `caseferry.files.objects`.
-"""
+"""A bucket, or what lies below a prefix of one."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from caseferry.connector import Dataset, Item
 from caseferry.errors import ConfigurationError, NotFound
 from caseferry.files import STORE_SCHEMES, FileProblem
 from caseferry.mapping import Names
-from caseferry.storage import Bucket
+from caseferry.storage.bucket import Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
