@@ -115,7 +115,7 @@ def _unread(annotation: Annotation, held: set[str], subs: Collection[str]) -> st
     """What Darwin does not read of an annotation that the file holds; None when it reads everything."""
     shape = annotation.keyframes[0] if isinstance(annotation, Track) else annotation
     as_what = "as a tag with a text" if isinstance(shape, Category | Numeric) else ""
-    lost = " ".join(filter(None, (as_what, unsaid(annotation, held, set(subs)))))
+    lost = " ".join(filter(None, (as_what, unsaid(annotation, held | {"id"}, set(subs)))))
     return f"Darwin reads it {lost}; the file keeps it beside" if lost else None
 
 

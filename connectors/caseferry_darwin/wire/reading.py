@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from caseferry.annotation import Annotation, Mask
 from caseferry.case import Case, Image
-from caseferry.files import FileRef, check_name, made
+from caseferry.files import FileRef, check_name, file_name, made
 from caseferry.geometry import as_stored
 from caseferry.imaging.convert import nifti_bytes
 from caseferry.imaging.kinds import Kind
@@ -312,5 +312,5 @@ def _mask(name: str, parts: Mapping[str, tuple[int, str]], layer: Layer, view: V
             voxels = voxels.reshape(*grid.shape, grid.frames, order="F")
         out.write(nifti_bytes(voxels, grid, labels=True))
 
-    file = made(make, f"{name}.nii.gz", media_type="application/nifti")
+    file = made(make, file_name(name, ".nii.gz"), media_type="application/nifti")
     return Mask(image.role, file, dict(parts.values()), id=name)

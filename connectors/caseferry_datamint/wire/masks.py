@@ -20,7 +20,7 @@ import numpy as np
 
 from caseferry.annotation import Mask
 from caseferry.case.seal import aligned
-from caseferry.files import FileRef, made
+from caseferry.files import FileRef, file_name, made
 from caseferry.imaging.convert import nifti_bytes
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.kinds import Kind
@@ -67,7 +67,7 @@ def volume_file(mask: Mask, image: Image) -> FileRef:
     def make(out: BinaryIO) -> None:
         out.write(nifti_bytes(_small(aligned(mask, image)), grid, labels=True))
 
-    return made(make, f"{mask.id}.nii.gz", media_type=NIFTI)
+    return made(make, file_name(mask.id, ".nii.gz"), media_type=NIFTI)
 
 
 def _small(array: NDArray[Any]) -> NDArray[Any]:
@@ -174,7 +174,7 @@ def mask_of(
             raise ImageProblem(image.role, "has no grid for its mask")
         out.write(nifti_bytes(_composed(pieces, image, grid, names, labels), grid, labels=True))
 
-    name = f"{common.get('id') or 'mask'}.nii.gz"
+    name = file_name(str(common.get("id") or "mask"), ".nii.gz")
     return Mask(file=made(make, name, media_type=NIFTI), labels=labels, **{**common, "label": ""})
 
 

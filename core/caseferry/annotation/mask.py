@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from caseferry.annotation.base import Annotation, whole
 from caseferry.errors import InvalidCase, Problem
-from caseferry.files import FileProblem, FileRef, PathLike, encodable
+from caseferry.files import FileProblem, FileRef, PathLike, encodable, file_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,7 +97,9 @@ class Mask(Annotation):
         columns, rows, slices = stored.shape[:3]
         geometry = Geometry((columns, rows, slices), affine, stored.shape[3] if stored.ndim > 3 else 1)
         content = nifti_bytes(stored, geometry, labels=True)
-        return cls(image, FileRef.of_bytes(content, f"{image}-mask.nii.gz", "application/nifti"), labels, **common)
+        return cls(
+            image, FileRef.of_bytes(content, file_name(image, "-mask.nii.gz"), "application/nifti"), labels, **common
+        )
 
     def voxels(self) -> NDArray[Any]:
         """The values, whole numbers, [column, row, slice] and then frame, in the order of the mask's own file."""

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from caseferry.annotation import Annotation, Box, Mask, Placed, Polygon, Raw, annotation_from_json
+from caseferry.annotation import Annotation, Box, Mask, Placed, Polygon, Raw
 from caseferry.errors import InvalidCase, Problem
+from caseferry.exchange.keeping import kept, with_kept
 from caseferry.shapes import fill, ring_area, run_lengths, runs_to_plane
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ KEY = "caseferry"
 """Under which key an annotation in a file says what COCO has no field for: author, times, codes."""
 
 _OWN = {"id", "image_id", "category_id", "segmentation", "bbox", "area", "iscrowd", "score", KEY}
-_KEPT = ("id", "author", "reviewer", "created", "modified", "status", "source", "model", "codes")
 
 
 class Picture(NamedTuple):
@@ -57,10 +57,16 @@ class Written:
     ----------
     document : to be written as JSON
     left_out : annotations that are not in it, each with the reason
+    changed : annotations that are in it in another form, each with what changed
     """
 
     document: dict[str, Json]
     left_out: list[tuple[Annotation, str]] = field(default_factory=list)
+    changed: list[tuple[Annotation, str]] = field(default_factory=list)
+
+
+OWN_FIELDS = ("confidence", "attributes")
+"""What COCO, or what others put into it, says of an annotation."""
 
 
 def read_coco(document: Mapping[str, Any], role: str = "image") -> dict[str, Picture]:
@@ -99,8 +105,10 @@ def read_coco(document: Mapping[str, Any], role: str = "image") -> dict[str, Pic
         _, picture, found = pictures[entry["image_id"]]
         try:
             read = _read(entry, names[entry["category_id"]], role, picture)
-            found += [_with_kept(annotation, entry.get(KEY)) for annotation in read]
-        except (KeyError, TypeError, ValueError) as error:
+            found += [
+                each if isinstance(each, Raw) else with_kept(each, entry.get(KEY), where, OWN_FIELDS) for each in read
+            ]
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             problems.append(Problem(where, f"has another form than COCO's: {error}"))
     if problems:
         raise InvalidCase(None, problems)
@@ -131,19 +139,18 @@ def _read(entry: Mapping[str, Any], label: str, role: str, picture: Picture) -> 
         yield Raw(role, platform="coco", payload=dict(entry), label=label, id=common.get("id", ""))
 
 
-def _with_kept(annotation: Annotation, kept: Mapping[str, Any] | None) -> Annotation:
-    """An annotation with what `write_coco` has kept beside it."""
-    if not kept or isinstance(annotation, Raw):
-        return annotation
-    return annotation_from_json({**annotation.to_json(), **{name: kept[name] for name in _KEPT if name in kept}})
-
-
-def _kept(annotation: Annotation, part: str) -> dict[str, Json]:
+def _kept(annotation: Annotation, part: int | None) -> dict[str, Json]:
     """What COCO has no field for."""
-    kept = {name: value for name, value in annotation.to_json().items() if name in _KEPT}
-    if part and "id" in kept:
-        kept["id"] = f"{kept['id']}{part}"
-    return {KEY: kept} if kept else {}
+    document = kept(annotation, part)
+    document.pop("confidence", None)
+    if _OWN.isdisjoint(annotation.attributes):
+        document.pop("attributes", None)
+    return {KEY: document} if document else {}
+
+
+def _attributes(annotation: Annotation) -> dict[str, Json]:
+    """Attributes that stand beside COCO's own fields, as those of other programs do."""
+    return {name: value for name, value in annotation.attributes.items() if name not in _OWN}
 
 
 def _same_as_union(rings: Sequence[NDArray[np.float64]], shape: tuple[int, int]) -> bool:
@@ -206,12 +213,14 @@ def write_coco(pictures: Mapping[str, Picture]) -> Written:
             if isinstance(forms, str):
                 written.left_out.append((annotation, forms))
                 continue
+            if isinstance(annotation, Polygon) and isinstance(forms[0][1]["segmentation"], dict):
+                written.changed.append((annotation, "becomes its pixels: COCO's polygons have no holes"))
             for number, (label, form) in enumerate(forms, 1):
                 rows.append(
                     {
-                        **annotation.attributes,
+                        **_attributes(annotation),
                         **({} if annotation.confidence is None else {"score": annotation.confidence}),
-                        **_kept(annotation, f"-{number}" if len(forms) > 1 else ""),
+                        **_kept(annotation, number if len(forms) > 1 else None),
                         **form,
                         "id": next(ids),
                         "image_id": image_id,

@@ -32,7 +32,7 @@ def _read_seg(ref: FileRef, image: Image, threshold: float | None = None) -> Ite
 def _write_seg(annotations: Sequence[Annotation], image: Image, description: str = "") -> Written:
     from caseferry.exchange.dicom_seg import write_segmentation
 
-    masks, written = _masks(annotations, image, {"codes", "source", "model"}, "a DICOM segmentation holds masks only")
+    masks, written = _masks(annotations, image, "a DICOM segmentation holds masks only", whole=True)
     written.content = write_segmentation(masks, image, description=description)
     return written
 
@@ -80,7 +80,7 @@ def _write_coco(annotations: Sequence[Annotation], image: Image) -> Written:
         raise InvalidCase(None, [Problem(f"image {image.role!r}", what, "choose another format")])
     found = write_coco({image.files[0].name: Picture(*grid.shape[:2], annotations)})
     content = json.dumps(found.document, ensure_ascii=False).encode()
-    return Written(content, left_out=found.left_out)
+    return Written(content, left_out=found.left_out, changed=found.changed)
 
 
 def _read_slicer(ref: FileRef, image: Image) -> Iterator[Annotation]:
@@ -92,8 +92,7 @@ def _read_slicer(ref: FileRef, image: Image) -> Iterator[Annotation]:
 def _write_slicer(annotations: Sequence[Annotation], image: Image) -> Written:
     from caseferry.exchange.slicer_seg import write_slicer_segmentation
 
-    held = {"codes"}
-    masks, written = _masks(annotations, image, held, "a 3D Slicer segmentation holds masks only", {"ID", "Color"})
+    masks, written = _masks(annotations, image, "a 3D Slicer segmentation holds masks only", whole=True)
     written.content = write_slicer_segmentation(masks, image)
     return written
 
@@ -109,19 +108,20 @@ def _write_label_map(
 ) -> Written:
     from caseferry.exchange.label_map import write_label_map
 
-    masks, written = _masks(annotations, image, set(), "a label map holds masks only")
+    masks, written = _masks(annotations, image, "a label map holds masks only")
     made = write_label_map(list(masks), image, name=name, overlap=overlap)
     return replace(made, left_out=written.left_out, changed=[*written.changed, *made.changed])
 
 
 def _masks(
-    annotations: Sequence[Annotation],
-    image: Image,
-    held: set[str],
-    otherwise: str,
-    attributes: set[str] | None = None,
+    annotations: Sequence[Annotation], image: Image, otherwise: str, *, whole: bool = False
 ) -> tuple[Iterator[tuple[Mask, NDArray[np.generic]]], Written]:
-    """The masks among annotations with their voxels on the image's grid, and what is lost of the rest."""
+    """The masks among annotations with their voxels on the image's grid, and what is lost of the rest.
+
+    Parameters
+    ----------
+    whole : whether everything that is said of a mask is kept in the file, with each of its structures
+    """
     from caseferry.case.seal import aligned
 
     written = Written()
@@ -131,7 +131,9 @@ def _masks(
             written.left_out.append((each, otherwise))
             continue
         masks.append(each)
-        if lost := unsaid(each, held, attributes or set()):
+        if whole and len(each.labels) > 1:
+            written.changed.append((each, "becomes a mask of each of its structures"))
+        elif not whole and (lost := unsaid(each, set(), set())):
             written.changed.append((each, lost))
     return ((mask, aligned(mask, image)) for mask in masks), written
 

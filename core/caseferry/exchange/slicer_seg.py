@@ -9,8 +9,10 @@ slicer.readthedocs.io, "Segmentations", the labelmap file format.
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
+import json
 import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ import numpy as np
 from caseferry.annotation import Code, Mask
 from caseferry.errors import GeometryError
 from caseferry.exchange.dicom_object import grid_of
+from caseferry.exchange.keeping import kept, kept_as_text, with_kept
 from caseferry.exchange.placing import put, steps_on
 from caseferry.imaging import nrrd
 from caseferry.imaging.header import ImageProblem
@@ -31,14 +34,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from caseferry.annotation import Annotation
     from caseferry.case import Image
     from caseferry.files import FileRef
     from caseferry.geometry import Geometry
 
+TAG = "caseferry"
+"""The tag of a segment that keeps what Slicer has no field for, where Slicer keeps it too."""
+
 _FIELD = re.compile(r"Segment(\d+)_(\w+)")
 
 
-def read_slicer_segmentation(ref: FileRef, image: Image) -> Iterator[Mask]:
+def read_slicer_segmentation(ref: FileRef, image: Image) -> Iterator[Annotation]:
     """The segments as masks on an image's grid.
 
     Parameters
@@ -49,7 +56,8 @@ def read_slicer_segmentation(ref: FileRef, image: Image) -> Iterator[Mask]:
     Yields
     ------
     A mask with value 1 for each segment, in the order of their numbers, with its name as label; its codes: type,
-    category and anatomic region. Its identifier and colour are attributes.
+    category and anatomic region. Its identifier and colour are attributes. What `write_slicer_segmentation` has kept
+    counts before that.
 
     Raises
     ------
@@ -80,8 +88,9 @@ def read_slicer_segmentation(ref: FileRef, image: Image) -> Iterator[Mask]:
             put(volume, layers[..., layer] == value, steps, ref.name)
         label = fields.get("Name") or fields.get("ID") or f"segment {number}"
         attributes = {key: fields[key] for key in ("ID", "Color") if key in fields}
-        codes = _codes(fields.get("Tags", ""))
-        yield Mask.of_array(image.role, volume, {1: label}, grid.affine, codes=codes, attributes=attributes)
+        tags = fields.get("Tags", "")
+        mask = Mask.of_array(image.role, volume, {1: label}, grid.affine, codes=_codes(tags), attributes=attributes)
+        yield with_kept(mask, _kept(tags, ref.name), ref.name)
 
 
 def _number(fields: dict[str, str], name: str, otherwise: int, ref: FileRef) -> int:
@@ -93,10 +102,22 @@ def _number(fields: dict[str, str], name: str, otherwise: int, ref: FileRef) -> 
 
 def _codes(tags: str) -> tuple[Code, ...]:
     """Type, category and region out of ``TerminologyEntry:context~category~type~modifier~context~region~modifier``."""
-    entry = next((tag.partition(":")[2] for tag in tags.split("|") if tag.startswith("TerminologyEntry:")), "")
-    words = entry.split("~")
+    words = _tag(tags, "TerminologyEntry").split("~")
     found = [words[place].split("^") for place in (2, 1, 5) if place < len(words)]
     return tuple(Code(value, scheme, meaning) for scheme, value, meaning in (w for w in found if len(w) == 3) if value)
+
+
+def _tag(tags: str, name: str) -> str:
+    return next((tag.partition(":")[2] for tag in tags.split("|") if tag.startswith(f"{name}:")), "")
+
+
+def _kept(tags: str, file: str) -> dict[str, Any]:
+    if not (text := _tag(tags, TAG)):
+        return {}
+    try:
+        return kept_as_text(base64.b64decode(text, validate=True).decode(), file)
+    except ValueError as error:
+        raise ImageProblem(file, "holds damaged fields of a segment", "export it again") from error
 
 
 def write_slicer_segmentation(masks: Iterable[tuple[Mask, NDArray[Any]]], image: Image) -> bytes:
@@ -114,14 +135,18 @@ def write_slicer_segmentation(masks: Iterable[tuple[Mask, NDArray[Any]]], image:
         A mask has another shape than the image, or there is none.
     """
     grid = image.geometry
-    segments = [(mask, label, voxels == value) for mask, voxels in masks for value, label in mask.labels.items()]
-    if grid is None or grid.frames > 1 or not segments or any(inside.shape != grid.shape for *_, inside in segments):
+    segments = [
+        (mask, label, voxels == value, part if len(mask.labels) > 1 else None)
+        for mask, voxels in masks
+        for part, (value, label) in enumerate(mask.labels.items(), 1)
+    ]
+    if grid is None or grid.frames > 1 or not segments or any(inside.shape != grid.shape for *_, inside, _ in segments):
         raise GeometryError(f"image {image.role}", "needs at least one mask, each with its own shape and one frame")
-    layers = apart({number: inside for number, (_, _, inside) in enumerate(segments, 1)})
+    layers = apart({number: inside for number, (_, _, inside, _) in enumerate(segments, 1)})
     fields = []
-    for number, (mask, label, inside) in enumerate(segments):
+    for number, (mask, label, inside, part) in enumerate(segments):
         layer = next((n for n, each in enumerate(layers) if inside.any() and (each == number + 1).any()), 0)
-        fields += _fields(number, layer, label, mask)
+        fields += _fields(number, layer, label, mask, part)
     stacked = np.stack(layers, axis=-1) if len(layers) > 1 else layers[0]
     kinds = ["list", "domain", "domain", "domain"] if len(layers) > 1 else ["domain"] * 3
     sizes = [len(layers), *grid.shape] if len(layers) > 1 else [*grid.shape]
@@ -155,7 +180,7 @@ def _vector(numbers: Any) -> str:
     return f"({','.join(repr(float(number)) for number in numbers)})"
 
 
-def _fields(number: int, layer: int, label: str, mask: Mask) -> list[str]:
+def _fields(number: int, layer: int, label: str, mask: Mask, part: int | None) -> list[str]:
     """The lines of the header that describe one segment."""
     described = {
         "ID": str(mask.attributes.get("ID") or f"Segment_{number + 1}"),
@@ -165,8 +190,13 @@ def _fields(number: int, layer: int, label: str, mask: Mask) -> list[str]:
     }
     if "Color" in mask.attributes:
         described["Color"] = str(mask.attributes["Color"])
+    tags = []
     if mask.codes:
         meant, category, region = [*mask.codes, *[Code("", "", "")] * 3][:3]
         words = [f"{code.scheme}^{code.value}^{code.meaning}" for code in (category, meant, region)]
-        described["Tags"] = f"TerminologyEntry:caseferry~{words[0]}~{words[1]}~^^~caseferry~{words[2]}~^^|"
+        tags.append(f"TerminologyEntry:caseferry~{words[0]}~{words[1]}~^^~caseferry~{words[2]}~^^|")
+    if said := kept(mask, part):
+        tags.append(f"{TAG}:{base64.b64encode(json.dumps(said, ensure_ascii=False).encode()).decode()}|")
+    if tags:
+        described["Tags"] = "".join(tags)
     return [f"Segment{number}_{name}:={' '.join(value.splitlines())}" for name, value in described.items()]

@@ -37,7 +37,7 @@ def unsaid(annotation: Annotation, held: set[str], attributes: set[str]) -> str:
     attributes : attributes that it holds
     """
     told = annotation.to_json()
-    common = ("author", "reviewer", "created", "modified", "status", "source", "model", "confidence", "codes")
+    common = ("id", "author", "reviewer", "created", "modified", "status", "source", "model", "confidence", "codes")
     names = [name for name in common if name in told and name not in held]
     names += [f"attribute {name!r}" for name in annotation.attributes if name not in attributes]
     return f"without {', '.join(names)}" if names else ""

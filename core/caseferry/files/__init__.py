@@ -7,7 +7,7 @@ on never needs to know which kind it is.
 from __future__ import annotations
 
 from caseferry.files.making import made, release
-from caseferry.files.ref import STORE_SCHEMES, FileProblem, FileRef, PathLike, check_name, encodable
+from caseferry.files.ref import STORE_SCHEMES, FileProblem, FileRef, PathLike, check_name, encodable, file_name
 from caseferry.files.streams import CHUNK, Digesting, Rewindable
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Rewindable",
     "check_name",
     "encodable",
+    "file_name",
     "made",
     "release",
 ]

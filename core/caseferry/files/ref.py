@@ -70,6 +70,18 @@ def check_name(name: str) -> str | None:
     return None
 
 
+def file_name(text: str, ending: str = "") -> str:
+    """Any text as a name that `check_name` takes: what a name may not hold becomes ``_``, what is too long is cut.
+
+    Parameters
+    ----------
+    ending : kept whole: ``.nii.gz``
+    """
+    kept = "".join("_" if character in "/\\" or not character.isprintable() else character for character in text)
+    stem = kept.encode(errors="replace")[: LONGEST_NAME - len(ending)].decode(errors="ignore")
+    return f"{stem}{ending}" if check_name(f"{stem}{ending}") is None else f"file{ending}"
+
+
 @dataclass(frozen=True)
 class FileRef:
     """One file, wherever it lies.

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caseferry.annotation import Mask
+from caseferry.annotation import Annotation, Mask
 from caseferry.exchange.dicom_object import SEG_CLASSES, check_frame_of_reference, code_of, grid_of, read_object
+from caseferry.exchange.keeping import kept_in, with_kept
 from caseferry.exchange.placing import put, steps_on
 from caseferry.geometry import plane_affine
 from caseferry.imaging.dicom_file import frame_count, functional_group
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 LONGEST_LABEL = 64
 
 
-def read_segmentation(ref: FileRef, image: Image, *, threshold: float | None = None) -> Iterator[Mask]:
+def read_segmentation(ref: FileRef, image: Image, *, threshold: float | None = None) -> Iterator[Annotation]:
     """The segments of a DICOM segmentation as masks on an image's grid.
 
     Holds one volume at a time.
@@ -49,7 +50,7 @@ def read_segmentation(ref: FileRef, image: Image, *, threshold: float | None = N
     Yields
     ------
     A mask with value 1 for each segment, in the order of their numbers, with its label; its codes: type, category
-    and anatomic region; its source and model. Segments without voxels too.
+    and anatomic region; its source and model; or what `write_segmentation` has kept. Segments without voxels too.
 
     Raises
     ------
@@ -84,7 +85,8 @@ def read_segmentation(ref: FileRef, image: Image, *, threshold: float | None = N
             else:
                 inside = values != 0
             put(volume, inside.T, places[frame], ref.name)
-        yield Mask.of_array(image.role, volume, {1: _label(segment)}, grid.affine, **_said(segment))
+        mask = Mask.of_array(image.role, volume, {1: _label(segment)}, grid.affine, **_said(segment))
+        yield with_kept(mask, kept_in(segment, ref.name), ref.name)
 
 
 def _places(ref: FileRef, dataset: Any, grid: Geometry) -> list[IntArray]:
@@ -109,10 +111,26 @@ def _pixels(ref: FileRef, dataset: Any, frames: Sequence[int]) -> Iterator[NDArr
     if not frames:
         return
     try:
+        if int(dataset.get("BitsAllocated") or 0) == 1 and not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+            yield from _bits(dataset, frames)
+            return
         with quiet():
             yield from iter_pixels(dataset, indices=frames) if frame_count(dataset) > 1 else iter_pixels(dataset)
     except (RuntimeError, NotImplementedError, AttributeError, ValueError, TypeError, IndexError, EOFError) as error:
         raise ImageProblem(ref.name, f"holds damaged pixels ({type(error).__name__})", "fetch it again") from error
+
+
+def _bits(dataset: Any, frames: Sequence[int]) -> Iterator[NDArray[Any]]:
+    """Frames of single bits, which begin anywhere within a byte: the first pixel is the lowest bit (PS3.5 8.1.1)."""
+    content = np.frombuffer(dataset.PixelData, np.uint8)
+    size = int(dataset.Rows) * int(dataset.Columns)
+    if len(content) * 8 < size * frame_count(dataset):
+        msg = f"{len(content)} bytes"
+        raise ValueError(msg)
+    for frame in frames:
+        first = frame * size
+        bits = np.unpackbits(content[first // 8 : (first + size + 7) // 8], bitorder="little")
+        yield bits[first % 8 : first % 8 + size].reshape(int(dataset.Rows), int(dataset.Columns))
 
 
 def _label(segment: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,11 +18,12 @@ from caseferry.annotation import Code, Mask
 from caseferry.errors import GeometryError, InvalidCase, MissingDependency, Problem
 from caseferry.exchange.dicom_object import content_time, source_datasets
 from caseferry.exchange.dicom_seg.reading import LONGEST_LABEL
+from caseferry.exchange.keeping import keep_in, kept
 from caseferry.imaging.kinds import Kind
 from caseferry.imaging.quiet import quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -40,7 +42,8 @@ def write_segmentation(masks: Iterable[tuple[Mask, NDArray[Any]]], image: Image,
     """A binary DICOM segmentation of masks, as a file's bytes.
 
     It belongs to the patient and the study of the image, and says so: it identifies whom the image identifies.
-    The same masks of the same image give the same bytes.
+    The same masks of the same image give the same bytes. What a segmentation has no place for is kept in private
+    elements of its segments.
 
     Parameters
     ----------
@@ -54,7 +57,7 @@ def write_segmentation(masks: Iterable[tuple[Mask, NDArray[Any]]], image: Image,
     MissingDependency
         highdicom is not installed.
     GeometryError
-        The image is not DICOM, or a mask has another shape.
+        The image is not DICOM, lacks what a segmentation refers to, or a mask has another shape.
     """
     try:
         from highdicom.seg import Segmentation, SegmentationTypeValues
@@ -69,12 +72,12 @@ def write_segmentation(masks: Iterable[tuple[Mask, NDArray[Any]]], image: Image,
         )
     masks = list(masks)
     layers, descriptions = _segments(masks, image, grid)
-    sources = source_datasets(image)
+    sources = _completed(source_datasets(image), image, grid)
     slices = {place: index for index, place in enumerate(image.layout)}
     order = [slices[place] for place in sorted(slices)]
     stacked = np.stack([layer.transpose(2, 1, 0)[order] for layer in layers], axis=-1)
     series, instance, organization = _uids(stacked, descriptions, sources[0])
-    with quiet():
+    with quiet(), _told(image):
         segmentation = Segmentation(
             source_images=sources,
             pixel_array=stacked,
@@ -98,6 +101,35 @@ def write_segmentation(masks: Iterable[tuple[Mask, NDArray[Any]]], image: Image,
     out = io.BytesIO()
     segmentation.save_as(out)
     return out.getvalue()
+
+
+@contextmanager
+def _told(image: Image) -> Iterator[None]:
+    """Say of an image that highdicom cannot write segments of it, whatever it lacks."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        what = f"has headers of which highdicom makes no segmentation ({type(error).__name__}: {error})"
+        raise GeometryError(f"image {image.role}", what, "write another format") from error
+
+
+def _completed(sources: list[Any], image: Image, grid: Geometry) -> list[Any]:
+    """Datasets with what highdicom asks for and a file may leave out.
+
+    Raises
+    ------
+    GeometryError
+        They do not say in which frame of reference they lie.
+    """
+    if not sources[0].get("FrameOfReferenceUID"):
+        raise GeometryError(f"image {image.role}", "has no FrameOfReferenceUID, in which segments lie")
+    from pydicom.valuerep import format_number_as_ds
+
+    if image.kind is Kind.DICOM_SERIES:
+        for source in sources:
+            if not source.get("SliceThickness"):
+                source.SliceThickness = format_number_as_ds(float(grid.spacing_mm[2]))
+    return sources
 
 
 def _settle(segmentation: Any, organization: str) -> None:
@@ -130,9 +162,10 @@ def _segments(
                 f"mask {mask.id or ', '.join(mask.labels.values())}",
                 f"has {voxels.shape} voxels where image {image.role} has {grid.shape}",
             )
-        for value, label in mask.labels.items():
+        for part, (value, label) in enumerate(mask.labels.items(), 1):
             layers.append((voxels == value).astype(np.uint8))
             descriptions.append(_description(len(layers), label, mask))
+            keep_in(descriptions[-1], kept(mask, part if len(mask.labels) > 1 else None))
     if not layers:
         raise GeometryError(f"image {image.role}", "has no masks to write: at least one is expected")
     return layers, descriptions

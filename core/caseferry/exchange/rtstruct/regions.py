@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,11 +54,13 @@ class Contour:
     kind : its ContourGeometricType
     points : shape (n, 3); column, row, slice
     plane : the slice that it lies in; None for one that lies in none
+    of : the annotation that comes back from it; None for an outline of a mask
     """
 
     kind: str
     points: FloatArray
     plane: int | None
+    of: Annotation | None = None
 
 
 @dataclass
@@ -93,6 +95,7 @@ def regions(annotations: Iterable[Annotation], image: Image, grid: Geometry, wri
     for annotation in annotations:
         if isinstance(annotation, Mask):
             found += _of_mask(annotation, image)
+            written.changed.append((annotation, "becomes the outlines of its pixels, in each slice"))
             continue
         contours = _contours(annotation, grid)
         if isinstance(contours, str):
@@ -107,7 +110,7 @@ def regions(annotations: Iterable[Annotation], image: Image, grid: Geometry, wri
             region = Region(annotation.label, annotation)
             found.append(region)
             candidates.append(region)
-        region.contours += contours
+        region.contours += [replace(contour, of=annotation) for contour in contours]
     return found
 
 

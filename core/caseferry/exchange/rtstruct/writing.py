@@ -13,9 +13,11 @@ import io
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from caseferry.annotation import Mask
 from caseferry.errors import GeometryError, InvalidCase, Problem
 from caseferry.exchange.dicom_object import RTSTRUCT_CLASS, belonging, coded, content_time, source_datasets
-from caseferry.exchange.rtstruct.reading import LONGEST_NAME
+from caseferry.exchange.keeping import keep_in, kept
+from caseferry.exchange.rtstruct.reading import LONGEST_NAME, NUMBER
 from caseferry.exchange.rtstruct.regions import regions
 from caseferry.exchange.written import Written, unsaid
 from caseferry.imaging.kinds import Kind
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from caseferry.case import Image
     from caseferry.exchange.rtstruct.regions import Contour, Region
     from caseferry.geometry import Geometry
+    from caseferry.plain import Json
 
 STUDY_MANAGEMENT = "1.2.840.10008.3.1.2.3.1"
 """The class by which structure sets refer to studies: retired, and asked for all the same."""
@@ -55,7 +58,8 @@ ATTRIBUTES = {
 }
 """Attributes of annotations that have a place in a structure set."""
 
-_HELD = {"author", "created", "modified", "status", "source", "model", "codes"}
+_HELD = {"author", "source", "model", "codes"}
+"""What a structure set holds of a mask, of whose outlines each is an annotation of its own."""
 
 _STATUS = {"approved": "APPROVED", "rejected": "REJECTED"}
 
@@ -69,7 +73,7 @@ def write_structures(
     The same annotations of the same image give the same bytes.
 
     Masks become outlines along the edges of their pixels, from which the same voxels are filled. Holes are cut open;
-    see the package.
+    see the package. What a structure set has no place for is kept in private elements of the contours.
 
     Parameters
     ----------
@@ -100,9 +104,8 @@ def write_structures(
     found = regions(given, image, grid, written)
     if not found:
         raise InvalidCase(None, [Problem("annotations", "hold nothing that has a form as contours")])
-    left = {id(annotation) for annotation, _ in written.left_out}
     for annotation in given:
-        if (lost := unsaid(annotation, _HELD, ATTRIBUTES)) and id(annotation) not in left:
+        if isinstance(annotation, Mask) and (lost := unsaid(annotation, _HELD, ATTRIBUTES)):
             written.changed.append((annotation, lost))
     with quiet():
         written.content = _bytes(found, image, grid, label, description)
@@ -201,6 +204,7 @@ def _approve(dataset: Any, said: Sequence[Annotation]) -> None:
 
 def _put_regions(dataset: Any, found: Sequence[Region], grid: Geometry, frame: str, planes: Sequence[Any]) -> None:
     described, drawn, observed = [], [], []
+    known: dict[int, int] = {}
     for number, (index, region) in zip(_numbers(found), enumerate(found), strict=True):
         said = region.said.attributes
         described.append(_description(number, region, frame))
@@ -210,7 +214,7 @@ def _put_regions(dataset: Any, found: Sequence[Region], grid: Geometry, frame: s
             _item(
                 ReferencedROINumber=number,
                 ROIDisplayColor=[int(part) for part in _listed(colour)],
-                ContourSequence=[_contour(n, each, grid, planes) for n, each in enumerate(contours, 1)],
+                ContourSequence=[_contour(n, each, grid, planes, known) for n, each in enumerate(contours, 1)],
             )
         )
         observed.append(_observation(index + 1, number, region.said))
@@ -270,7 +274,7 @@ def _observation(number: int, region: int, said: Annotation) -> Any:
     return item
 
 
-def _contour(number: int, contour: Contour, grid: Geometry, planes: Sequence[Any]) -> Any:
+def _contour(number: int, contour: Contour, grid: Geometry, planes: Sequence[Any], known: dict[int, int]) -> Any:
     places = grid.to_patient(contour.points)
     digits = "%.9f" if abs(places).max() < 1e5 else "%.10g"  # as many as fit into the 16 signs of a number
     item = _item(
@@ -281,4 +285,19 @@ def _contour(number: int, contour: Contour, grid: Geometry, planes: Sequence[Any
     )
     if contour.plane is not None:
         item.ContourImageSequence = [planes[contour.plane]]
+    keep_in(item, _kept(contour.of, known) if contour.of is not None else {})
     return item
+
+
+def _kept(annotation: Annotation, known: dict[int, int]) -> dict[str, Json]:
+    """What is kept of an annotation in one of its contours: its number in all of them, the rest in the first.
+
+    Parameters
+    ----------
+    known : the numbers of those that were met before; one is added for a new one
+    """
+    if (number := known.get(id(annotation))) is not None:
+        return {NUMBER: number}
+    known[id(annotation)] = number = len(known) + 1
+    frame: dict[str, Json] = {} if annotation.frame is None else {"frame": annotation.frame}
+    return {**kept(annotation), **frame, NUMBER: number}
