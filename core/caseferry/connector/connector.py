@@ -6,10 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from caseferry.deidentify import check_phi
-from caseferry.errors import (
-    ConfigurationError,
-    UnsupportedOperation,
-)
+from caseferry.errors import ConfigurationError, UnsupportedOperation
 from caseferry.mapping import read_mapping
 from caseferry.mapping.unmapped import check_unmapped
 

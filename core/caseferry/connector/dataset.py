@@ -15,12 +15,7 @@ from caseferry.connector.execute import Execution, Patience
 from caseferry.connector.item import Brought, Item, Spare, State
 from caseferry.connector.settle import settle
 from caseferry.deidentify import check_phi
-from caseferry.errors import (
-    Cancelled,
-    ProcessingFailed,
-    TemporaryFailure,
-    UnsupportedOperation,
-)
+from caseferry.errors import Cancelled, ProcessingFailed, TemporaryFailure, UnsupportedOperation
 from caseferry.mapping.unmapped import check_unmapped, makes_names, refused, unmapped_labels
 from caseferry.plan import Plan
 

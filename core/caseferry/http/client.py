@@ -12,11 +12,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
-from caseferry.errors import (
-    PlatformError,
-    TemporaryFailure,
-    UnexpectedResponse,
-)
+from caseferry.errors import PlatformError, TemporaryFailure, UnexpectedResponse
 from caseferry.http.refusal import Explain, clean_text, plain_explanation, refusal
 from caseferry.http.repeating import ExpiredURL, Repeater, Retry
 from caseferry.http.streaming import Body, Download, multipart, whole

@@ -8,11 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from caseferry.errors import (
-    Cancelled,
-    RateLimited,
-    TemporaryFailure,
-)
+from caseferry.errors import Cancelled, RateLimited, TemporaryFailure
 from caseferry.plan import Repeat
 
 if TYPE_CHECKING:
