@@ -152,7 +152,10 @@ class DatamintDataset(Dataset):
             self._client.delete_resources(extra)
         lead = found.lead if reading.own_metadata(found.lead) else self._client.resource(str(found.lead["id"]))
         kept = reading.Group(case.id, (lead,)).kept
-        standing = Standing(fingerprint=kept.fingerprint if kept is not None else "")
+        standing = Standing()
+        if kept is not None:
+            standing.fingerprint = kept.fingerprint
+            standing.beside = frozenset({each.id for each in kept.case.annotations} - set(kept.native.annotations))
         for resource in found.resources:
             address = reading.address_of(resource)
             if address is not None:

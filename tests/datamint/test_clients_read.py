@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.peer
 
+TRACKED = (1, 3)
+"""The planes of a track."""
+
 
 def read(scene: Scene, client: str) -> dict[str, Any]:
     peer, kind = CLIENTS[client]
@@ -101,7 +104,7 @@ def test_masks_on_volumes_lie_in_the_same_voxels(scene: Scene, client: str) -> N
 
 
 @pytest.mark.parametrize("client", ["APIHandler 2.5.0", "Api 2.16.0", "Api 2.45.0"])
-def test_masks_on_frames_lie_on_the_frame_that_is_shown(scene: Scene, client: str) -> None:
+def test_masks_and_tracks_lie_on_the_frames_that_are_shown(scene: Scene, client: str) -> None:
     """A multi-frame file whose frames lie against their order in space, and slices that are resources of their own."""
     files = resources(scene.folder)
     series = sorted((scene.folder / "series").glob("*.dcm"))
@@ -110,17 +113,30 @@ def test_masks_on_frames_lie_on_the_frame_that_is_shown(scene: Scene, client: st
         voxels[(*SPOT, SLICES["frames"])] = 1
         assert image.geometry is not None
         mask = cf.Mask.of_array("ct", voxels, {1: "spot"}, image.geometry.affine)
-        scene.open().put(cf.Case(name, images=[image], annotations=[mask]), phi="keep")
+        track = cf.Track("ct", [cf.Category("ct", "phase", "late", frame=1)], ranges=[TRACKED])
+        scene.open().put(cf.Case(name, images=[image], annotations=[mask, track]), phi="keep")
 
     result = read(scene, client)
 
     names = {each["id"]: each["filename"] for each in result["resources"]}
-    rows = {names[row["resource_id"]]: row for row in result["annotations"]}
+    followed = [row for row in result["annotations"] if row["annotation_type"] == "category"]
+    assert {(row["identifier"], row["text_value"], row["scope"]) for row in followed} == {("phase", "late", "frame")}
+    many = dcmread(files["frames"][0]).PerFrameFunctionalGroupsSequence
+    places = {"frames.dcm": [each.PlanePositionSequence[0].ImagePositionPatient for each in many]}
+    for path in series:
+        places[path.name] = [dcmread(path).ImagePositionPatient]
+    affine = VOLUMES["up"]
+    heights = [
+        np.linalg.solve(affine[:3, :3], np.array(places[names[row["resource_id"]]][row["frame_index"]]) - affine[:3, 3])
+        for row in followed
+    ]
+    planes = sorted(round(height[2]) for height in heights)
+    assert planes == sorted([*range(TRACKED[0], TRACKED[1] + 1)] * 2)
+    rows = {names[row["resource_id"]]: row for row in result["annotations"] if row not in followed}
     if client == "Api 2.16.0":  # reads every mask as one of the whole image, whichever frame it names
         rows = {name: row | {"frame_index": kept(scene, row)["frame_index"]} for name, row in rows.items()}
     assert rows["frames.dcm"]["frame_index"] == FRAME
     (alone,) = set(rows) - {"frames.dcm"}
-    affine = VOLUMES["up"]
     place = affine[:3, 3] + affine[:3, 2] * SLICES["frames"]
     assert np.allclose(dcmread(scene.folder / "series" / alone).ImagePositionPatient, place)
     assert rows[alone]["frame_index"] == 0

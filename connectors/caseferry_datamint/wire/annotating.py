@@ -9,7 +9,8 @@ from urllib.parse import quote
 from caseferry.annotation import Annotation, Mask
 from caseferry.files import FileRef
 from caseferry.plan import Call, Given, Part, Repeat, Reply
-from caseferry_datamint.wire.annotations import SEGMENTATION, link, native_form
+from caseferry_datamint.wire.annotations import SEGMENTATION, link
+from caseferry_datamint.wire.forms import missing_forms, native_forms
 from caseferry_datamint.wire.frames import Place
 from caseferry_datamint.wire.holding import image_of, reason_against
 from caseferry_datamint.wire.masks import NIFTI, PNG, as_volume, frames_of, volume_file
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from caseferry.case import Case, Image
     from caseferry.mapping import Names
     from caseferry_datamint.wire.standing import Project, Standing
+
+FORMS_AT_ONCE = 1000
+"""How many annotations one request creates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +70,24 @@ def annotation_calls(case: Case, annotations: Sequence[Annotation], there: There
             calls += [] if known else [_volume_call(annotation, image, there)]
         elif isinstance(annotation, Mask):
             calls += _frame_calls(annotation, image, there, known)
-        elif not known:
-            form = native_form(annotation, image, there.names)
-            assert not isinstance(form, str)  # noqa: S101  reason_against has asked
-            forms.setdefault((image.role, form[0]), []).append(there.form(form[1], annotation))
-    for (role, file), objects in forms.items():
-        calls.append(
-            Call(
-                name=f"annotate {role} {file}",
-                method="POST",
-                target=f"annotations/{there.ids[role, file]}/annotations",
-                body=objects,
-                repeat=Repeat.DETECTABLE,
-                purpose=f"annotate image {role!r}",
-            )
+        else:
+            own = native_forms(annotation, image, there.names)
+            assert not isinstance(own, str)  # noqa: S101  reason_against has asked
+            ids = {file: there.ids[image.role, file] for file, _ in own}
+            for file, form in missing_forms(own, known, ids):
+                forms.setdefault((image.role, file), []).append(there.form(form, annotation))
+    return calls + [
+        Call(
+            name=f"annotate {role} {file} {start}",
+            method="POST",
+            target=f"annotations/{there.ids[role, file]}/annotations",
+            body=objects[start : start + FORMS_AT_ONCE],
+            repeat=Repeat.DETECTABLE,
+            purpose=f"annotate image {role!r}",
         )
-    return calls
+        for (role, file), objects in forms.items()
+        for start in range(0, len(objects), FORMS_AT_ONCE)
+    ]
 
 
 def _volume_call(mask: Mask, image: Image, there: There) -> Call:

@@ -35,6 +35,7 @@ from caseferry.annotation import (
     Track,
 )
 from caseferry.capability import Conversion
+from caseferry.files import encodable
 from caseferry.shapes import outlined, upright_axes
 from caseferry.shapes.drawn import OUTLINE_WITHIN
 from caseferry_datamint.wire.frames import (
@@ -58,7 +59,12 @@ CONVERSIONS = {
         "a region that follows it",
         "Datamint's clients do not say of which points an ellipse is made",
         f"what lies between its corners and the ellipse: below {OUTLINE_WITHIN} pixels",
-    )
+    ),
+    "track": Conversion(
+        "an annotation in each frame",
+        "Datamint's clients follow nothing from frame to frame",
+        "exact; that of an ellipse where it is one",
+    ),
 }
 """Kinds of annotations that have no form of their own, and the one that they are given."""
 
@@ -86,12 +92,10 @@ def native_form(annotation: Annotation, image: Image | None, names: Names) -> tu
         return "Datamint annotates images only"
     if isinstance(annotation, Placed | Polygon):
         return _placed_form(annotation, image, names)
-    if isinstance(annotation, Raw):
-        return f"it is in the form of {annotation.platform}"
     place = Place(0, 0) if annotation.frame is None else place_of(image, annotation.frame)
     if place is None:
         return "Datamint numbers the axial slices of a volume only"
-    form = _common(annotation, names)
+    form = common_form(annotation, names)
     if annotation.frame is not None:
         form |= {"scope": "frame", "frame_index": place.frame}
     if isinstance(annotation, Label):
@@ -109,7 +113,8 @@ def native_form(annotation: Annotation, image: Image | None, names: Names) -> tu
     return f"Datamint has no {annotation.kind} annotation"
 
 
-def _common(annotation: Annotation, names: Names) -> dict[str, Any]:
+def common_form(annotation: Annotation, names: Names) -> dict[str, Any]:
+    """What the object that creates an annotation says of any kind."""
     return {
         "identifier": names.label(annotation.label),
         "scope": "image",
@@ -131,7 +136,7 @@ def _placed_form(annotation: Placed | Polygon, image: Image, names: Names) -> tu
     if place is None and not patient:
         return "Datamint numbers the axial slices of a volume only"
     geometry = {**(view_vectors(image) if patient else {}), "points": to_points(image, points, plane), **extra}
-    form = _common(annotation, names)
+    form = common_form(annotation, names)
     if place is not None and plane is not None and not (patient and isinstance(annotation, Line)):
         form |= {"scope": "frame", "frame_index": place.frame}
     return (place.file if place is not None else 0), {"type": kind, **form, "geometry": geometry}
@@ -223,7 +228,11 @@ def core_form(row: Mapping[str, Any], role: str, image: Image, file: int, names:
         return _over_frames(row, range(first, last + 1), common, image, file)
     except (TypeError, ValueError, KeyError, IndexError):
         pass
-    return Raw(role, id=common["id"], label=common["label"], platform="datamint", payload=json.loads(json.dumps(row)))
+    try:
+        frame = _frame_back(row, image, file)
+    except (TypeError, ValueError):
+        frame = None
+    return Raw(**common, frame=frame, platform="datamint", payload=json.loads(json.dumps(row)))
 
 
 def _of_one_frame(row: Mapping[str, Any], common: dict[str, Any], image: Image, file: int) -> Annotation:
@@ -279,13 +288,17 @@ def _common_back(row: Mapping[str, Any], role: str, names: Names) -> dict[str, A
         "image": role,
         "label": names.label_back(str(row.get("identifier") or row.get("name") or "")),
         "id": str(row.get("id") or ""),
-        "author": row.get("import_author") or row.get("created_by") or row.get("added_by"),
-        "reviewer": row.get("approved_by"),
+        "author": _text(row.get("import_author")) or _text(row.get("created_by")) or _text(row.get("added_by")),
+        "reviewer": _text(row.get("approved_by")),
         "created": _moment(row.get("created_at")),
         "status": status,
         "source": "model" if model else None,
         "model": str(row.get("model_id") or row.get("created_by_model")) if model else None,
     }
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value and encodable(value) else None
 
 
 def _moment(text: object) -> dt.datetime | None:

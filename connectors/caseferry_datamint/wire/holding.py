@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from caseferry.annotation import Annotation, Ellipse, Mask
+from caseferry.annotation import Annotation, Ellipse, Mask, Track
 from caseferry.held import Deviation, Held, Loss, native, part_of
 from caseferry.shapes import outline_error, outlined
 from caseferry.sidecar import Native
 from caseferry_datamint.wire import annotations as marks
 from caseferry_datamint.wire.address import reason_against_tag
-from caseferry_datamint.wire.annotations import native_form
+from caseferry_datamint.wire.forms import native_forms
 from caseferry_datamint.wire.masks import why_not
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from caseferry.case import Case, Image
     from caseferry.files import FileRef
     from caseferry.mapping import Names
+    from caseferry_datamint.wire.standing import Standing
 
 BESIDE = "the first resource's metadata"
 """Where the sidecar lies."""
@@ -29,13 +30,16 @@ def image_of(case: Case, annotation: Annotation) -> Image:
     return case.image(annotation.image) if annotation.image is not None else case.images[0]
 
 
-def annotations_held(case: Case, names: Names) -> tuple[Native, list[Held]]:
+def annotations_held(case: Case, names: Names, standing: Standing) -> tuple[Native, list[Held]]:
     """Which annotations have a form of the platform's own, and what becomes of each."""
     there: dict[str, str] = {}
     held: list[Held] = []
     for annotation in case.annotations:
         part = part_of(annotation)
-        if (reason := reason_against(case, annotation, names)) is not None:
+        reason = reason_against(case, annotation, names)
+        if reason is None and annotation.id in standing.beside:
+            reason = "it lies beside the case that is there"
+        if reason is not None:
             held.append(Loss(part, reason, "sidecar", BESIDE))
             continue
         there[annotation.id] = annotation.id
@@ -49,12 +53,21 @@ def _called(annotation: Annotation) -> str:
 
 def _converted(part: str, annotation: Annotation, image: Image) -> Loss | None:
     """What becomes of an annotation that has no form of its own."""
-    found, grid = marks.CONVERSIONS.get(annotation.kind), image.geometry
-    if found is None or grid is None or not isinstance(annotation, Ellipse):
+    found = marks.CONVERSIONS.get(annotation.kind)
+    if found is None:
         return None
-    plane = float((annotation.frame or 0) % grid.shape[2])
-    ends = grid.to_patient([[*point[:2], plane] for point in annotation.points])
-    return found.loss(part, Deviation(mm=outline_error(ends, len(outlined(annotation).points))))
+    each = annotation.shapes() if isinstance(annotation, Track) else [annotation]
+    errors = (_outline_error(shape, image) for shape in each if isinstance(shape, Ellipse))
+    return found.loss(part, Deviation(mm=max(errors, default=0.0)))
+
+
+def _outline_error(ellipse: Ellipse, image: Image) -> float:
+    """How far the region that stands for an ellipse is from it, in millimetres."""
+    grid = image.geometry
+    assert grid is not None  # noqa: S101  native_form has refused others
+    plane = float((ellipse.frame or 0) % grid.shape[2])
+    ends = grid.to_patient([[*point[:2], plane] for point in ellipse.points])
+    return outline_error(ends, len(outlined(ellipse).points))
 
 
 def loss_of(annotation: Annotation, reason: str, where: str) -> Loss:
@@ -67,8 +80,8 @@ def reason_against(case: Case, annotation: Annotation, names: Names) -> str | No
     image = image_of(case, annotation)
     if isinstance(annotation, Mask):
         return why_not(annotation, image, names)
-    form = native_form(annotation, image, names)
-    return form if isinstance(form, str) else None
+    forms = native_forms(annotation, image, names)
+    return forms if isinstance(forms, str) else None
 
 
 def held_beside(case: Case, overflow: Sequence[FileRef]) -> list[Held]:

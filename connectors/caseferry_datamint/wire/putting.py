@@ -30,7 +30,7 @@ def plan_case(
     """
     if not case.images:
         raise Inexpressible(case.id, [Problem("images", "is empty; Datamint holds images", "give at least one")])
-    standing_there, held = annotations_held(case, names)
+    standing_there, held = annotations_held(case, names, standing)
     sidecar, overflow = build(case, standing_there, limit)
     held = [*map(image_held, case.images), *held, *held_beside(case, overflow)]
     if overflow and not allow_spare:
@@ -42,7 +42,8 @@ def plan_case(
     calls = list(uploads(case, project, names, standing, sidecar))
     calls += joining(project, standing, calls)
     if not standing.revised:
-        calls += annotation_calls(case, case.annotations, There(names, project, resource_ids(case, standing), standing))
+        written = [each for each in case.annotations if each.id not in standing.beside]
+        calls += annotation_calls(case, written, There(names, project, resource_ids(case, standing), standing))
     adopts = standing.resources.get((0, 0)) if standing.resources else None
     bindings = {"resource 0 0": adopts} if adopts else {}
     bindings |= {f"resource {image} {file}": rid for (image, file), rid in standing.resources.items()}

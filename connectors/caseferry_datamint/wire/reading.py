@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from caseferry.annotation import Annotation, Mask
+from caseferry.annotation import Annotation, Mask, Raw, Track
 from caseferry.case import Case, Image
 from caseferry.files import FileRef, check_name
 from caseferry.geometry import as_stored
@@ -17,9 +17,14 @@ from caseferry_datamint.wire.address import Address, is_own_tag, reason_against_
 from caseferry_datamint.wire.amending import amendment_in
 from caseferry_datamint.wire.annotations import SEGMENTATION, core_form, is_revised, link_of
 from caseferry_datamint.wire.masks import Piece, grouped, mask_of
+from caseferry_datamint.wire.raws import unchanged
+from caseferry_datamint.wire.tracks import bundled, track_of
 
 if TYPE_CHECKING:
     from caseferry.mapping import Names
+
+OF_WHO_MADE_IT = ("author", "created", "source", "model")
+"""What the platform says of who sent an annotation, and the sidecar of who made it."""
 
 Fetch = Callable[[str], BinaryIO]
 """Opens a download by its target."""
@@ -195,18 +200,23 @@ def annotations_of(
     kept = found.kept
     known = {kept.native.annotations.get(a.id, a.id): a for a in kept.case.annotations} if kept is not None else {}
     held = kept.native.annotations if kept is not None else None
+    rows = [
+        row
+        for row in rows
+        if str(row.get("resource_id")) in places and not row.get("deleted") and not is_stray(row, held)
+    ]
     result: list[Found] = []
+    for link, bundle in bundled(rows):
+        shapes = []
+        for row in bundle:
+            role, file = places[str(row["resource_id"])]
+            shapes.append(core_form(row, role, images[role], file, names))
+        result += _together(shapes, link, known.get(link or ""))
     pieces: dict[str, list[Piece]] = {}
     for row in rows:
-        place = places.get(str(row.get("resource_id")))
-        if place is None or row.get("deleted") or is_stray(row, held):
-            continue
-        role, file = place
         if str(row.get("annotation_type") or row.get("type")) == SEGMENTATION:
+            role, file = places[str(row["resource_id"])]
             pieces.setdefault(role, []).append(Piece(file, row, _opener(row, fetch)))
-        else:
-            annotation = core_form(row, role, images[role], file, names)
-            result.append(Found(_with_id(annotation, link_of(row)), link_of(row)))
     for role, parts in pieces.items():
         for group_pieces in grouped(parts, link_of).values():
             link = link_of(group_pieces[0].row)
@@ -240,8 +250,23 @@ def is_stray(row: Mapping[str, Any], held: Mapping[str, str] | None) -> bool:
     return key not in held.values() if is_revised(key) else held.get(key, key) != key
 
 
-def _with_id(annotation: Annotation, link: str | None) -> Annotation:
-    return replace(annotation, id=link) if link else annotation
+def _together(shapes: Sequence[Annotation], link: str | None, put: Annotation | None) -> list[Found]:
+    """What was put as one annotation: as that one, and what somebody has made of a part of it by itself.
+
+    Parameters
+    ----------
+    put : as it was put, when that is known
+    """
+    if link is None:
+        return [Found(shape) for shape in shapes]
+    if isinstance(put, Raw) and isinstance(shapes[0], Raw) and unchanged(put, shapes[0]):
+        shapes = [replace(shapes[0], platform=put.platform, payload=put.payload), *shapes[1:]]
+    raw = [shape for shape in shapes if isinstance(shape, Raw)]
+    others = [shape for shape in shapes if not isinstance(shape, Raw)]
+    track = track_of(others) if others and (len(others) > 1 or isinstance(put, Track)) else None
+    whole, parts = (track, raw) if track is not None else (shapes[0], list(shapes[1:]))
+    known = {name: getattr(put, name) for name in OF_WHO_MADE_IT} if put is not None else {}
+    return [Found(replace(whole, id=link, **known), link), *map(Found, parts)]
 
 
 def _places(found: Group) -> dict[str, tuple[str, int]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from caseferry.annotation import Annotation, Mask
+from caseferry.annotation import Annotation, Mask, Track
 from caseferry.errors import Inexpressible, Problem
 from caseferry.plan import Call, Plan, Repeat
 from caseferry.sidecar import amendment, amendment_number, said_beside
@@ -21,6 +21,7 @@ from caseferry_datamint.wire.holding import image_of, loss_of, reason_against
 from caseferry_datamint.wire.masks import as_volume
 from caseferry_datamint.wire.reading import is_stray
 from caseferry_datamint.wire.rows import chosen_rows, rows_by_annotation
+from caseferry_datamint.wire.tracks import reads_back
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -217,12 +218,16 @@ def problems_of_adding(case: Case, new: Sequence[Annotation], there: There) -> l
         where = f"{annotation.kind} {annotation.label!r}"
         if (reason := reason_against(case, annotation, there.names)) is not None:
             problems.append(Problem(where, reason, "put the whole case anew"))
-        elif (found := CONVERSIONS.get(annotation.kind)) is not None:
+        elif (found := CONVERSIONS.get(annotation.kind)) is not None and not _reads_back(annotation, case):
             problems.append(Problem(where, f"would come back as {found.into}", "put the whole case anew"))
         elif lost := unsaid(annotation, image_of(case, annotation), there):
             what = f"{' and '.join(lost)} would be lost: Datamint keeps that of a case's first annotations alone"
             problems.append(Problem(where, what, "leave it out, or put the whole case anew"))
     return problems
+
+
+def _reads_back(annotation: Annotation, case: Case) -> bool:
+    return isinstance(annotation, Track) and reads_back(annotation, image_of(case, annotation))
 
 
 def unsaid(annotation: Annotation, image: Image, there: There) -> list[str]:

@@ -14,6 +14,7 @@ from caseferry_datamint.wire.annotations import SEGMENTATION, link_of
 from caseferry_datamint.wire.entities import Marking, moment
 from caseferry_datamint.wire.masks import Piece, grouped
 from caseferry_datamint.wire.reading import is_stray
+from caseferry_datamint.wire.tracks import bundled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,15 +30,16 @@ def rows_by_annotation(found: Group, rows: Sequence[Mapping[str, Any]]) -> dict[
     made_of: defaultdict[str, list[str]] = defaultdict(list)
     pieces: defaultdict[str, list[Piece]] = defaultdict(list)
     roles = {str(resource["id"]): _role(resource) for resource in found.resources}
+    held = kept.native.annotations if kept is not None else None
+    rows = [row for row in rows if not row.get("deleted") and not is_stray(row, held)]
+    for key, bundle in bundled(rows):
+        ids = [str(row["id"]) for row in bundle]
+        made_of[names.get(key, key) if key is not None else ids[0]] += ids
+        for own in ids[1:]:  # one of them that nobody understands is an annotation by itself
+            made_of[own].append(own)
     for row in rows:
-        if row.get("deleted") or is_stray(row, kept.native.annotations if kept is not None else None):
-            continue
-        key = link_of(row)
-        name = names.get(key, key) if key is not None else None
         if str(row.get("annotation_type") or row.get("type")) == SEGMENTATION:
             pieces[roles.get(str(row.get("resource_id")), "")].append(Piece(0, row, _closed))
-        else:
-            made_of[name or str(row["id"])].append(str(row["id"]))
     for parts in pieces.values():
         for together in grouped(parts, link_of).values():
             first = together[0].row

@@ -39,6 +39,7 @@ class Standing:
     resources : index of image and file to the resource's id
     in_project : ids of resources that are in the project
     annotations : by what each is known there (see `link_of`), the rows of the platform that make it
+    beside : ids of annotations that lie in the sidecar alone, and stay there
     fingerprint : of the case as it was put
     revised : whether its annotations were changed since: then none of them is missing
     """
@@ -46,5 +47,6 @@ class Standing:
     resources: dict[tuple[int, int], str] = field(default_factory=dict)
     in_project: set[str] = field(default_factory=set)
     annotations: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+    beside: frozenset[str] = frozenset()
     fingerprint: str = ""
     revised: bool = False
