@@ -20,7 +20,7 @@ from caseferry_darwin.exchange import DARWIN_JSON
 from caseferry_darwin.setup import command
 from caseferry_darwin.wire import annotations as marks
 from caseferry_darwin.wire import legacy, slotfile
-from caseferry_darwin.wire.display import TABLES, read_displays, read_window
+from caseferry_darwin.wire.display import SINGLE_SETTINGS, TABLES, read_displays, read_window
 from caseferry_darwin.wire.place import Place, Storage, prefix_to_prepare_in
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class DarwinConnector(Connector):
     summary: ClassVar[str] = "V7 Darwin datasets: items with slots, classes, folders, external storage"
     settings: ClassVar[tuple[str, ...]] = ("storage", "prepare", "window", "container", "url", "api_key", "team")
     tables: ClassVar[tuple[str, ...]] = TABLES
-
+    mapping_settings: ClassVar[tuple[str, ...]] = SINGLE_SETTINGS
     label_fields: ClassVar[tuple[str, ...]] = ("colour", "code")
 
     def __init__(self, **options: Any) -> None:

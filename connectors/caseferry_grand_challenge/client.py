@@ -20,7 +20,7 @@ from caseferry.errors import (
     TemporaryFailure,
     UnexpectedResponse,
 )
-from caseferry.http import Http, Repeater, Retry, clean_text, refusal
+from caseferry.http import Http, Repeater, Retry, clean_text, refusal, untrusted, words_of_page
 from caseferry.plan import Call, Repeat, Reply
 from caseferry_grand_challenge.errors import explain
 from caseferry_grand_challenge.wire.item_calls import filled_sockets
@@ -180,7 +180,7 @@ class GrandChallengeClient:
             body = answer.json() if answer.headers.get("Content-Type") == "application/json" else None
         except ValueError:
             body = None
-        explained = explain(answer.status_code, body, answer.text[:2000])
+        explained = explain(answer.status_code, body, words_of_page(answer.text[:20000]))
         return refusal(
             PLATFORM, what, answer.status_code, explained, answer.headers, lambda text: clean_text(text, self._secrets)
         )
@@ -392,7 +392,7 @@ def _unreached(error: Exception, what: str, url: str) -> PlatformError:
     import httpx
 
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return PlatformError(PLATFORM, what, f"the certificate of {url} is not trusted; set CASEFERRY_CA")
+        return PlatformError(PLATFORM, what, untrusted(url, str(error)))
     failure = TemporaryFailure(PLATFORM, what, f"{type(error).__name__}: no answer from {url}")
     failure.applied = (
         False if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout) else None

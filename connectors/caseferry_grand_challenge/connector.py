@@ -39,6 +39,7 @@ class GrandChallengeConnector(Connector):
     scheme: ClassVar[str] = "grand-challenge"
     summary: ClassVar[str] = "Grand Challenge archives and reader studies: images, values and files in sockets"
     settings: ClassVar[tuple[str, ...]] = ("sidecar", "socket", "url", "token")
+    mapping_settings: ClassVar[tuple[str, ...]] = ("sidecar", "socket")
 
     def _client(self) -> GrandChallengeClient:
         settings = Settings(self.scheme, self.options)

@@ -132,10 +132,18 @@ class Settings:
         Raises
         ------
         ConfigurationError
-            The file that is named is not there.
+            The file that is named is not there, or holds no certificate.
         """
         path = self.get("ca", CA_VARIABLE)
         if path and not Path(path).is_file():
             msg = f"the file of trusted certificates {path!r}, named by ca= or {CA_VARIABLE}, is not there"
             raise ConfigurationError(msg)
+        if path:
+            import ssl
+
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+            except OSError as error:
+                msg = f"the file {path!r}, named by ca= or {CA_VARIABLE}, holds no certificates (PEM) that can be read"
+                raise ConfigurationError(msg) from error
         return path

@@ -233,6 +233,9 @@ WRONG = {
     "missing path": (["ls", "local:/nowhere/at/all"], "there is no such folder"),
     "missing source": (["transfer", "local:/nowhere/at/all", "local:FOLDER"], "there is no such folder"),
     "no worker": (["transfer", "local:FOLDER", "local:FOLDER", "--workers", "0"], "workers is 0"),
+    "no target of its own": (["transfer", "local:FOLDER", "local:FOLDER"], "is the source and the target"),
+    "no name of a journal": (["transfer", "local:FOLDER", "local:FOLDER/b", "--journal", ""], "journal"),
+    "a platform misspelt": (["ls", "local:FOLDER", "--mapping", "FOLDER/typo.toml"], "[darwn]"),
     "missing journal": (["status", "FOLDER/none.db"], "there is no journal"),
     "missing names": (["transfer", "local:FOLDER", "local:FOLDER", "--select", "@FOLDER/none"], "cannot be read"),
     "missing mapping": (["ls", "local:FOLDER", "--mapping", "FOLDER/none.toml"], "none.toml"),
@@ -251,6 +254,7 @@ def test_wrong_use_is_2_and_one_clear_line(
         if variable.startswith(("DARWIN_", "DATAMINT_", "GRAND_CHALLENGE_", "CASEFERRY_")):
             monkeypatch.delenv(variable)
     monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "typo.toml").write_text('[darwn.labels]\nnodule = "Nodule"\n')
     arguments, words = WRONG[name]
     ended = caseferry(*(each.replace("FOLDER", str(tmp_path)) for each in arguments))
     assert ended.code == 2
@@ -357,3 +361,10 @@ def test_the_demo(tmp_path: Path) -> None:
     with cf.connect(f"local:{tmp_path / 'demo' / 'home'}") as home:
         assert len(list(home.items())) == 5
     assert run("demo", "--folder", str(tmp_path / "demo"))[0] == 2
+
+
+@pytest.mark.parametrize("command", [["ls", "local:x"], ["mapping", "init", "local:x", "local:y"]])
+def test_beginnings_of_options_are_none(command: list[str], caseferry: Callable[..., Any]) -> None:
+    ended = caseferry(*command, "--prof=z")
+    assert ended.code == 2
+    assert "unrecognized arguments: --prof=z" in ended.err

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
 import caseferry as cf
 from caseferry.config import Secret, Settings, user_config_folder
@@ -104,7 +105,11 @@ def test_a_secret_is_not_shown(config: Path, caplog: pytest.LogCaptureFixture) -
 
 def test_a_file_of_certificates(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings("darwin", {}).certificates() is None
-    assert Settings("darwin", {"ca": str(config)}).certificates() == str(config)
+    path = config.with_name("ca.pem")
+    trustme.CA().cert_pem.write_to_path(str(path))
+    assert Settings("darwin", {"ca": str(path)}).certificates() == str(path)
+    with pytest.raises(cf.ConfigurationError, match=r"the file '.*', named by .*, holds no certificates"):
+        Settings("darwin", {"ca": str(config)}).certificates()
     monkeypatch.setenv("CASEFERRY_CA", "/no/such/file.pem")
     with pytest.raises(cf.ConfigurationError) as caught:
         Settings("darwin", {}).certificates()

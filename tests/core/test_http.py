@@ -5,14 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import io
+import socket
+import ssl
 import threading
 import time
+from contextlib import closing, suppress
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+import trustme
 
 import caseferry as cf
 from caseferry.errors import Cancelled
@@ -353,6 +357,10 @@ def test_an_error_page_is_told_without_its_tags(server: Server, http: Http) -> N
     server.script = [status(404, b"<html><h1>Not here</h1></html>", "text/html")]
     with pytest.raises(cf.NotFound, match=r"answered 404: Not here$"):
         http.get("things")
+    page = b"<!DOCTYPE html><html><head><title>Bad\n Gateway</title><style>b{}</style></head><p>ray 5, and more</html>"
+    server.script = [status(400, page, "text/html")]
+    with pytest.raises(cf.PlatformError, match=r"answered 400: Bad Gateway$"):
+        http.get("things")
 
 
 # -- secrets -------------------------------------------------------------------------------------------------------
@@ -620,3 +628,33 @@ def test_an_answer_in_gzip_is_unpacked(server: Server, http: Http) -> None:
 def test_only_a_bad_certificate_is_final(http: Http, said: str, kind: type[cf.PlatformError]) -> None:
     error = http._line_failure("look", "https://host/x", requests.exceptions.SSLError(said))
     assert type(error) is kind
+
+
+@pytest.mark.parametrize(
+    ("days", "address", "said"),
+    [
+        ((-2, -1), "127.0.0.1", "has expired"),
+        ((1, 2), "127.0.0.1", "not valid yet"),
+        ((-1, 1), "192.0.2.1", "is that of another host"),
+    ],
+)
+def test_a_certificate_says_what_is_wrong_with_it(
+    days: tuple[int, int], address: str, said: str, tmp_path: Path
+) -> None:
+    """Trusting it would not help, so that CASEFERRY_CA is not spoken of."""
+    path, authority = tmp_path / "ca.pem", trustme.CA()
+    authority.cert_pem.write_to_path(str(path))
+    begin, end = (dt.datetime.now(dt.UTC) + dt.timedelta(each) for each in days)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(address, not_before=begin, not_after=end).configure_cert(context)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with listening.accept()[0] as line, suppress(OSError):
+                context.wrap_socket(line, server_side=True)
+
+        threading.Thread(target=serve, daemon=True).start()
+        talker = Http("test", f"https://127.0.0.1:{listening.getsockname()[1]}/", headers={}, verify=str(path))
+        with closing(talker), pytest.raises(cf.PlatformError, match=f"the certificate of 127.* {said}") as caught:
+            talker.get("things")
+    assert "CASEFERRY_CA" not in str(caught.value)

@@ -33,7 +33,7 @@ def test_a_file_and_a_dict_say_the_same(tmp_path: Path) -> None:
     path.write_text(TEXT)
     given = {"grand-challenge": {"sidecar": "case-metadata", "images": {"ct": "ct-image"}}}
     for source in (path, str(path), given):
-        assert read_mapping(source, "grand-challenge") == Names(
+        assert read_mapping(source, "grand-challenge", settings=["sidecar"]) == Names(
             images={"ct": "ct-image"}, options={"sidecar": "case-metadata"}
         )
     assert read_mapping(path, "datamint") == Names() == read_mapping(None, "datamint")
@@ -58,11 +58,14 @@ def test_options_given_otherwise() -> None:
         ({"darwin": {"labels": {"a": 1}}}, "the mapping has darwin.labels.a = 1, expected a name"),
         ({"darwin": {"images": "ct"}}, "the mapping has darwin.images = 'ct'; tables are images"),
         ({"darwin": {"colours": {"a": "b"}}}, "the mapping has darwin.colours = "),
+        ({"darwin": {"batsh": 3}}, "the mapping has darwin.batsh = 3; .*single settings are batch"),
+        ({"darwn": {"labels": {"a": "b"}}}, r"the mapping has \[darwn\], .* tables are \[darwin\], \[datamint\]"),
+        ({"labels": {"a": "b"}}, r"the mapping has \[labels\], which is no platform"),
     ],
 )
 def test_what_is_no_mapping(document: dict[str, Any], message: str) -> None:
     with pytest.raises(cf.ConfigurationError, match=message):
-        read_mapping(document, "darwin")
+        read_mapping(document, "darwin", settings=["batch"], platforms=["darwin", "datamint"])
 
 
 @pytest.mark.parametrize("content", [b"[", b"\xff", None])

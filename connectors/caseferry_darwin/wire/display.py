@@ -52,6 +52,12 @@ if TYPE_CHECKING:
 TABLES = ("roles", "layout")
 """The tables of a mapping that are read here."""
 
+_SWITCHES = ("ignore_dicom_layout", "force_tiling", "direct_upload")
+"""What a mapping may switch on for all images."""
+
+SINGLE_SETTINGS = ("batch", "merge", *_SWITCHES)
+"""The names of the single settings that Darwin takes in a mapping."""
+
 EVERY_ROLE = "*"
 NATIVE = "native"
 SLOTS, CHANNELS, ITEMS = "slots", "channels", "items"
@@ -192,10 +198,6 @@ def read_displays(names: Names) -> Displays:
         merge=_merge(names),
         **{name: _switch(names.options.get(name, "False"), f"darwin.{name}") for name in _SWITCHES},  # type: ignore[arg-type]
     )
-
-
-_SWITCHES = ("ignore_dicom_layout", "force_tiling", "direct_upload")
-"""What a mapping may switch on for all images."""
 
 
 def _merge(names: Names) -> str:

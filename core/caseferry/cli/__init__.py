@@ -71,8 +71,15 @@ def _print_nowhere() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _Parser(ArgumentParser):
+    """Takes options by their whole names alone: what a beginning of one is short for may change."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
+    parser = _Parser(
         prog="caseferry",
         description="Move annotated medical imaging cases between platforms, with nothing lost.",
         epilog="Datasets have URLs: local:PATH, grand-challenge:ARCHIVE, datamint:PROJECT, darwin:TEAM/DATASET.",

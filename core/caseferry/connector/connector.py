@@ -9,6 +9,7 @@ from caseferry.deidentify import check_phi
 from caseferry.errors import ConfigurationError, UnsupportedOperation
 from caseferry.mapping import read_mapping
 from caseferry.mapping.unmapped import check_unmapped
+from caseferry.registry import schemes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,6 +41,9 @@ class Connector(ABC):
     tables: ClassVar[tuple[str, ...]] = ()
     """The names of the further tables that it takes in a mapping."""
 
+    mapping_settings: ClassVar[tuple[str, ...]] = ()
+    """The names of the single settings that it takes in a mapping."""
+
     label_fields: ClassVar[tuple[str, ...]] = ()
     """What a mapping may say of a label beside its name, by the names of the fields; see `caseferry.mapping`."""
 
@@ -52,7 +56,9 @@ class Connector(ABC):
             msg = f"{self.scheme} has no option {', '.join(unknown)}; known are {known}"
             raise ConfigurationError(msg)
         self.options = options
-        self.names = read_mapping(options.get("mapping"), self.scheme, self.tables, self.label_fields)
+        self.names = read_mapping(
+            options.get("mapping"), self.scheme, self.tables, self.label_fields, self.mapping_settings, schemes()
+        )
         self.phi = check_phi(options.get("phi", "refuse"))
         given = options.get("unmapped")
         self.unmapped = check_unmapped(given) if given is not None else None

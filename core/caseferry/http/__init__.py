@@ -8,7 +8,19 @@ looks at the platform first.
 from __future__ import annotations
 
 from caseferry.http.client import Http, Signed
-from caseferry.http.refusal import Explain, clean_text, refusal, retry_after
+from caseferry.http.refusal import Explain, clean_text, refusal, retry_after, untrusted, words_of_page
 from caseferry.http.repeating import ExpiredURL, Repeater, Retry
 
-__all__ = ["ExpiredURL", "Explain", "Http", "Repeater", "Retry", "Signed", "clean_text", "refusal", "retry_after"]
+__all__ = [
+    "ExpiredURL",
+    "Explain",
+    "Http",
+    "Repeater",
+    "Retry",
+    "Signed",
+    "clean_text",
+    "refusal",
+    "retry_after",
+    "untrusted",
+    "words_of_page",
+]

@@ -13,7 +13,7 @@ from requests.utils import get_environ_proxies
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from caseferry.errors import PlatformError, TemporaryFailure, UnexpectedResponse
-from caseferry.http.refusal import Explain, clean_text, plain_explanation, refusal
+from caseferry.http.refusal import Explain, clean_text, is_page, plain_explanation, refusal, untrusted, words_of_page
 from caseferry.http.repeating import ExpiredURL, Repeater, Retry
 from caseferry.http.streaming import Body, Download, multipart, whole
 from caseferry.plan import Call, Repeat, Reply
@@ -248,7 +248,7 @@ class Http:
                 raise UnexpectedResponse(
                     self.platform, what, "the answer is not the JSON it says it is", status=answer.status_code
                 ) from error
-        elif content.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html")):
+        elif is_page(content[:1000].decode(errors="replace")):
             detail = "the answer is a web page, not data: is the address right, and does a proxy ask for a login?"
             raise UnexpectedResponse(self.platform, what, detail, status=answer.status_code)
         return Reply(answer.status_code, body, answer.headers, sent)
@@ -265,7 +265,7 @@ class Http:
             body = answer.json() if "json" in answer.headers.get("Content-Type", "") else None
         except ValueError:
             body = None
-        explained = self._explain(status, body, text)
+        explained = self._explain(status, body, words_of_page(text))
         return refusal(self.platform, what, status, explained, answer.headers, self._clean)
 
     def _content(self, answer: requests.Response, what: str) -> bytes:
@@ -284,7 +284,7 @@ class Http:
         if isinstance(error, requests.exceptions.SSLError):
             if "CERTIFICATE_VERIFY_FAILED" not in str(error):  # the line broke while it was being secured, or later
                 return self._failure(what, f"the secure connection to {host} was cut", applied=None)
-            return PlatformError(self.platform, what, f"the certificate of {host} is not trusted; set CASEFERRY_CA")
+            return PlatformError(self.platform, what, untrusted(host, str(error)))
         if isinstance(error, requests.Timeout) and not isinstance(error, requests.ConnectionError):
             return self._failure(what, f"no answer within {self._timeout[1]:g} s", None)
         if not isinstance(error, requests.ConnectionError):

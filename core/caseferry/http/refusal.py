@@ -57,6 +57,38 @@ def refusal(
     return error
 
 
+def untrusted(host: str, said: str) -> str:
+    """Why the certificate of a host is not accepted, and what to do.
+
+    Parameters
+    ----------
+    said : the words of OpenSSL
+    """
+    if "expired" in said:
+        return f"the certificate of {host} has expired; is this machine's clock right? Else its owner must renew it"
+    if "not yet valid" in said:
+        return f"the certificate of {host} is not valid yet; is this machine's clock right?"
+    if "mismatch" in said:
+        return f"the certificate of {host} is that of another host; is the address right?"
+    return f"the certificate of {host} is not trusted; set CASEFERRY_CA"
+
+
+def words_of_page(text: str) -> str:
+    """A text as it is, or what a web page is called that came in its place."""
+    if not is_page(text):
+        return text
+    title = re.search(r"<title[^>]*>(.*?)</title>", text, _FLAGS)
+    words = (
+        title[1] if title else re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", text, flags=re.IGNORECASE | re.DOTALL)
+    )
+    return " ".join(words.split())
+
+
+def is_page(text: str) -> bool:
+    """Whether a text is a web page."""
+    return text.lstrip()[:15].lower().startswith(("<!doctype html", "<html"))
+
+
 def clean_text(text: str, secrets: Sequence[str]) -> str:
     """A text without secrets and without the queries of URLs, cut to a bearable length."""
     for secret in secrets:

@@ -68,7 +68,12 @@ class Names:
 
 
 def read_mapping(
-    source: MappingSource, platform: str, tables: Sequence[str] = (), label_fields: Sequence[str] = ()
+    source: MappingSource,
+    platform: str,
+    tables: Sequence[str] = (),
+    label_fields: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    platforms: Sequence[str] = (),
 ) -> Names:
     """The names of one platform from a mapping.
 
@@ -76,6 +81,8 @@ def read_mapping(
     ----------
     tables : names of the further tables that the platform's connector takes
     label_fields : what the platform can use of a label beside its name
+    settings : names of the single settings that the platform's connector takes
+    platforms : those that a mapping may have tables for; any when there are none
 
     Raises
     ------
@@ -85,6 +92,10 @@ def read_mapping(
     if source is None:
         return Names()
     document = source if isinstance(source, Mapping) else _load(Path(source))
+    if platforms and (unknown := [key for key in document if key not in {platform, *platforms}]):
+        known = ", ".join(f"[{each}]" for each in sorted({platform, *platforms}))
+        msg = f"the mapping has [{unknown[0]}], which is no platform that is installed; tables are {known}"
+        raise ConfigurationError(msg)
     table = document.get(platform, {})
     if not isinstance(table, Mapping):
         msg = f"the mapping's [{platform}] is {table!r}, expected a table"
@@ -100,11 +111,12 @@ def read_mapping(
             parts[key] = dict(value)
         elif key in tables and isinstance(value, Mapping):
             further[key] = _plain_table(f"{platform}.{key}", value)
-        elif key not in {*PARTS, *tables} and isinstance(value, str | bool | int):
+        elif key in settings and isinstance(value, str | bool | int):
             options[key] = str(value)
         else:
             known = ", ".join([f"{part} (of names to names)" for part in PARTS] + list(tables))
-            msg = f"the mapping has {platform}.{key} = {value!r}; tables are {known}"
+            single = f"; single settings are {', '.join(settings)}" if settings else ""
+            msg = f"the mapping has {platform}.{key} = {value!r}; tables are {known}{single}"
             raise ConfigurationError(msg)
     return Names(**parts, details=details, options=options, tables=further)
 

@@ -102,6 +102,9 @@ class Journal:
 
     def __init__(self, path: PathLike | None = None, *, read_only: bool = False) -> None:
         self.path = Path(path) if path is not None else None
+        if self.path is not None and not self.path.name:
+            msg = f"the journal is to be a file, and {str(path)!r} names none"
+            raise ConfigurationError(msg)
         self._lock = threading.Lock()
         self._held: IO[str] | None = None
         self._closed = False

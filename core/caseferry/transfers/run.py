@@ -117,6 +117,9 @@ def transfer(
     with ExitStack() as opened:
         here = opened_here(source, opened)
         there = opened_here(target, opened)
+        if here.url == there.url:
+            msg = f"{here.url} is the source and the target; name two datasets"
+            raise ConfigurationError(msg)
         book = journal if isinstance(journal, Journal) else opened.enter_context(Journal(journal))
         book.belong(here.url, there.url)
         run = Run(here, there, book, verify=verify, phi=phi, strict=strict, unmapped=unmapped, dry_run=dry_run)
