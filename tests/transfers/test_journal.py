@@ -242,6 +242,38 @@ def test_what_is_no_journal_is_named(tmp_path: Path) -> None:
         Journal(tmp_path / "file" / "journal.db")
 
 
+def test_a_damaged_journal_is_told_before_anything_is_sent(source: Memory, target: Memory, path: Path) -> None:
+    """Cut short, or with other bytes in its middle; a new one in its place finds what has arrived."""
+    transfer(source, target, journal=path, unmapped="accept")
+    whole = path.read_bytes()
+    middle = len(whole) // 8
+    for content in (whole[: len(whole) // 2], whole[: 3 * middle] + bytes(range(1, 251)) * 60, whole[:100]):
+        path.write_bytes(content)
+        with pytest.raises(cf.ConfigurationError, match=r"is damaged.*put it aside"):
+            Journal(path, read_only=True)
+        target.before_send = pytest.fail
+        with pytest.raises(cf.ConfigurationError, match=r"is damaged.*put it aside"):
+            transfer(source, target, journal=path, unmapped="accept")
+    path.unlink()
+    report = transfer(source, target, journal=path, unmapped="accept")
+    assert {result.outcome for result in report.results()} == {Outcome.UNCHANGED}
+
+
+def test_a_journal_that_breaks_while_it_is_used_stops_the_transfer(source: Memory, target: Memory, path: Path) -> None:
+    def spoil(_name: str) -> None:
+        with path.open("r+b") as file:
+            file.seek(4096)
+            file.write(b"\xff" * (path.stat().st_size - 4096))
+
+    with Journal(path) as journal:
+        journal._database.execute("PRAGMA journal_mode=DELETE")
+        journal._database.execute("PRAGMA cache_size=0")
+        target.before_send = spoil
+        with pytest.raises(cf.TransferError, match=r"the journal '.*' cannot be (read|written)"):
+            transfer(source, target, journal=journal, workers=1, unmapped="accept")
+    assert len(target.held) == 1
+
+
 def test_looking_at_a_journal_changes_nothing(source: Memory, target: Memory, path: Path) -> None:
     transfer(source, target, journal=path, unmapped="accept")
     before = path.read_bytes()

@@ -77,10 +77,8 @@ def words_of_page(text: str) -> str:
     """A text as it is, or what a web page is called that came in its place."""
     if not is_page(text):
         return text
-    title = re.search(r"<title[^>]*>(.*?)</title>", text, _FLAGS)
-    words = (
-        title[1] if title else re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", text, flags=re.IGNORECASE | re.DOTALL)
-    )
+    title = re.search(r"(?is)<title[^>]*>(.*?)</title>", text)
+    words = title[1] if title else re.sub(r"(?is)<(script|style).*?</\1>|<[^>]+>", " ", text)
     return " ".join(words.split())
 
 

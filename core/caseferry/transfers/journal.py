@@ -16,7 +16,7 @@ import time
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Self, TypeAlias
 
 from caseferry.batching import Batcher
 from caseferry.errors import ConfigurationError, TransferError
@@ -64,7 +64,7 @@ INTENT, DONE, FAILED, REFUSED = "intent", "done", "failed", "refused"
 
 
 class Unwritable(TransferError):
-    """The journal cannot be written, so that nothing more may be sent."""
+    """The journal cannot be written, or not even read, so that nothing more may be sent."""
 
     action = "stop"
 
@@ -97,7 +97,7 @@ class Journal:
     Raises
     ------
     ConfigurationError
-        The file is no journal, or another process is using it.
+        The file is no journal or a damaged one, or another process is using it.
     """
 
     def __init__(self, path: PathLike | None = None, *, read_only: bool = False) -> None:
@@ -118,13 +118,14 @@ class Journal:
             place = self._place(read_only)
             self._database = sqlite3.connect(place, uri=True, check_same_thread=False, isolation_level=None)
             weakref.finalize(self, self._database.close)
+            self._check_whole()
             self._check_owner()
             if not read_only:
                 self._database.execute("PRAGMA journal_mode=WAL")
                 self._database.execute("PRAGMA synchronous=FULL")
                 self._database.executescript(SCHEMA)
             self._check_version()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             self._release()
             msg = f"{str(self.path)!r} cannot be used as a journal: {error}"
             raise ConfigurationError(msg) from error
@@ -158,6 +159,21 @@ class Journal:
             self._held.close()
             self._held = None
 
+    def _check_whole(self) -> None:
+        """Refuse a file that was damaged, before anything is sent by what it says."""
+        try:
+            (found,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT:
+                raise
+            found = str(error)
+        if found != "ok":
+            msg = (
+                f"the journal {str(self.path)!r} is damaged ({' '.join(found.split())}); put it aside and run the "
+                "same again with a new one: what has arrived is found at the target"
+            )
+            raise ConfigurationError(msg)
+
     def _check_owner(self) -> None:
         """Refuse a database that is somebody else's."""
         tables = {name for (name,) in self._database.execute("SELECT name FROM sqlite_master")}
@@ -189,19 +205,17 @@ class Journal:
         for name, url in (("source", source), ("target", target)):
             known = self.about(name)
             if known is None:
-                self._database.execute("INSERT INTO about VALUES (?, ?)", (name, url))
+                self._write("INSERT INTO about VALUES (?, ?)", (name, url))
             elif known != url:
                 msg = f"{str(self.path)!r} is the journal of a transfer whose {name} is {known}, not {url}"
                 raise ConfigurationError(msg)
 
     def entry(self, case_id: str) -> Entry | None:
         """What is known of a case, or None."""
-        with self._lock:
-            row = self._database.execute(
-                "SELECT case_id, state, attempts, source_item, target_item, url FROM cases WHERE case_id = ?",
-                (case_id,),
-            ).fetchone()
-        return Entry(*row) if row else None
+        rows = self._read(
+            "SELECT case_id, state, attempts, source_item, target_item, url FROM cases WHERE case_id = ?", (case_id,)
+        )
+        return Entry(*rows[0]) if rows else None
 
     def intend(self, case_id: str, source_item: str) -> None:
         """Write, before anything is sent, that it will be."""
@@ -241,9 +255,8 @@ class Journal:
 
     def bases(self, case_id: str) -> dict[str, Base]:
         """What was last brought of the annotations of a case, by their ids; empty when that is not known."""
-        with self._lock:
-            row = self._database.execute("SELECT annotations FROM brought WHERE case_id = ?", (case_id,)).fetchone()
-        return {name: Base(*told) for name, told in json.loads(row[0]).items()} if row else {}
+        rows = self._read("SELECT annotations FROM brought WHERE case_id = ?", (case_id,))
+        return {name: Base(*told) for name, told in json.loads(rows[0][0]).items()} if rows else {}
 
     def keep_bases(self, case_id: str, bases: Mapping[str, Base]) -> None:
         """Write what was brought of the annotations of a case."""
@@ -263,9 +276,8 @@ class Journal:
             with Journal(self.path, read_only=True) as again:
                 yield from again.syncs()
             return
-        with self._lock:
-            known = self._database.execute("SELECT 1 FROM sqlite_master WHERE name = 'syncs'").fetchone()
-            rows = self._database.execute("SELECT result FROM syncs ORDER BY case_id").fetchall() if known else []
+        known = self._read("SELECT 1 FROM sqlite_master WHERE name = 'syncs'")
+        rows = self._read("SELECT result FROM syncs ORDER BY case_id") if known else []
         for (text,) in rows:
             told = json.loads(text)
             yield Result(
@@ -281,6 +293,21 @@ class Journal:
                 told["annotations"],
                 tuple(Note(**note) for note in told["notes"]),
             )
+
+    def _read(self, sql: str, values: tuple[object, ...] = ()) -> list[Any]:
+        """The rows that a query finds.
+
+        Raises
+        ------
+        Unwritable
+            The file cannot be read any more.
+        """
+        with self._lock:
+            try:
+                return self._database.execute(sql, values).fetchall()
+            except (sqlite3.Error, UnicodeDecodeError) as error:
+                msg = f"the journal {str(self.path)!r} cannot be read: {error}"
+                raise Unwritable(msg) from error
 
     def _write(self, sql: str, values: tuple[object, ...]) -> None:
         """Write one thing and have it on the disk; what several cases write at the same time goes there together.
@@ -308,9 +335,7 @@ class Journal:
 
     def states(self) -> dict[str, int]:
         """How many cases are in each state."""
-        with self._lock:
-            rows = self._database.execute("SELECT state, count(*) FROM cases GROUP BY state ORDER BY state").fetchall()
-        return dict(rows)
+        return dict(self._read("SELECT state, count(*) FROM cases GROUP BY state ORDER BY state"))
 
     def results(self) -> Iterator[Result]:
         """What became of every case, in the order of their names; those that were interrupted count as failed."""
@@ -321,11 +346,10 @@ class Journal:
         columns = "case_id, state, outcome, target_item, url, reason, losses, bytes, calls, seconds"
         last = ""
         while True:
-            with self._lock:
-                rows = self._database.execute(
-                    f"SELECT {columns} FROM cases WHERE case_id > ? ORDER BY case_id LIMIT 500",  # noqa: S608  no input
-                    (last,),
-                ).fetchall()
+            rows = self._read(
+                f"SELECT {columns} FROM cases WHERE case_id > ? ORDER BY case_id LIMIT 500",  # noqa: S608  no input
+                (last,),
+            )
             if not rows:
                 return
             for row in rows:
