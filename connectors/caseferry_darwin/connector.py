@@ -16,7 +16,6 @@ from caseferry.imaging.kinds import Kind
 from caseferry.mapping.unmapped import makes_names
 from caseferry_darwin.client import EXTERNAL_AT_ONCE, REGISTRATIONS_A_MINUTE, DarwinClient
 from caseferry_darwin.dataset import DarwinDataset
-from caseferry_darwin.exchange import DARWIN_JSON
 from caseferry_darwin.setup import command
 from caseferry_darwin.wire import annotations as marks
 from caseferry_darwin.wire import legacy, slotfile
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from caseferry.case import Case
-    from caseferry.exchange.format import FileFormat
 
 PRODUCTION = "https://darwin.v7labs.com"
 BESIDE = ("angle", "raw")
@@ -174,11 +172,6 @@ class DarwinConnector(Connector):
             return f"{base.rstrip('/')}/{inside}"
 
         return legacy.cases(document, located)
-
-    @classmethod
-    def file_formats(cls) -> Sequence[FileFormat]:
-        """Darwin JSON 2.0; see `Connector.file_formats`."""
-        return (DARWIN_JSON,)
 
     @classmethod
     def command(cls, arguments: Sequence[str]) -> int:

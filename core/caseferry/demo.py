@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import tempfile
+from contextlib import ExitStack, contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,25 +82,19 @@ def _make_cases(folder: Path) -> None:
             print(f"  {case.id:<12} {shown}, {len(case.annotations)} annotations")
 
 
-class _samples:  # noqa: N801  reads as a word where it is used
+@contextmanager
+def _samples() -> Iterator[tuple[Path, Path]]:
     """The folders of sample files in pydicom and nibabel."""
-
-    def __enter__(self) -> tuple[Path, Path]:
-        from contextlib import ExitStack
-
-        self._open = ExitStack()
-        found = [
-            self._open.enter_context(as_file(files(package).joinpath(*parts)))
+    with ExitStack() as opened:
+        dicom, nifti = (
+            opened.enter_context(as_file(files(package).joinpath(*parts)))
             for package, parts in (("pydicom", ("data", "test_files")), ("nibabel", ("tests", "data")))
-        ]
-        for path in found:
+        )
+        for path in (dicom, nifti):
             if not path.is_dir():
                 msg = f"the sample files {path} are not installed; install pydicom and nibabel from their wheels"
                 raise ConfigurationError(msg)
-        return found[0], found[1]
-
-    def __exit__(self, *error: object) -> None:
-        self._open.close()
+        yield dicom, nifti
 
 
 def _cases(dicom: Path, nifti: Path) -> Iterator[Case]:

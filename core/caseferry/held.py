@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from caseferry.errors import Inexpressible, Problem
+from caseferry.geometry import SAME_PLACE_MM
 from caseferry.text import columns, table
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ Kept = Literal["native", "converted", "sidecar", "journal"]
 """``native``: as it is, in the platform's own form; ``converted``: it is there in another form that means the same, or
 nearly, as its error says; ``sidecar``: it lies beside the platform's own data and comes back when the case is read;
 ``journal``: it lies in the journal's folder only."""
-
-SAME_PLACE_MM = 1e-3
-"""How far apart the same position may lie after it went through a platform's own coordinates."""
 
 UNNAMED = ("value", "attachment", "tag")
 """Parts that are counted together whatever their names, over several cases."""

@@ -239,7 +239,7 @@ class _Workshop:
 
     def _pictures(self) -> Iterator[NDArray[np.uint8]]:
         """The planes in their own order, as they are seen."""
-        shader = Shader(self._image, self._window)
+        shader = Shader(self._image.header, self._image.planes, self._window)
         for plane in self._image.planes():
             yield shader.picture(self._turned(plane))
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from caseferry.capability import Capabilities
     from caseferry.case import Case
     from caseferry.connector.dataset import Dataset
-    from caseferry.exchange.format import FileFormat
 
 
 class Connector(ABC):
@@ -97,11 +96,6 @@ class Connector(ABC):
             It is one, and cannot be used.
         """
         return None
-
-    @classmethod
-    def file_formats(cls) -> Sequence[FileFormat]:
-        """The formats of annotation files that the platform has of its own; see `caseferry.exchange.format`."""
-        return ()
 
     @classmethod
     def command(cls, arguments: Sequence[str]) -> int:  # noqa: ARG003  for connectors that have some

@@ -1,6 +1,7 @@
 """Annotations in files that other programs write and read: `read`, `write`, and one module for each format.
 
-No platform is asked. A connector may offer the format of its platform; see `Connector.file_formats`.
+No platform is asked. Other packages offer formats of their own, as a connector does that of its platform: as entry
+points of the group ``caseferry.formats``.
 """
 
 from caseferry.exchange.format import FileFormat

@@ -6,6 +6,8 @@ The format is told from a file's content when it is read, and from its ending wh
 from __future__ import annotations
 
 import inspect
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +27,15 @@ if TYPE_CHECKING:
     from caseferry.files import PathLike
 
 
-def formats() -> dict[str, FileFormat]:
-    """All formats by name: those of this package, then those of the installed connectors."""
-    from caseferry.registry import connector, schemes
+GROUP = "caseferry.formats"
+"""The entry point group in which formats offer themselves: each a `FileFormat`, under its own name."""
 
-    found = [*OWN, *(each for scheme in schemes() for each in connector(scheme).file_formats())]
+
+@cache
+def formats() -> dict[str, FileFormat]:
+    """All formats by name: those of this package, then those that other packages offer, such as connectors."""
+    offered = sorted(entry_points(group=GROUP), key=lambda each: each.name)
+    found: list[FileFormat] = [*OWN, *(each.load() for each in offered)]
     return {each.name: each for each in found}
 
 

@@ -19,11 +19,10 @@ from caseferry.imaging.dicom_file import functional_group, number
 from caseferry.imaging.kinds import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
-    from caseferry.case import Image
     from caseferry.imaging.header import Header
 
 Function = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
@@ -105,17 +104,20 @@ class Shader:
 
     Parameters
     ----------
+    header : of the image
+    planes : gives its planes, from the first; asked only where no window is known
     window : the one to take; None for what the image says, else for the range of its values
     """
 
-    def __init__(self, image: Image, window: Window | None = None) -> None:
-        header = image.header
+    def __init__(
+        self, header: Header, planes: Callable[[], Iterable[NDArray[Any]]], window: Window | None = None
+    ) -> None:
         self._channels = header.channels
         self._negative = header.details.get("photometric") == "MONOCHROME1"
         self._window = window or declared_window(header)
         plain = header.dtype == "uint8" and header.kind in AS_STORED
         if self._window is None and header.channels == 1 and not plain:
-            self._window = value_range(image.planes())
+            self._window = value_range(planes())
 
     def picture(self, plane: NDArray[Any]) -> NDArray[np.uint8]:
         """A plane [row, column] or [row, column, channel] in 8 bits."""
