@@ -51,10 +51,11 @@ class Scene:
     standin: GrandChallengeStandIn
     folder: Path
     opened: ExitStack = field(default_factory=ExitStack)
+    archive: str = "sandbox"
 
-    def open(self, name: str = "sandbox", **options: Any) -> GrandChallengeDataset:
+    def open(self, name: str = "", **options: Any) -> GrandChallengeDataset:
         """The connector's dataset; closed at the end of the test."""
-        dataset = self.opened.enter_context(cf.connect(f"grand-challenge:{name}", **options))
+        dataset = self.opened.enter_context(cf.connect(f"grand-challenge:{name or self.archive}", **options))
         assert isinstance(dataset, GrandChallengeDataset)
         return dataset
 
@@ -72,7 +73,7 @@ class Scene:
 
     def downloaded(self) -> dict[str, dict[str, Any]]:
         """Everything in the archive, as gcapi downloads it: by title, then by socket."""
-        found: dict[str, dict[str, Any]] = self.peer("gcapi_download.py", "sandbox", str(self.folder / "downloads"))
+        found: dict[str, dict[str, Any]] = self.peer("gcapi_download.py", self.archive, str(self.folder / "downloads"))
         return found
 
 

@@ -128,11 +128,11 @@ def compare(
     ----------
     bindings : what the calls gave, which takes the place of the plan's placeholders
     """
-    first = next(
+    start = next(
         (n for n, entry in enumerate(entries) if not any(each.matches(entry) for each in lookups)), len(entries)
     )
     within = [each for each in lookups if not each.around]
-    left = [entry for entry in entries[first:] if not any(each.matches(entry) for each in within)]
+    left = [entry for entry in entries[start:] if not any(each.matches(entry) for each in within)]
     calls = [call for call in plan.calls if not call.target.startswith("s3://")]
     watched = [planned_request(watch.filled(bindings), base) for call in calls for watch in call.watch]
     found: dict[str, tuple[int, int]] = {}
@@ -144,7 +144,8 @@ def compare(
         assert len(places) == 1 or call.until is not None, (
             f"call {call.name!r} was made {len(places)} times:\n  {wanted}"
         )
-        found[call.name] = (left[places[0]].sequence, left[places[-1]].sequence)
+        first = places[-1 if wanted in watched else 0]  # the same may have been asked on the way, too
+        found[call.name] = (left[first].sequence, left[places[-1]].sequence)
         for place in reversed(places):
             del left[place]
     _refuse_others([entry for entry in left if arrived_request(entry) not in watched], within)

@@ -28,6 +28,31 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
             yield made
 
 
+@pytest.fixture(scope="module")
+def world_scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Likewise, for all tests of a module."""
+    with Sandbox(platforms=("grand-challenge",)) as running, pytest.MonkeyPatch.context() as patch:
+        for name, value in running.variables.items():
+            patch.setenv(name, value)
+        standin = running.standins["grand-challenge"]
+        assert isinstance(standin, GrandChallengeStandIn)
+        made = Scene(running, standin, tmp_path_factory.mktemp("world"))
+        with made.opened:
+            yield made
+
+
+@pytest.fixture
+def shared(world_scene: Scene, tmp_path: Path) -> Iterator[Scene]:
+    """A scene whose stand-in is the module's, with an archive of the test's own, which it opens."""
+    slug = f"archive-{tmp_path.name.lower().replace('_', '-')}"
+    world_scene.standin.add_archive(slug, slug)
+    scene = Scene(world_scene.sandbox, world_scene.standin, tmp_path, archive=slug)
+    with scene.opened:
+        yield scene
+    world_scene.sandbox.faults.clear()
+    world_scene.sandbox.ledger.clear()
+
+
 @pytest.fixture
 def samples(tmp_path: Path) -> Samples:
     return Samples(tmp_path / "samples")

@@ -9,8 +9,9 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from caseferry.annotation import Mask
-from caseferry.errors import Inexpressible, Problem
+from caseferry.annotation import Annotation, Mask
+from caseferry.case.compare import annotation_differences
+from caseferry.errors import Inexpressible, PlatformError, Problem
 from caseferry.files import FileRef
 from caseferry.held import Loss
 from caseferry.plan import Given, Plan
@@ -18,13 +19,16 @@ from caseferry.sidecar import Kept, build
 from caseferry_grand_challenge.wire.annotations import SEVERAL, socket_value
 from caseferry_grand_challenge.wire.filling import replaced_files
 from caseferry_grand_challenge.wire.images import mask_file
-from caseferry_grand_challenge.wire.item_calls import entry, import_call, ready_call, value_call
+from caseferry_grand_challenge.wire.item_calls import PLATFORM, entry, import_call, look_again, ready_call, value_call
+from caseferry_grand_challenge.wire.pairing import entries_in, standing_in
+from caseferry_grand_challenge.wire.reading import listed, put_grid
 from caseferry_grand_challenge.wire.sockets import Assignment, Sockets, assign_annotation
 from caseferry_grand_challenge.wire.uploads import upload_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
+    from caseferry.case import Case
     from caseferry.case.revision import Revision
     from caseferry.mapping import Names
     from caseferry.plan import Call
@@ -70,11 +74,12 @@ def plan_revision(revision: Revision, stand: Stand, names: Names, sockets: Socke
     marks = {slug for name, slug in assignment.marks.items() if name in written}
     values, keys = {}, dict(standing)
     for slug in sorted({*lists, *marks} - {""}):
-        values[slug], places = _value(slug, revision, stand, standing, assignment, sockets)
-        keys |= places
+        values[slug], places = _value(slug, revision, stand, assignment, sockets)
+        keys = {name: key for name, key in keys.items() if key.rpartition("#")[0] != slug} | places
+    taken_out = standing.keys() - keys.keys() - written
     keys |= {name: slug for name, slug in assignment.masks.items() if name in written}
     _refuse_emptying(revision, stand, keys, values)
-    present = [each for each in case.annotations if each.id in own]
+    present = [each for each in case.annotations if each.id in own and each.id not in taken_out]
     native = replace(kept.native, annotations={each.id: keys[each.id] for each in present if each.id in keys})
     described = replace(kept.case, annotations=present)
     document, _ = build(described, native, limit=1 << 62, fingerprint=kept.fingerprint)
@@ -98,6 +103,40 @@ def plan_revision(revision: Revision, stand: Stand, names: Names, sockets: Socke
     )
 
 
+def refuse_changed(revision: Revision, now: Case, touched: Collection[str]) -> None:
+    """Refuse to take away, or to write over, what somebody has changed since it was read.
+
+    Parameters
+    ----------
+    now : the case as it stands by now
+    touched : ids of annotations in sockets that hold something else by now than when the case was read
+
+    Raises
+    ------
+    PlatformError
+        An annotation that shall go is another one by now; not the one that shall take its place.
+    """
+    there = {each.id: each for each in now.annotations}
+    for name in sorted(revision.gone & set(touched) & there.keys()):
+        told = [_named(revision.after, name)] if isinstance(there[name], Mask) else _both(revision, name)
+        if not any(each is not None and not _differ(each, there[name], now) for each in told):
+            detail = f"somebody changed annotation {name!r} in this moment; read the item anew and run the same again"
+            raise PlatformError(PLATFORM, "change annotations", detail)
+
+
+def _both(revision: Revision, name: str) -> list[Annotation | None]:
+    return [_named(revision.before, name), _named(revision.after, name)]
+
+
+def _named(case: Case, name: str) -> Annotation | None:
+    return next((each for each in case.annotations if each.id == name), None)
+
+
+def _differ(one: Annotation, other: Annotation, case: Case) -> bool:
+    image = case.image(one.image) if one.image is not None else None
+    return bool(annotation_differences(one, other, image, image))
+
+
 def _assigned(
     revision: Revision, stand: Stand, standing: Mapping[str, str], names: Names, sockets: Sockets
 ) -> Assignment:
@@ -117,12 +156,7 @@ def _assigned(
 
 
 def _value(
-    slug: str,
-    revision: Revision,
-    stand: Stand,
-    standing: Mapping[str, str],
-    assignment: Assignment,
-    sockets: Sockets,
+    slug: str, revision: Revision, stand: Stand, assignment: Assignment, sockets: Sockets
 ) -> tuple[Any, dict[str, str]]:
     """The value of a socket for annotations, and where in it each of ours stands."""
     socket = sockets.get(slug)
@@ -132,15 +166,15 @@ def _value(
     grid = revision.after.image(role).geometry if role is not None else None
     if kind not in SEVERAL:
         return (socket_value(kind, new, grid) if new else None), {each.id: f"{slug}#0" for each in new}
-    member = SEVERAL[kind][0]
-    there = stand.contents.get(slug) or {}
-    entries: Sequence[Any] = there.get(member) or ()
-    claimed = {key for key in stand.kept.native.annotations.values() if key.rpartition("#")[0] == slug}
-    stay = [name for name, key in standing.items() if key in claimed and int(key.rpartition("#")[2]) < len(entries)]
-    fresh = socket_value(kind, new, grid) if new else {**there, member: []}
-    marks = [entries[int(standing[name].rpartition("#")[2])] for name in stay]
-    marks += fresh[member]
-    marks += [each for index, each in enumerate(entries) if f"{slug}#{index}" not in claimed]
+    member, there = SEVERAL[kind][0], stand.contents.get(slug) or {}
+    entries, put = entries_in(kind, there), listed(stand.kept).get(slug, [])
+    known = standing_in(kind, put, put_grid(stand.kept, put[0]) if put else None, there)
+    fresh = socket_value(kind, new, grid) if new else {}
+    over = {*revision.gone, *(each.id for each in new)}
+    stay = {put[index].id: entry for index, entry in known.items() if put[index].id not in over}
+    theirs = [each for index, each in enumerate(entries) if index not in known.values()]
+    added = fresh.get(member, [])
+    marks = [*(entries[entry] for entry in stay.values()), *added, *(each for each in theirs if each not in added)]
     places = {name: f"{slug}#{index}" for index, name in enumerate([*stay, *(each.id for each in new)])}
     return {**there, **fresh, member: marks}, places
 
@@ -173,11 +207,12 @@ def _calls(
             entries.append(entry(slug, value=value))
     for slug, mask in masks.items():
         calls += upload_calls(case.id, slug, mask_file(mask, case.image(str(mask.image))))
-    calls.append(value_call(item, entries))
+    calls.append(value_call(item, entries, look=look_again(item, before, {*values, *masks})))
     for slug in masks:
         gone = f"what is in socket {slug!r} is replaced, for everybody who sees the item" if slug in before else ""
         target = stand.place.importing(stand.pk)
-        calls.append(import_call(slug, [f"upload {slug}"], target, ("set values",), gone))
+        look = look_again(item, before, {slug})
+        calls.append(import_call(slug, [f"upload {slug}"], target, ("set values",), gone, look))
     waits = {slug for slug in values if _is_file(sockets, slug)} | set(masks)
     if waits:
         files = replaced_files(waits, before)

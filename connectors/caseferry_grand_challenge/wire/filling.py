@@ -7,7 +7,7 @@ more cannot be read by anybody; so a plan lists both as irreversible.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import PurePosixPath
@@ -23,7 +23,15 @@ from caseferry.plan import Call, Given, Repeat
 from caseferry_grand_challenge.wire.annotations import MARKS
 from caseferry_grand_challenge.wire.images import import_problem, stored_files, upload_name
 from caseferry_grand_challenge.wire.imagesets import DICOM_SET
-from caseferry_grand_challenge.wire.item_calls import entry, image_set, import_call, ready_call, uploads_of, value_call
+from caseferry_grand_challenge.wire.item_calls import (
+    entry,
+    image_set,
+    import_call,
+    look_again,
+    ready_call,
+    uploads_of,
+    value_call,
+)
 from caseferry_grand_challenge.wire.reading import file_name
 from caseferry_grand_challenge.wire.sockets import (
     Socket,
@@ -143,7 +151,14 @@ def holds_files(socket: Socket) -> bool:
 
 
 def plan_filling(
-    case_id: str, item: str, place: Place, contents: Mapping[str, Content], sockets: Sockets, before: Values
+    case_id: str,
+    item: str,
+    place: Place,
+    contents: Mapping[str, Content],
+    sockets: Sockets,
+    before: Values,
+    *,
+    rewritten: Collection[str] = (),
 ) -> list[Call]:
     """The calls that fill sockets of an item, each of which fits what it is filled with.
 
@@ -151,6 +166,7 @@ def plan_filling(
     ----------
     item : its identifier
     before : what its sockets hold
+    rewritten : sockets whose content was made from what they hold
     """
     uploads: list[Call] = []
     entries: dict[str, dict[str, Any]] = {}
@@ -176,7 +192,8 @@ def plan_filling(
     completed = tuple(call.name for call in uploads if call.name.startswith("complete "))
     calls = list(uploads)
     if entries:
-        calls.append(value_call(place.item(item), list(entries.values()), _replaced(entries, before)))
+        look = look_again(place.item(item), before, rewritten) if rewritten else None
+        calls.append(value_call(place.item(item), list(entries.values()), _replaced(entries, before), look))
     done = tuple(call.name for call in calls if call.name == "set values")
     for slug, names in imports.items():
         target = place.importing(item)
@@ -260,6 +277,7 @@ def plan_detaching(
             target=place.item(item),
             body={"values": entries},
             repeat=Repeat.DETECTABLE,
+            watch=(look_again(place.item(item), before),),
             purpose=f"empty {_sockets(gone)}",
             irreversible=f"{_sockets(gone)} is emptied; an image that no other item holds is gone for everybody"
             + (f", and so are {forgotten} annotations on it that only the sidecar holds" if forgotten else ""),

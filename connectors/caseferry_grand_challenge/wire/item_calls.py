@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from caseferry.errors import ProcessingFailed
+from caseferry.errors import ProcessingFailed, TemporaryFailure
 from caseferry.plan import Call, Given, Repeat, Reply
 from caseferry_grand_challenge.wire.imagesets import set_files, set_name
 from caseferry_grand_challenge.wire.uploads import upload_calls
@@ -48,12 +48,15 @@ def uploads_of(case_id: str, slug: str, refs: Sequence[FileRef]) -> tuple[list[C
     return calls, [f"upload {key}" for key in keys]
 
 
-def value_call(item: str, entries: Sequence[Mapping[str, Any]], irreversible: str = "") -> Call:
+def value_call(
+    item: str, entries: Sequence[Mapping[str, Any]], irreversible: str = "", look: Call | None = None
+) -> Call:
     """The call that sets values of an item; the sockets that it does not name stay as they are.
 
     Parameters
     ----------
     item : where the item is
+    look : a call that is made right before; see `look_again`
     """
     return Call(
         name="set values",
@@ -61,13 +64,19 @@ def value_call(item: str, entries: Sequence[Mapping[str, Any]], irreversible: st
         target=item,
         body={"values": list(entries)},
         repeat=Repeat.DETECTABLE,
+        watch=(look,) if look is not None else (),
         purpose="set the item's values",
         irreversible=irreversible,
     )
 
 
 def import_call(
-    slug: str, uploads: Sequence[str], target: Mapping[str, Any], after: tuple[str, ...], irreversible: str = ""
+    slug: str,
+    uploads: Sequence[str],
+    target: Mapping[str, Any],
+    after: tuple[str, ...],
+    irreversible: str = "",
+    look: Call | None = None,
 ) -> Call:
     """The call that makes an image of uploads and puts it into a socket.
 
@@ -75,6 +84,7 @@ def import_call(
     ----------
     uploads : names of what gives their addresses
     target : the part of the body that says for which item it is
+    look : a call that is made right before; see `look_again`
     """
     return Call(
         name=f"import {slug}",
@@ -85,9 +95,46 @@ def import_call(
         read=_read_session(slug),
         after=after,
         repeat=Repeat.DETECTABLE,
+        watch=(look,) if look is not None else (),
         purpose=f"import the image of socket {slug!r}",
         irreversible=irreversible,
     )
+
+
+def look_again(item: str, before: Mapping[str, Mapping[str, Any]], slugs: Collection[str] | None = None) -> Call:
+    """The call that looks at an item right before something is written over, as the platform takes no lock.
+
+    Its reply raises when somebody has written meanwhile; then the plan is made anew from what is there.
+
+    Parameters
+    ----------
+    before : what its sockets held when the plan was made
+    slugs : those that must hold the same still; None for all
+    """
+
+    def until(reply: Reply) -> bool:
+        changed = held_elsewise(before, filled_sockets(reply.body))
+        if told := sorted(changed if slugs is None else changed & set(slugs)):
+            detail = f"somebody has changed what is in {', '.join(map(repr, told))} meanwhile"
+            raise TemporaryFailure(PLATFORM, "look at the item again", detail)
+        return True
+
+    return Call(
+        name="look again",
+        method="GET",
+        target=item,
+        until=until,
+        purpose="make sure that nobody has changed the item meanwhile",
+    )
+
+
+def held_elsewise(one: Mapping[str, Mapping[str, Any]], other: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """Sockets that hold something else in one reading of an item than in another."""
+    return {slug for slug in {*one, *other} if _holds(one.get(slug, {})) != _holds(other.get(slug, {}))}
+
+
+def _holds(value: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(value.get(name) or None if name != "value" else value.get(name) for name in ("value", "file", "image"))
 
 
 def _read_session(slug: str) -> Any:

@@ -17,10 +17,11 @@ from caseferry.files import FileRef, check_name
 from caseferry.geometry import Geometry, as_stored
 from caseferry.imaging.kinds import Kind
 from caseferry.sidecar import Found, Kept, merge
-from caseferry_grand_challenge.wire.annotations import MARKS, annotations_in
+from caseferry_grand_challenge.wire.annotations import MARKS, SEVERAL, annotations_in
 from caseferry_grand_challenge.wire.images import upload_name
 from caseferry_grand_challenge.wire.imagesets import INSTANCES, set_name
 from caseferry_grand_challenge.wire.item_calls import filled_sockets
+from caseferry_grand_challenge.wire.pairing import standing_in
 from caseferry_grand_challenge.wire.sockets import Socket
 
 if TYPE_CHECKING:
@@ -275,24 +276,48 @@ def _kept_marks(
     ----------
     images : as they are there: another one may have taken the place of the one that was put
     """
+    found = []
+    for slug, group in listed(kept).items():
+        if slug not in values or slug not in sockets:
+            continue
+        first, kind = group[0], sockets[slug].kind
+        put = put_grid(kept, first)
+        grid = put
+        if put is not None and put.space == "patient" and kind in MARKS and first.image in images:
+            grid = images[str(first.image)].geometry
+        common = {"image": first.image, "label": first.label}
+        value = _value(values[slug], source)
+        hints: dict[int, int] = {0: 0}
+        if kind in SEVERAL:
+            hints = {entry: index for index, entry in standing_in(kind, group, put, value).items()}
+        count = max(hints, default=-1) + 1
+        known = [group[hints[entry]] if entry in hints else None for entry in range(count)]
+        keys = {entry: f"{slug}#{kept_index(kept, group[index])}" for entry, index in hints.items()}
+        there = annotations_in(kind, value, common, grid, known)
+        found += [Found(annotation, keys.get(entry)) for entry, annotation in enumerate(there)]
+    return found
+
+
+def listed(kept: Kept) -> dict[str, list[Annotation]]:
+    """The annotations that were put into JSON sockets, by socket, in the order in which they were put there."""
     groups: dict[str, list[Annotation]] = {}
     for annotation in kept.case.annotations:
         key = kept.native.annotations.get(annotation.id, "")
         if "#" in key:
             groups.setdefault(key.rpartition("#")[0], []).append(annotation)
-    found = []
-    for slug, group in groups.items():
-        if slug not in values or slug not in sockets:
-            continue
-        first = group[0]
-        image = next((each for each in kept.case.images if each.role == first.image), None)
-        grid = image.declared_geometry if image is not None else None
-        if grid is not None and grid.space == "patient" and sockets[slug].kind in MARKS and first.image in images:
-            grid = images[str(first.image)].geometry
-        common = {"image": first.image, "label": first.label}
-        there = annotations_in(sockets[slug].kind, _value(values[slug], source), common, grid, group)
-        found += [Found(annotation, f"{slug}#{index}") for index, annotation in enumerate(there)]
-    return found
+    return {slug: sorted(group, key=partial(kept_index, kept)) for slug, group in groups.items()}
+
+
+def kept_index(kept: Kept, annotation: Annotation) -> int:
+    """Where in its socket an annotation was put."""
+    number = kept.native.annotations[annotation.id].rpartition("#")[2]
+    return int(number) if number.isdecimal() else 0
+
+
+def put_grid(kept: Kept, annotation: Annotation) -> Geometry | None:
+    """The grid of the image on which an annotation was put."""
+    image = next((each for each in kept.case.images if each.role == annotation.image), None)
+    return image.declared_geometry if image is not None else None
 
 
 # -- what people have put ------------------------------------------------------------------------------------------
