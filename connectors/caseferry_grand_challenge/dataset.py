@@ -14,6 +14,7 @@ from caseferry_grand_challenge.socket_verbs import SocketVerbs
 from caseferry_grand_challenge.wire import annotating, putting, reading
 from caseferry_grand_challenge.wire.item_calls import filled_sockets, held_elsewise
 from caseferry_grand_challenge.wire.sockets import Sockets, offered_sockets, sidecar_candidates, wanted_slugs
+from caseferry_grand_challenge.wire.stored import stored_image, stored_set
 from caseferry_grand_challenge.wire.uploads import PART
 
 if TYPE_CHECKING:
@@ -174,11 +175,11 @@ class GrandChallengeDataset(SocketVerbs):
         masks = [annotation.file for annotation in case.annotations if isinstance(annotation, Mask)]
         shared = {}
         for ref in [*alone, *masks]:
-            pk = reading.stored_image(ref, self._client.origin)
+            pk = stored_image(ref, self._client.origin)
             if pk is not None and (address := self._client.viewable_image(pk)) is not None:
                 shared[ref.location] = address
         for image in case.images:
-            there = reading.stored_set(image.files, self._client.origin)
+            there = stored_set(image.files, self._client.origin)
             if there is not None and set(self._client.viewable_instances(there[0])) == there[1]:
                 shared[image.files[0].location] = there[0]
         return shared

@@ -11,10 +11,11 @@ from caseferry.connector.settle import settle
 from caseferry.errors import Inexpressible, NotFound, PlatformError, Problem
 from caseferry.plan import Plan
 from caseferry.sidecar import Kept, parse
-from caseferry_grand_challenge.wire import described, filling, reading
+from caseferry_grand_challenge.wire import described, filling
 from caseferry_grand_challenge.wire.filling import Stored
 from caseferry_grand_challenge.wire.item_calls import filled_sockets
 from caseferry_grand_challenge.wire.sockets import Sockets, sidecar_candidates
+from caseferry_grand_challenge.wire.stored import Source, file_in, image_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -89,7 +90,7 @@ class SocketVerbs(Dataset):
         """What a sidecar is to say of what sockets are filled with: of an image that is there, what it is."""
         source = self._source()
         return {
-            slug: reading.image_there(described.role_in(kept, slug), content.address, source)
+            slug: image_there(described.role_in(kept, slug), content.address, source)
             if isinstance(content, Stored)
             else content
             for slug, content in contents.items()
@@ -154,7 +155,7 @@ class SocketVerbs(Dataset):
             rewritten = {slug: document} if document is not None else {}
             forgotten = len(described.forgotten(kept, set(sockets) - set(moved)))
         files = {
-            slug: reading.file_in(value, slug, self._client.open_file)
+            slug: file_in(value, slug, self._client.open_file)
             for slug, value in before.items()
             if slug not in {*sockets, *rewritten} and value.get("file")
         }
@@ -203,7 +204,7 @@ class SocketVerbs(Dataset):
 
     # -- what an item holds ----------------------------------------------------------------------------------------
 
-    def _source(self) -> reading.Source:
+    def _source(self) -> Source:
         """How what items refer to is fetched; each image is asked about once."""
         images: dict[str, Mapping[str, Any]] = {}
 
@@ -213,7 +214,7 @@ class SocketVerbs(Dataset):
             return images[address]
 
         client = self._client
-        return reading.Source(client.open_file, image, client.instances, client.open_instance, client.content)
+        return Source(client.open_file, image, client.instances, client.open_instance, client.content)
 
     def _kept(self, row: Mapping[str, Any], *, fetch: bool) -> Kept | None:
         """The sidecar of an item; one that is a file is only read when `fetch` says so."""

@@ -32,7 +32,6 @@ from caseferry_grand_challenge.wire.item_calls import (
     uploads_of,
     value_call,
 )
-from caseferry_grand_challenge.wire.reading import file_name
 from caseferry_grand_challenge.wire.sockets import (
     Socket,
     Sockets,
@@ -40,6 +39,7 @@ from caseferry_grand_challenge.wire.sockets import (
     image_problem,
     value_problem,
 )
+from caseferry_grand_challenge.wire.stored import file_name
 from caseferry_grand_challenge.wire.uploads import upload_calls
 
 if TYPE_CHECKING:
