@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar, cast
 from urllib.parse import quote
 
-from caseferry.errors import NotFound, TemporaryFailure, UnexpectedResponse
+from caseferry.errors import ConfigurationError, NotFound, TemporaryFailure
 from caseferry.http import Http
 from caseferry.plan import Repeat
-from caseferry_datamint.errors import explain, refuse_error_in_answer
+from caseferry_datamint.errors import PLATFORM, explain, refuse_error_in_answer
+from caseferry_datamint.wire.answers import Row, checked_row, name_of, rows_of, total_of
 from caseferry_datamint.wire.filters import any_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from caseferry.config import Secret
     from caseferry.plan import Call, Reply
 
-PLATFORM = "datamint"
 PAGE = 500
 """Rows asked for at once; a server may give fewer, so the next page begins where the last one ended."""
 
@@ -33,9 +31,6 @@ OF_EVERYBODY = {"load_ai_segmentations": True}
 """The search for annotations of people and models: a model's segmentations are shown on demand only."""
 
 T = TypeVar("T")
-
-Row = Mapping[str, Any]
-"""What the platform says of one thing."""
 
 
 class DatamintClient:
@@ -81,7 +76,7 @@ class DatamintClient:
         """A file as a stream, its bytes as they are stored."""
         return cast("BinaryIO", self.http.download(target))
 
-    def row(self, target: str, what: str) -> Row:
+    def row(self, target: str, what: str, known_by: Sequence[str] = ("id",)) -> Row:
         """What is said of one thing.
 
         Raises
@@ -89,17 +84,22 @@ class DatamintClient:
         NotFound
             There is none.
         """
-        body = self.http.get(target, what=what)
-        if not isinstance(body, Mapping) or "id" not in body:
-            raise UnexpectedResponse(PLATFORM, what, "the answer is no object with an id")
-        return body
+        return checked_row(self.http.get(target, what=what), what, known_by)
 
-    def rows(self, target: str, query: Mapping[str, str] | None = None, *, key: str = "data") -> Iterator[Row]:
+    def rows(
+        self,
+        target: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        key: str = "data",
+        known_by: Sequence[str] = ("id",),
+    ) -> Iterator[Row]:
         """All rows of a listing, a page at a time.
 
         Parameters
         ----------
         key : under which the rows lie, where they lie deeper than under ``data``
+        known_by : fields of which one must name a row
         """
         asked = tuple((query or {}).items())
         what = f"list {target}"
@@ -107,7 +107,7 @@ class DatamintClient:
         def page(offset: int) -> Any:
             return self.http.get(target, (*asked, ("offset", str(offset)), ("limit", str(PAGE))), what=what)
 
-        return _paged(page, key, what)
+        return _paged(page, lambda answer: rows_of(answer, key, what, known_by))
 
     # -- projects --------------------------------------------------------------------------------------------------
 
@@ -118,18 +118,24 @@ class DatamintClient:
         ------
         NotFound
             There is none.
+        ConfigurationError
+            Several have that name.
         """
         known = list(self.rows("projects"))
-        for project in known:
-            if name in {project.get("name"), project.get("id")}:
-                return project
+        found = [each for each in known if str(each["id"]) == name] or [e for e in known if e.get("name") == name]
+        if len(found) > 1:
+            ids = ", ".join(str(each["id"]) for each in found)
+            msg = f"{len(found)} projects have the name {name!r}: say which by its id, one of {ids}"
+            raise ConfigurationError(msg)
+        if found:
+            return found[0]
         names = ", ".join(sorted(str(project.get("name")) for project in known)[:10]) or "none"
         raise NotFound(PLATFORM, f"open project {name!r}", f"there is no such project; the key sees {names}")
 
     def worklists(self, project_id: str) -> list[Row]:
         """The worklists of a project."""
         try:
-            return list(self.rows(f"projects/{project_id}/worklists"))
+            return list(self.rows(f"projects/{project_id}/worklists", known_by=("id", "worklist_id")))
         except NotFound:
             return []
 
@@ -250,7 +256,7 @@ class DatamintClient:
             search = {**wanted, "offset": str(offset), "limit": str(PAGE)}
             return self.http.request("POST", "annotations/search", json=search, what=what).body
 
-        return _paged(page, "annotations", what)
+        return _paged(page, lambda answer: rows_of(answer, "annotations", what))
 
 
 def path_part(name: str) -> str:
@@ -266,36 +272,27 @@ def path_part(name: str) -> str:
     return quote(name, safe="")
 
 
-def _paged(page: Callable[[int], Any], key: str, what: str) -> Iterator[Row]:
-    """All rows of a listing. Ends at an empty page, or when as many came as there are: pages may be cut short."""
-    offset = 0
+def _paged(page: Callable[[int], Any], rows_in: Callable[[Any], list[Row]]) -> Iterator[Row]:
+    """All rows of a listing. Ends at an empty page, or when as many came as there are: pages may be cut short.
+
+    Rows that are deleted meanwhile move those behind them forward: where the total number has shrunk, the listing goes
+    back by as many, and leaves out what it gave already.
+    """
+    offset, known = 0, 0
     seen: set[str] = set()
+    before: list[str] = []
     while True:
-        rows, total = _rows(page(offset), (key, "data", "items"), what)
-        fresh = [row for row in rows if _name(row) not in seen]
-        seen |= {_name(row) for row in rows}
-        yield from fresh
-        offset += len(rows)
-        if not fresh or (total is not None and offset >= total):
+        answer = page(offset)
+        rows, total = rows_in(answer), total_of(answer)
+        if total is not None and offset and total < known:
+            offset, known, before = max(0, offset - (known - total)), total, []
+            continue
+        names = [name_of(row) for row in rows]
+        for row, name in zip(rows, names, strict=True):
+            if name not in seen:
+                seen.add(name)
+                yield row
+        offset, known = offset + len(rows), total or 0
+        if not rows or offset == total or names == before:  # the last: a server that does not know of pages
             return
-
-
-def _name(row: Row) -> str:
-    """By what a row is known: users and channels have no id."""
-    names = (row.get(field) for field in ("id", "worklist_id", "email"))
-    return next((str(name) for name in names if name), "") or json.dumps(row, sort_keys=True, default=str)
-
-
-def _rows(body: Any, keys: tuple[str, ...], what: str) -> tuple[list[Row], int | None]:
-    """The rows of an answer in any of the platform's envelopes, and their total number when it says one."""
-    total = body.get("totalCount") if isinstance(body, Mapping) else None
-    rows = body
-    if isinstance(rows, Mapping):
-        rows = next((rows[key] for key in keys if key in rows), None)
-    if isinstance(rows, list) and len(rows) == 1 and isinstance(rows[0], Mapping):
-        within = rows[0].get(keys[0])
-        rows = within if isinstance(within, list) else rows
-    if not isinstance(rows, list):
-        raise UnexpectedResponse(PLATFORM, what, "the answer holds no list")
-    count = int(str(total)) if str(total).isdigit() else None
-    return [row for row in rows if isinstance(row, Mapping)], count
+        before = names

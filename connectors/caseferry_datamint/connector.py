@@ -9,10 +9,11 @@ from caseferry.annotation import KINDS
 from caseferry.capability import Capabilities, Limits, Support
 from caseferry.config import Settings, user_config_folder
 from caseferry.connector import Connector
-from caseferry.errors import ConfigurationError, NotFound
+from caseferry.errors import ConfigurationError, NotFound, UnexpectedResponse
 from caseferry.imaging.kinds import Kind
-from caseferry_datamint.client import PLATFORM, DatamintClient
+from caseferry_datamint.client import DatamintClient
 from caseferry_datamint.dataset import DatamintDataset
+from caseferry_datamint.errors import PLATFORM
 from caseferry_datamint.wire import annotations as marks
 from caseferry_datamint.wire import uploads
 from caseferry_datamint.wire.entities import Worklist
@@ -74,6 +75,10 @@ class DatamintConnector(Connector):
     def _project(self, name: str, client: DatamintClient) -> Project:
         publish, authors = self._choice("publish"), self._choice("authors")
         found = client.project(name)
+        if not found.get("name"):
+            raise UnexpectedResponse(
+                PLATFORM, f"open project {name!r}", "it has no name, by which its resources are listed"
+            )
         return Project(
             str(found["id"]),
             str(found["name"]),
@@ -113,7 +118,7 @@ class DatamintConnector(Connector):
     def datasets(self) -> Iterator[str]:
         """The URLs of all projects; see `Connector.datasets`."""
         for project in sign_in(self.options).rows("projects"):
-            yield f"datamint:{quote(str(project.get('name')), safe=' ')}"
+            yield f"datamint:{quote(str(project.get('name') or project['id']), safe=' ')}"
 
     @classmethod
     def describe(cls) -> Capabilities:

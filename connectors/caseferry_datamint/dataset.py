@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from caseferry.mapping.unmapped import Unmapped
     from caseferry.plan import Call, Plan, Reply
     from caseferry_datamint.client import DatamintClient
+    from caseferry_datamint.wire.address import Address
     from caseferry_datamint.wire.standing import Project
 
 
@@ -89,16 +90,24 @@ class DatamintDataset(Dataset):
         narrow : whether some resources of a case may match and its first one not
         """
         told: set[str] = set()
+        waiting: dict[str, Mapping[str, Any]] = {}
         for resource in self._client.resources(query):
             address = reading.address_of(resource)
             if address is None or address.project != self.project.id:
                 yield self._item(reading.Group(str(resource["id"]), (resource,)))
-            elif address.lead or narrow:
-                if address.case_id in told:
-                    continue
+            elif address.case_id not in told and (address.lead or narrow):
                 told.add(address.case_id)
-                found = None if address.lead else self._group(address.case_id)
-                yield self._item(found or reading.Group(address.case_id, (resource,)))
+                waiting.pop(address.case_id, None)
+                yield self._item(self._begun(address, resource))
+            elif address.case_id not in told:
+                waiting.setdefault(address.case_id, resource)
+        for case_id, resource in waiting.items():  # somebody has deleted the first resource of each
+            yield self._item(self._group(case_id) or reading.Group(case_id, (resource,)))
+
+    def _begun(self, address: Address, resource: Mapping[str, Any]) -> reading.Group:
+        """The case of a resource, which need not be read whole when it is the first one."""
+        found = None if address.lead else self._group(address.case_id)
+        return found or reading.Group(address.case_id, (resource,))
 
     def _item(self, found: reading.Group) -> Item:
         rid = str(found.lead["id"])
@@ -124,14 +133,24 @@ class DatamintDataset(Dataset):
     def read(self, item: Item) -> Case:
         """The case of an item; see `Item.case`."""
         found = self._whole(item)
+        if self._is_ours(found) and not reading.own_metadata(found.lead).get("sidecar"):
+            why = (
+                "its first resource is gone, and with it what Datamint has no place for; put the case again, which "
+                "completes it, or save its files one by one"
+            )
+            raise NotFound(self.platform, f"read {item.case_id!r}", why)
         rows = list(self._client.annotations([str(resource["id"]) for resource in found.resources]))
         return reading.case_of(found, rows, self.names, self._client.download)
+
+    def _is_ours(self, found: reading.Group) -> bool:
+        """Whether caseferry has put a case there, into this project."""
+        address = reading.address_of(found.lead)
+        return address is not None and address.project == self.project.id
 
     def _whole(self, item: Item) -> reading.Group:
         """All resources of an item, the first one with its metadata, which listings may leave out."""
         found: reading.Group = item.native
-        address = reading.address_of(found.lead)
-        if address is None or address.project != self.project.id:
+        if not self._is_ours(found):
             return found
         whole = self._group(item.case_id)
         if whole is None:

@@ -15,6 +15,7 @@ from caseferry.errors import NotFound, PlatformError
 if TYPE_CHECKING:
     from caseferry.plan import Reply
 
+PLATFORM = "datamint"
 ALREADY_PUBLISHED = "Resource must be in inbox status to be approved"
 
 
@@ -39,4 +40,4 @@ def refuse_error_in_answer(reply: Reply, what: str) -> None:
     elements = reply.body if isinstance(reply.body, list) else [reply.body]
     for element in elements:
         if isinstance(element, Mapping) and element.get("error"):
-            raise PlatformError("datamint", what, str(element["error"]), status=reply.status)
+            raise PlatformError(PLATFORM, what, str(element["error"]), status=reply.status)

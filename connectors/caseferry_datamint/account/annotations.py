@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from caseferry.errors import NotFound
+from caseferry.files import FileRef
 from caseferry_datamint.account.section import Section, several
 from caseferry_datamint.client import path_part
+from caseferry_datamint.errors import PLATFORM
 from caseferry_datamint.wire.filters import annotation_search
 from caseferry_datamint.wire.rows import marking
 
@@ -25,8 +28,8 @@ class Annotations(Section):
         *,
         kind: str | None = None,
         author: str | None = None,
-        from_date: dt.date | None = None,
-        to_date: dt.date | None = None,
+        from_date: dt.date | str | None = None,
+        to_date: dt.date | str | None = None,
         dataset_id: str | None = None,
         worklist: str | None = None,
         status: Literal["new", "published"] | None = None,
@@ -58,6 +61,32 @@ class Annotations(Section):
         }
         ids = None if resources is None else several(resources)
         return map(marking, self._client.annotations(ids, annotation_search(filters)))
+
+    def annotation(self, annotation_id: str) -> Marking:
+        """One annotation, as the platform has it.
+
+        Raises
+        ------
+        NotFound
+            There is none, or it is deleted: some servers still answer those.
+        """
+        what = f"get annotation {annotation_id}"
+        row = self._client.row(f"annotations/{path_part(annotation_id)}", what)
+        if row.get("deleted") or row.get("deleted_at"):
+            raise NotFound(PLATFORM, what, "it is deleted")
+        return marking(row)
+
+    def annotation_file(self, annotation_id: str) -> FileRef:
+        """The file of a segmentation, as it is stored: a PNG of one frame, or a NIfTI of a volume.
+
+        Raises
+        ------
+        NotFound
+            There is no such annotation, or it has no file.
+        """
+        found = self.annotation(annotation_id)
+        target = f"annotations/{found.resource}/annotations/{found.id}/file"
+        return FileRef(f"datamint:{target}", found.id, opener=lambda: self._client.download(target))
 
     def approve_annotations(self, annotations: str | Iterable[str]) -> None:
         """Approve annotations by their ids on the platform; see `DatamintDataset.approve_annotations`, too.

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from caseferry.errors import PlatformError
 from caseferry_datamint.account.section import Section
-from caseferry_datamint.client import PLATFORM
+from caseferry_datamint.errors import PLATFORM
+from caseferry_datamint.wire.answers import NAMES
 from caseferry_datamint.wire.entities import User
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ class People(Section):
 
     def users(self) -> list[User]:
         """All users."""
-        return [User.read(row) for row in self._client.rows("users")]
+        return [User.read(row) for row in self._client.rows("users", known_by=NAMES)]
 
     def create_user(
         self,
@@ -50,7 +51,7 @@ class People(Section):
             return next((each.native for each in self.users() if each.email == email), None)
 
         try:
-            return User.read(self._created("users", body, "create a user", there))
+            return User.read(self._created("users", body, "create a user", there, ("email",)))
         except PlatformError as error:
             if not password or password not in str(error):
                 raise

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import zipfile
+from typing import TYPE_CHECKING, Any, get_args
 
 from caseferry.errors import AlreadyExists
 from caseferry_datamint.account.section import Section, saved
-from caseferry_datamint.client import PLATFORM
-from caseferry_datamint.wire.entities import Project, ProjectDataset
+from caseferry_datamint.client import path_part
+from caseferry_datamint.errors import PLATFORM
+from caseferry_datamint.wire.entities import Project, ProjectDataset, WorkStatus
+from caseferry_datamint.wire.filters import check_word
 
 if TYPE_CHECKING:
     import os
@@ -28,12 +31,22 @@ class Projects(Section):
         query = {"includeArchived": "true"} if archived else {}
         return [Project.read(row) for row in self._client.rows("projects", query)]
 
-    def create_project(self, name: str, description: str = "", resources: Iterable[str] = ()) -> Project:
+    def create_project(
+        self,
+        name: str,
+        description: str = "",
+        resources: Iterable[str] = (),
+        *,
+        active_learning: bool = False,
+        side_by_side: bool = False,
+    ) -> Project:
         """Make a project, once: one that was made and whose answer was lost is found again.
 
         Parameters
         ----------
         resources : ids of what is put into it at once; more is put there with a dataset's `put`, or with `publish`
+        active_learning : whether the platform proposes what is annotated next
+        side_by_side : whether two resources are shown beside each other
 
         Raises
         ------
@@ -47,8 +60,8 @@ class Projects(Section):
             "name": name,
             "description": description,
             "resource_ids": ids,
-            "is_active_learning": False,
-            "two_up_display": False,
+            "is_active_learning": active_learning,
+            "two_up_display": side_by_side,
             "require_review": False,
             "annotation_set": {"annotators": [], "resource_ids": ids, "annotations": []},
         }
@@ -84,10 +97,33 @@ class Projects(Section):
         path : of the zip, which appears there when it is whole
         all_annotations : also those that count in no worklist of the project
         unannotated : also resources without annotations
+
+        Raises
+        ------
+        UnexpectedResponse
+            What came is no zip; what was at `path` before is still there.
         """
         found = self.project(project)
         query = f"all_annotations={all_annotations}" + ("&include_unannotated=True" if unannotated else "")
-        return saved(self._client.download(f"projects/{found.id}/annotated_dataset?{query}"), path)
+        target = f"projects/{found.id}/annotated_dataset?{query}"
+        return saved(self._client.download(target), path, check=zipfile.is_zipfile)
+
+    def set_work_status(self, project: str, resource_id: str, status: WorkStatus) -> None:
+        """Say how far the work on a resource of a project is.
+
+        Parameters
+        ----------
+        project : its name or its id
+
+        Raises
+        ------
+        NotFound
+            There is no such project, or no such resource in it.
+        """
+        check_word("status of work", status, get_args(WorkStatus))
+        found = self.project(project)
+        target = f"projects/{found.id}/resources/{path_part(resource_id)}/status"
+        self._client.change("POST", target, {"status": status}, what=f"set the status of work on {resource_id}")
 
     def project_datasets(self) -> list[ProjectDataset]:
         """The sets behind the projects, which the platform calls datasets."""

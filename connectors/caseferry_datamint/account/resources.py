@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from caseferry.errors import ConfigurationError, NotFound, PlatformError
 from caseferry_datamint.account.section import Section, saved, several
-from caseferry_datamint.client import PLATFORM, path_part
-from caseferry_datamint.errors import ALREADY_PUBLISHED
+from caseferry_datamint.client import path_part
+from caseferry_datamint.errors import ALREADY_PUBLISHED, PLATFORM
 from caseferry_datamint.wire.address import TAG, is_own_tag
 from caseferry_datamint.wire.entities import Channel, Resource
-from caseferry_datamint.wire.filters import any_of, resource_query
-from caseferry_datamint.wire.loading import loaded
+from caseferry_datamint.wire.filters import all_of, resource_query
+from caseferry_datamint.wire.loading import ending_of, loaded, picture
 from caseferry_datamint.wire.reading import file_of
 from caseferry_datamint.wire.uploads import RESOURCES_AT_ONCE
 
@@ -19,12 +20,11 @@ if TYPE_CHECKING:
     import datetime as dt
     import os
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from PIL.Image import Image as Picture
 
     from caseferry.files import FileRef
-    from caseferry_datamint.wire.entities import Order, Status
+    from caseferry_datamint.wire.entities import Order, Project, Status
 
 
 class Resources(Section):
@@ -33,10 +33,10 @@ class Resources(Section):
     def resources(
         self,
         *,
-        project: str | None = None,
+        project: str | Sequence[str] | None = None,
         status: Status | None = None,
-        from_date: dt.date | None = None,
-        to_date: dt.date | None = None,
+        from_date: dt.date | str | None = None,
+        to_date: dt.date | str | None = None,
         modality: str | None = None,
         mimetype: str | None = None,
         filename: str | None = None,
@@ -49,10 +49,17 @@ class Resources(Section):
 
         Parameters
         ----------
-        project : its name
-        from_date, to_date : of their creation; the first day counts, the last does not
+        project : its name or its id; of several, resources are in each
+        from_date, to_date : of their creation, also as text (``2026-01-31``); the first day counts, the last does not
         tags : one of them is enough
         order : by what, ``created_at`` when it is not said
+
+        Raises
+        ------
+        ConfigurationError
+            A filter has a value that the platform does not know.
+        NotFound
+            There is no such project.
         """
         filters = {
             "status": status,
@@ -68,7 +75,7 @@ class Resources(Section):
         }
         query = resource_query(filters)
         if project is not None:
-            query["project"] = any_of(project)
+            query["project"] = all_of([self.project(each).name for each in several(project)])
         return map(Resource.read, self._client.resources(query))
 
     def resource(self, resource_id: str) -> Resource:
@@ -85,12 +92,17 @@ class Resources(Section):
         """A resource's file, its bytes as they were put; ``file(id).open()`` streams them."""
         return file_of(self._client.resource(resource_id), self._client.download)
 
-    def save(self, resource_id: str, path: str | os.PathLike[str]) -> Path:
+    def save(self, resource_id: str, path: str | os.PathLike[str], *, add_ending: bool = False) -> Path:
         """Save a resource's file as it was put.
 
         Parameters
         ----------
-        path : of the file, which appears there when it is whole
+        path : of the file, which appears there when it is whole; a folder that is there takes it under its own name
+        add_ending : whether the name gets the ending of the file's format, when it has none such
+
+        Returns
+        -------
+        Where the file lies.
 
         Raises
         ------
@@ -98,14 +110,16 @@ class Resources(Section):
             What came is not what was put, as far as its digest is known.
         """
         ref = self.file(resource_id)
-        return saved(ref.open(), path, sha256=ref.sha256)
+        target = Path(path) / ref.name if Path(path).is_dir() else Path(path)
+        return saved(ref.open(), target, sha256=ref.sha256, ending=ending_of if add_ending else None)
 
     def load(self, resource_id: str) -> Any:
         """A resource's file as an object of the library that people read its format with.
 
         Returns
         -------
-        A pydicom ``FileDataset``, a nibabel ``Nifti1Image`` or ``Nifti2Image``, or a Pillow ``Image``.
+        A pydicom ``FileDataset``, a nibabel ``Nifti1Image`` or ``Nifti2Image``, or a Pillow ``Image`` of whatever
+        format of pictures Pillow knows.
 
         Raises
         ------
@@ -126,19 +140,15 @@ class Resources(Section):
         NotFound
             There is no such frame.
         """
-        import io
-
-        from PIL import Image
-
         resource = self.resource(resource_id)
-        if not resource.mimetype.startswith("image/"):
+        if not (resource.mimetype.startswith("image/") or resource.native.get("storage") == "ImageResource"):
             target = f"resources/{resource.id}/frames/{index}"
         elif index == 0:
             target = f"resources/{resource.id}/file"
         else:
             raise NotFound(PLATFORM, f"get frame {index} of {resource_id}", "a picture has the frame 0 alone")
         with self._client.download(target) as stream:
-            return Image.open(io.BytesIO(stream.read()))
+            return picture(stream.read(), f"get frame {index} of {resource_id}")
 
     def publish(self, resources: str | Iterable[str], project: str | None = None) -> None:
         """Take resources out of the inbox; those that are published already stay so.
@@ -159,9 +169,29 @@ class Resources(Section):
             some = ids[start : start + RESOURCES_AT_ONCE]
             self._publish(some)
             if found is not None:
-                body = {"resource_ids_to_add": some, "all_files_selected": False}
-                what = f"add resources to project {found.name!r}"
-                self._client.change("POST", f"projects/{found.id}/resources", body, what=what)
+                self._add(some, found)
+
+    def add_to_project(self, resources: str | Iterable[str], project: str) -> None:
+        """Add resources to a project, as they are: those in the inbox stay there.
+
+        Parameters
+        ----------
+        resources : their ids
+        project : its name or its id
+
+        Raises
+        ------
+        NotFound
+            There is no such project, and nothing was added; or no such resource.
+        """
+        ids, found = several(resources), self.project(project)
+        for start in range(0, len(ids), RESOURCES_AT_ONCE):
+            self._add(ids[start : start + RESOURCES_AT_ONCE], found)
+
+    def _add(self, ids: list[str], project: Project) -> None:
+        body = {"resource_ids_to_add": ids, "all_files_selected": False}
+        what = f"add resources to project {project.name!r}"
+        self._client.change("POST", f"projects/{project.id}/resources", body, what=what)
 
     def _publish(self, ids: list[str]) -> None:
         """Publish all at once; one by one where the server cannot, or refuses because of one of them."""
@@ -210,4 +240,4 @@ class Resources(Section):
 
     def channels(self) -> list[Channel]:
         """The channels in which there are resources."""
-        return [Channel.read(row) for row in self._client.rows("resources/channels")]
+        return [Channel.read(row) for row in self._client.rows("resources/channels", known_by=())]

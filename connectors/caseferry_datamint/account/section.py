@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from caseferry.errors import UnexpectedResponse
 from caseferry.files import CHUNK, Digesting
 from caseferry.plan import Repeat
-from caseferry_datamint.client import PLATFORM
+from caseferry_datamint.errors import PLATFORM
+from caseferry_datamint.wire.answers import NAMES, checked_row
 from caseferry_datamint.wire.entities import Project
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Sequence
 
     from caseferry_datamint.client import DatamintClient
 
@@ -41,21 +43,36 @@ class Section:
         return Project.read(self._client.project(name))
 
     def _created(
-        self, target: str, body: Any, what: str, there: Callable[[], Mapping[str, Any] | None]
+        self,
+        target: str,
+        body: Any,
+        what: str,
+        there: Callable[[], Mapping[str, Any] | None],
+        known_by: Sequence[str] = NAMES,
     ) -> Mapping[str, Any]:
-        """What was made; when the answer was lost, what is there then.
+        """What was made; when the answer was lost, or does not tell, what is there then.
 
         Parameters
         ----------
         there : finds it, when it was made
+        known_by : fields of which one must name it
+
+        Raises
+        ------
+        UnexpectedResponse
+            The platform says that it was made, and it is not there.
         """
 
         def make(unsure: bool) -> Mapping[str, Any]:
             found = there() if unsure else None
-            made: Mapping[str, Any] = found or self._client.change(
-                "POST", target, body, what=what, repeat=Repeat.DETECTABLE
-            )
-            return made
+            if found is not None:
+                return found
+            made = self._client.change("POST", target, body, what=what, repeat=Repeat.DETECTABLE)
+            if not isinstance(made, Mapping) or not any(made.get(field) for field in known_by):
+                made = there()
+            if made is None:
+                raise UnexpectedResponse(PLATFORM, what, "the answer names nothing that was made, and nothing is there")
+            return checked_row(made, what, known_by)
 
         return self._client.until_sure(make)
 
@@ -65,12 +82,21 @@ def several(ids: str | Iterable[str]) -> list[str]:
     return [ids] if isinstance(ids, str) else list(dict.fromkeys(ids))
 
 
-def saved(stream: BinaryIO, path: str | os.PathLike[str], *, sha256: str | None = None) -> Path:
+def saved(
+    stream: BinaryIO,
+    path: str | os.PathLike[str],
+    *,
+    sha256: str | None = None,
+    ending: Callable[[Path], str] | None = None,
+    check: Callable[[Path], bool] | None = None,
+) -> Path:
     """Write a download to a file, which appears under its name when it is whole.
 
     Parameters
     ----------
     sha256 : of what should come, when that is known
+    ending : tells, from what came, the ending that the name lacks
+    check : whether what came is what was asked for
 
     Raises
     ------
@@ -84,6 +110,11 @@ def saved(stream: BinaryIO, path: str | os.PathLike[str], *, sha256: str | None 
             shutil.copyfileobj(content, out, CHUNK)
         if sha256 not in {None, content.sha256}:
             raise UnexpectedResponse(PLATFORM, f"save {target.name!r}", "what came is not what was put (SHA-256)")
+        if check is not None and not check(part):
+            raise UnexpectedResponse(PLATFORM, f"save {target.name!r}", "what came is no such file")
+        missing = ending(part) if ending is not None else ""
+        if not target.name.lower().endswith(missing):
+            target = target.with_name(target.name + missing)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from caseferry.errors import AlreadyExists
+from caseferry.errors import AlreadyExists, NotFound
 from caseferry_datamint.account.section import Section
-from caseferry_datamint.client import PLATFORM, path_part
-from caseferry_datamint.wire.entities import Worklist
+from caseferry_datamint.client import path_part
+from caseferry_datamint.errors import PLATFORM
+from caseferry_datamint.wire.answers import NAMES
+from caseferry_datamint.wire.entities import Worklist, WorklistStatus
+from caseferry_datamint.wire.filters import check_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    from caseferry_datamint.wire.entities import WorklistStatus
 
 
 class Worklists(Section):
@@ -25,12 +26,19 @@ class Worklists(Section):
         ----------
         project : its name or its id
         """
-        if project is None:
-            rows = list(self._client.rows("annotationsets", {"status": status} if status else {}))
-        else:
-            rows = self._client.worklists(self.project(project).id)
+        if status is not None:
+            check_word("status of worklists", status, get_args(WorklistStatus))
+        rows = self._everywhere(status) if project is None else self._client.worklists(self.project(project).id)
         found = [Worklist.read(row) for row in rows]
         return [each for each in found if status in {None, each.status}]
+
+    def _everywhere(self, status: str | None) -> list[Mapping[str, Any]]:
+        """The worklists of all projects; asked project by project where the server has no list of all."""
+        query = {"status": status} if status else {}
+        try:
+            return list(self._client.rows("annotationsets", query, known_by=NAMES))
+        except NotFound:
+            return [row for each in self._client.rows("projects") for row in self._client.worklists(str(each["id"]))]
 
     def worklist(self, worklist_id: str) -> Worklist:
         """One worklist, with its labels and its resources.
@@ -40,9 +48,8 @@ class Worklists(Section):
         NotFound
             There is none.
         """
-        return Worklist.read(
-            self._client.row(f"annotationsets/{path_part(worklist_id)}", f"get worklist {worklist_id}")
-        )
+        target = f"annotationsets/{path_part(worklist_id)}"
+        return Worklist.read(self._client.row(target, f"get worklist {worklist_id}", NAMES))
 
     def create_worklist(
         self,
@@ -110,6 +117,8 @@ class Worklists(Section):
         NotFound
             There is none.
         """
+        if status is not None:
+            check_word("status of worklists", status, get_args(WorklistStatus))
         changes = {
             "name": name,
             "status": status,

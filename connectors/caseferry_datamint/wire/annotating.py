@@ -10,6 +10,7 @@ from caseferry.annotation import Annotation, Mask
 from caseferry.files import FileRef
 from caseferry.plan import Call, Given, Part, Repeat, Reply
 from caseferry_datamint.wire.annotations import SEGMENTATION, link
+from caseferry_datamint.wire.answers import made_ids
 from caseferry_datamint.wire.forms import missing_forms, native_forms
 from caseferry_datamint.wire.frames import Place
 from caseferry_datamint.wire.holding import image_of, reason_against
@@ -174,6 +175,6 @@ def _outline_call(mask: Mask, image: Image, there: There, place: Place, labels: 
 
 def _reads_ids(names: Sequence[str]) -> Any:
     def read(reply: Reply) -> dict[str, Any]:
-        return dict(zip(names, reply.body, strict=True))
+        return dict(zip(names, made_ids(reply.body, len(names), "annotate"), strict=True))
 
     return read

@@ -7,13 +7,11 @@ tolerantly: what is missing is empty. All that came is in `native`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, TypeAlias
+from typing import Literal, Self
 
 from caseferry_datamint.wire.address import Address, is_own_tag
-
-Row: TypeAlias = "Mapping[str, Any]"
+from caseferry_datamint.wire.answers import Row, objects, text, texts, whole
 
 Status = Literal["new", "inbox", "published", "archived"]
 """What becomes of a resource: it waits in the inbox until it is published."""
@@ -22,6 +20,9 @@ Order = Literal["created_at", "filename", "modality", "created_by", "published_b
 """By what resources can be ordered."""
 
 WorklistStatus = Literal["new", "updating", "active", "completed"]
+
+WorkStatus = Literal["opened", "annotated", "closed"]
+"""How far the work on a resource of a project is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +60,16 @@ class Resource:
         address = Address.parse(row.get("source_filepath"))
         return cls(
             str(row["id"]),
-            _text(row, "filename"),
-            _text(row, "mimetype"),
-            _text(row, "modality") or None,
-            _whole(row, "size"),
-            _text(row, "status"),
-            _text(row, "upload_channel") or None,
-            tuple(str(tag) for tag in row.get("tags") or () if not is_own_tag(str(tag))),
+            text(row, "filename"),
+            text(row, "mimetype"),
+            text(row, "modality") or None,
+            whole(row.get("size")),
+            text(row, "status"),
+            text(row, "upload_channel") or None,
+            tuple(tag for tag in texts(row, "tags") if not is_own_tag(tag)),
             address.case_id if address is not None else None,
-            tuple(str(each.get("name")) for each in row.get("projects") or () if isinstance(each, Mapping)),
-            _text(row, "created_by") or None,
+            tuple(text(each, "name") for each in objects(row, "projects")),
+            text(row, "created_by") or None,
             moment(row.get("created_at")),
             row,
         )
@@ -101,13 +102,13 @@ class Project:
         """Take the fields of a row."""
         return cls(
             str(row["id"]),
-            _text(row, "name"),
-            _text(row, "description"),
-            _whole(row, "resource_count"),
-            _whole(row, "annotated_resource_count"),
-            _text(row, "dataset_id") or None,
+            text(row, "name"),
+            text(row, "description"),
+            whole(row.get("resource_count")),
+            whole(row.get("annotated_resource_count")),
+            text(row, "dataset_id") or None,
             bool(row.get("archived")),
-            _text(row, "created_by") or None,
+            text(row, "created_by") or None,
             moment(row.get("created_at")),
             row,
         )
@@ -138,12 +139,12 @@ class Worklist:
         """Take the fields of a row in either of the two forms that there are."""
         return cls(
             str(row.get("id") or row["worklist_id"]),
-            _text(row, "name") or _text(row, "worklist_name"),
-            _text(row, "status"),
-            _text(row, "description"),
-            tuple(str(each.get("email")) for each in row.get("annotators") or () if isinstance(each, Mapping)),
-            tuple(each for each in row.get("annotations") or () if isinstance(each, Mapping)),
-            tuple(str(each) for each in row.get("resource_ids") or ()),
+            text(row, "name") or text(row, "worklist_name"),
+            text(row, "status"),
+            text(row, "description"),
+            tuple(text(each, "email") for each in objects(row, "annotators")),
+            objects(row, "annotations"),
+            texts(row, "resource_ids"),
             row,
         )
 
@@ -191,8 +192,8 @@ class Channel:
     @classmethod
     def read(cls, row: Row) -> Self:
         """Take the fields of a row."""
-        members = (each for each in row.get("resource_data") or () if isinstance(each, Mapping))
-        return cls(_text(row, "channel_name"), tuple(str(each.get("resource_id")) for each in members), row)
+        members = tuple(text(each, "resource_id") for each in objects(row, "resource_data"))
+        return cls(text(row, "channel_name"), members, row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +209,7 @@ class User:
     @classmethod
     def read(cls, row: Row) -> Self:
         """Take the fields of a row."""
-        roles = tuple(str(each) for each in row.get("roles") or ())
-        return cls(_text(row, "email"), _text(row, "firstname"), _text(row, "lastname"), roles, row)
+        return cls(text(row, "email"), text(row, "firstname"), text(row, "lastname"), texts(row, "roles"), row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,24 +230,13 @@ class ProjectDataset:
     @classmethod
     def read(cls, row: Row) -> Self:
         """Take the fields of a row."""
-        members = tuple(str(each) for each in row.get("resource_ids") or ())
-        return cls(str(row["id"]), _text(row, "name"), _text(row, "description"), members, row)
+        return cls(str(row["id"]), text(row, "name"), text(row, "description"), texts(row, "resource_ids"), row)
 
 
-def moment(text: object) -> dt.datetime | None:
+def moment(said: object) -> dt.datetime | None:
     """A point in time with its zone; None for what is none."""
     try:
-        found = dt.datetime.fromisoformat(str(text))
+        found = dt.datetime.fromisoformat(str(said))
     except ValueError:
         return None
     return found if found.tzinfo is not None else found.replace(tzinfo=dt.UTC)
-
-
-def _text(row: Row, name: str) -> str:
-    value = row.get(name)
-    return "" if value is None else str(value)
-
-
-def _whole(row: Row, name: str) -> int | None:
-    text = _text(row, name)
-    return int(text) if text.isdigit() else None

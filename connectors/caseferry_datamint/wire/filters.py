@@ -51,10 +51,9 @@ def resource_query(filters: Mapping[str, Any]) -> dict[str, str]:
     """
     query = {}
     for name, value in _given(filters, OF_RESOURCES).items():
-        if name in WORDS and value not in WORDS[name]:
-            msg = f"datamint has no {name} {value!r}; known are {', '.join(WORDS[name])}"
-            raise ConfigurationError(msg)
-        query[OF_RESOURCES[name]] = any_of(value) if name == "tags" else _written(value)
+        if name in WORDS:
+            check_word(name, value, WORDS[name])
+        query[OF_RESOURCES[name]] = any_of(value) if name == "tags" else _written(name, value)
     return query
 
 
@@ -67,12 +66,30 @@ def annotation_search(filters: Mapping[str, Any]) -> dict[str, Any]:
         A filter is unknown.
     """
     given = _given(filters, OF_ANNOTATIONS)
-    return {OF_ANNOTATIONS[name]: value if name == "models" else _written(value) for name, value in given.items()}
+    return {OF_ANNOTATIONS[name]: value if name == "models" else _written(name, value) for name, value in given.items()}
 
 
 def any_of(names: str | Sequence[str]) -> str:
     """Tags or projects of which one is enough, as a query writes them."""
     return json.dumps({"items": [names] if isinstance(names, str) else list(names), "filterType": "union"})
+
+
+def all_of(names: Sequence[str]) -> str:
+    """Projects all of which are meant, as a query writes them."""
+    return json.dumps({"items": list(names), "filterType": "intersection"})
+
+
+def check_word(name: str, word: object, known: Sequence[str]) -> None:
+    """Refuse a word that the platform does not know.
+
+    Raises
+    ------
+    ConfigurationError
+        It is none of those that are known.
+    """
+    if word not in known:
+        msg = f"datamint has no {name} {word!r}; known are {', '.join(known)}"
+        raise ConfigurationError(msg)
 
 
 def _given(filters: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, Any]:
@@ -83,7 +100,18 @@ def _given(filters: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, An
     return {name: value for name, value in filters.items() if value is not None}
 
 
-def _written(value: Any) -> str:
+def _written(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return value.isoformat() if isinstance(value, dt.date) else str(value)
+    if name.endswith("_date"):
+        return _day(name, value)
+    return str(value)
+
+
+def _day(name: str, value: Any) -> str:
+    try:
+        day = value if isinstance(value, dt.date) else dt.date.fromisoformat(value)
+    except (TypeError, ValueError):
+        msg = f"{name} is {value!r}, expected a date, or text as 2026-01-31"
+        raise ConfigurationError(msg) from None
+    return day.isoformat()

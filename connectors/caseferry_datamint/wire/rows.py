@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from caseferry.errors import ConfigurationError
 from caseferry_datamint.wire.address import Address
 from caseferry_datamint.wire.annotations import SEGMENTATION, link_of
+from caseferry_datamint.wire.answers import text, whole
 from caseferry_datamint.wire.entities import Marking, moment
 from caseferry_datamint.wire.masks import Piece, grouped
 from caseferry_datamint.wire.reading import is_stray
@@ -83,17 +84,17 @@ def marking(row: Mapping[str, Any]) -> Marking:
     value = row.get("numeric_value")
     if value is None:
         value = row.get("text_value", row.get("value"))
-    status = str(row.get("status") or "")
+    status = text(row, "status")
     return Marking(
         str(row["id"]),
-        str(row.get("resource_id") or ""),
-        str(row.get("annotation_type") or row.get("type") or ""),
-        str(row.get("identifier") or row.get("name") or ""),
+        text(row, "resource_id"),
+        text(row, "annotation_type") or text(row, "type"),
+        text(row, "identifier") or text(row, "name"),
         value,
-        None if index is None else int(index),
+        whole(index),
         "approved" if status == "published" else status,
-        row.get("annotation_worklist_id"),
-        row.get("created_by") or row.get("added_by"),
+        text(row, "annotation_worklist_id") or None,
+        text(row, "created_by") or text(row, "added_by") or None,
         moment(row.get("created_at")),
         link_of(row),
         row,

@@ -15,6 +15,7 @@ from caseferry.imaging.kinds import MEDIA_TYPES, Format, Kind
 from caseferry.plan import Call, Given, Part, Repeat, Reply
 from caseferry.sidecar import KEY
 from caseferry_datamint.wire.address import Address, case_tag, reason_against_tag
+from caseferry_datamint.wire.answers import made_id
 from caseferry_datamint.wire.masks import NIFTI, PNG
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def uploads(case: Case, project: Project, names: Names, standing: Standing, side
 
 def _reads_id(name: str) -> Any:
     def read(reply: Reply) -> dict[str, Any]:
-        return {name: reply.body["id"]}
+        return {name: made_id(reply.body, "upload a file")}
 
     return read
 

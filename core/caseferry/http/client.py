@@ -244,7 +244,7 @@ class Http:
         if "json" in answer.headers.get("Content-Type", ""):
             try:
                 body = answer.json() if content else None
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise UnexpectedResponse(
                     self.platform, what, "the answer is not the JSON it says it is", status=answer.status_code
                 ) from error
@@ -263,7 +263,7 @@ class Http:
             return ExpiredURL(self.platform, what, "the signed URL is not accepted any more", status=status)
         try:
             body = answer.json() if "json" in answer.headers.get("Content-Type", "") else None
-        except ValueError:
+        except (ValueError, RecursionError):
             body = None
         explained = self._explain(status, body, words_of_page(text))
         return refusal(self.platform, what, status, explained, answer.headers, self._clean)

@@ -1,0 +1,230 @@
+"""Answers that are not what the platform promises: each is told in one message, and none is read as an empty one."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+from PIL import Image
+from urllib3 import HTTPResponse
+
+import caseferry as cf
+from caseferry.http import Retry
+from caseferry.imaging.kinds import Kind
+from caseferry_datamint import Datamint
+from caseferry_datamint.connector import DatamintConnector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from caseferry.testing import Samples
+    from datamint_scene import Scene
+
+KEY = "the-secret-key"
+JSON = "application/json"
+PROJECTS = {"data": [{"id": "pid", "name": "p", "worklist_id": "w"}], "totalCount": 1}
+
+
+def said(body: Any) -> tuple[int, str, bytes]:
+    return 200, JSON, json.dumps(body).encode()
+
+
+EMPTY: dict[str, tuple[int, str, bytes]] = {
+    "nothing": (200, JSON, b""),
+    "nothing of no type": (200, "", b""),
+    "204": (204, "", b""),
+    "null": said(None),
+    "a number": said(7),
+    "a text": said("hello"),
+    "numbers": said([1, 2, 3]),
+    "an object": said({}),
+    "data null": said({"data": None}),
+    "data an object": said({"data": {"x": 1}}),
+    "a page of a proxy": (200, "text/html", b"<!doctype html><html>Log in</html>"),
+    "a page that says it is JSON": (200, JSON, b"<html>"),
+    "plain text": (200, "text/plain", b"OK"),
+    "half of it": (200, JSON, b'{"data":[{'),
+    "bytes": (200, "application/octet-stream", bytes(range(256))),
+    "lists in lists": (200, JSON, b"[" * 100_000),
+    "rows without names": said({"data": [{"name": "x"}], "totalCount": 1}),
+    "names that are null": said({"data": [{"id": None, "name": None, "email": None}], "totalCount": 1}),
+    "an id that is null": said({"id": None}),
+    "400 of another form": (400, JSON, b'["x"]'),
+    "500 of nothing": (500, "", b""),
+    "502 of a proxy": (502, "text/html", b"<html>Bad gateway</html>"),
+}
+"""Answers out of which nothing can be read."""
+
+FIELDS = {
+    "name": ["a"],
+    "size": 10**400,
+    "filename": {"a": 1},
+    "created_at": [1],
+    "frame_index": "abc",
+    "numeric_value": {},
+    "projects": 5,
+    "status": 8,
+    "email": "a@example.org",
+}
+STRANGE: dict[str, tuple[int, str, bytes]] = {
+    "an id with a slash": said({"id": "../projects", "data": [{"id": "a/b", "email": "a/b", "resource_id": "a"}]}),
+    "an id that is an object": said({"id": {"a": 1}, "data": [{"id": {"a": 1}}]}),
+    "an id that is a number": said({"id": 12, "data": [{"id": 12, "resource_id": 13, **FIELDS}]}),
+    "tags that are none": said({"id": "x", "tags": 7, "data": [{"id": "x", "tags": 7}]}),
+    "metadata that is none": said({"id": "x", "metadata": [1], "data": [{"id": "x", "metadata": "a"}]}),
+    "fields of other types": said({"id": "x", **FIELDS, "data": [{"id": "x", "resource_id": "x", **FIELDS}]}),
+    "a total beyond all bounds": said({"data": [], "totalCount": 10**4000}),
+    "a total below nothing": said({"data": [], "totalCount": -1}),
+    "a total in other digits": said({"data": [], "totalCount": "²"}),
+}
+"""Answers some of which can be read."""
+
+READS: dict[str, Callable[[Datamint], Any]] = {
+    "projects": lambda account: account.projects(),
+    "project": lambda account: account.project("p"),
+    "datasets": lambda account: account.project_datasets(),
+    "resources": lambda account: list(account.resources()),
+    "resource": lambda account: account.resource("x"),
+    "file": lambda account: account.file("x").read(),
+    "load": lambda account: account.load("x"),
+    "frame": lambda account: account.frame("x", 0),
+    "annotations": lambda account: list(account.annotations()),
+    "annotation": lambda account: account.annotation("x"),
+    "annotation file": lambda account: account.annotation_file("x").read(),
+    "worklists": lambda account: account.worklists(),
+    "worklist": lambda account: account.worklist("x"),
+    "users": lambda account: account.users(),
+    "items": lambda account: [item.case() for item in account.open("p").items()],
+    "get": lambda account: account.open("p").get("x").case(),
+    "find": lambda account: account.open("p").find("c"),
+}
+WRITES: dict[str, Callable[[Datamint], Any]] = {
+    "save": lambda account: account.save("x", "file"),
+    "export": lambda account: account.export_project("p", "p.zip"),
+    "create project": lambda account: account.create_project("new"),
+    "create worklist": lambda account: account.create_worklist("p", "new"),
+    "create user": lambda account: account.create_user("new@example.org"),
+    "update worklist": lambda account: account.update_worklist("x", name="new"),
+    "put": lambda account: account.open("p").put(cf.Case("c", images=[cf.Image("i", "picture.png")])),
+}
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Have everything answered the same, and the list of projects as it should be where that is wanted."""
+    monkeypatch.setattr(Retry, "delay", lambda *_: 0.0)
+    monkeypatch.chdir(tmp_path)
+    Image.new("L", (4, 4)).save(tmp_path / "picture.png")
+
+    def begin(answered: tuple[int, str, bytes], *, projects: bool) -> None:
+        def send(adapter: Any, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+            known = projects and request.method == "GET" and "/projects?" in str(request.url)
+            status, kind, body = said(PROJECTS) if known else answered
+            found = requests.Response()
+            found.status_code, found.url, found.request = status, str(request.url), request
+            found.headers.update({"Content-Type": kind} if kind else {})
+            found.raw = HTTPResponse(io.BytesIO(body), status=status, preload_content=False)
+            return found
+
+        monkeypatch.setattr("requests.adapters.HTTPAdapter.send", send)
+
+    return begin
+
+
+def told(ask: Callable[[Datamint], Any]) -> str:
+    """The message of the error that something raises; empty when it raises none."""
+    message = ""
+    with Datamint("https://datamint.example.org", KEY) as account:
+        try:
+            ask(account)
+        except cf.CaseferryError as error:
+            message = f"{error}"
+    assert KEY not in message
+    return message
+
+
+def silent() -> set[str]:
+    """The questions that raise no error."""
+    return {name for name, ask in (READS | WRITES).items() if not told(ask)}
+
+
+@pytest.mark.parametrize("body", EMPTY)
+def test_an_answer_that_holds_nothing_is_told(answer: Callable[..., None], tmp_path: Path, body: str) -> None:
+    answer(EMPTY[body], projects=False)
+    assert silent() == set()
+    answer(EMPTY[body], projects=True)
+    assert silent() == {"projects", "project"}
+    assert [path.name for path in tmp_path.iterdir()] == ["picture.png"]
+
+
+@pytest.mark.parametrize("body", STRANGE)
+def test_an_answer_with_strange_fields_is_read_or_told(answer: Callable[..., None], body: str) -> None:
+    for projects in (False, True):
+        answer(STRANGE[body], projects=projects)
+        silent()
+
+
+def test_what_is_wrong_is_named(answer: Callable[..., None]) -> None:
+    promised = "the answer is not what the platform promises: the field"
+    answer(STRANGE["an id with a slash"], projects=True)
+    assert told(READS["resource"]) == f"datamint: get resource x: {promised} id is a text that is no id"
+    answer(STRANGE["tags that are none"], projects=True)
+    assert told(READS["resources"]) == f"datamint: list resources: {promised} tags is a number, expected a list"
+
+
+# -- lists that change ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cap", [2, 3, None])
+def test_what_is_deleted_while_it_is_listed_hides_nothing(scene: Scene, cap: int | None) -> None:
+    ids = [scene.upload(b"bytes", f"{number}.bin") for number in range(9)]
+    scene.standin.page_cap = cap
+    with Datamint() as account:
+        seen = []
+        for each in account.resources():
+            seen.append(each.id)
+            account.delete_resources(each.id)
+        assert seen == ids
+        assert list(account.resources()) == []
+
+
+def test_a_case_whose_first_resource_was_deleted_is_listed_and_not_read(scene: Scene, samples: Samples) -> None:
+    """What has no place on the platform lies with the first resource: reading the rest would be a silent loss."""
+    dataset = scene.open()
+    case = cf.Case("half", images=[samples.image(Kind.NIFTI), samples.image(Kind.PICTURE)], values={"a": 1})
+    dataset.put(samples.case("before", Kind.PICTURE))
+    first, _ = dataset.resources(dataset.put(case))
+    dataset.put(samples.case("after", Kind.PICTURE))
+    dataset.account.delete_resources(first.id)
+    listed = {item.case_id: item for item in dataset.items()}
+    assert set(listed) == {"before", "half", "after"}
+    with pytest.raises(cf.NotFound, match="its first resource is gone"):
+        listed["half"].case()
+    assert dataset.put(case).case().values == {"a": 1}
+    assert [item.case_id for item in dataset.items()] == ["before", "after", "half"]
+
+
+# -- projects ------------------------------------------------------------------------------------------------------
+
+
+def test_a_name_that_two_projects_have_opens_neither(scene: Scene) -> None:
+    scene.standin.add_project("second")
+    for project in scene.standin.state["projects"].values():
+        project["name"] = "twin"
+    with pytest.raises(cf.ConfigurationError, match="2 projects have the name 'twin'"):
+        scene.open("twin")
+    with Datamint() as account:
+        assert {account.project(each.id).id for each in account.projects()} == set(scene.standin.state["projects"])
+
+
+def test_a_project_without_a_name_is_listed_by_its_id(answer: Callable[..., None], monkeypatch: Any) -> None:
+    monkeypatch.setenv("DATAMINT_API_URL", "https://datamint.example.org")
+    monkeypatch.setenv("DATAMINT_API_KEY", KEY)
+    answer(said({"data": [{"id": "pid", "name": None}]}), projects=False)
+    assert list(DatamintConnector().datasets()) == ["datamint:pid"]
+    with pytest.raises(cf.UnexpectedResponse, match="it has no name"):
+        cf.connect("datamint:pid")
