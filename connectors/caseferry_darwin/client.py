@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
 
 from caseferry.batching import Batcher
-from caseferry.errors import AlreadyExists, NotFound, PlatformError, UnexpectedResponse
+from caseferry.errors import AlreadyExists, NotFound, PermissionDenied, PlatformError, UnexpectedResponse
 from caseferry.http import Http
 from caseferry.http.pace import Pace
 from caseferry.plan import Call, Reply
@@ -183,9 +183,39 @@ class DarwinClient:
         """All external storages of the team."""
         return self._list(f"teams/{self._team}/storage")
 
-    def classes(self) -> Classes:
-        """The annotation classes of the team."""
-        return Classes.read(self._classes(), self._list("annotation_types"))
+    def classes(self, dataset_id: int) -> Classes:
+        """The annotation classes of the team, with what may be said of annotations.
+
+        Parameters
+        ----------
+        dataset_id : of the dataset whose attributes are meant
+        """
+        return Classes.read(
+            self._classes(),
+            self._list("annotation_types"),
+            self._properties(),
+            self._optional(f"datasets/{dataset_id}/attributes"),
+        )
+
+    def _properties(self) -> list[Mapping[str, Any]]:
+        try:
+            body: Any = self.http.get(
+                f"v2/teams/{self._team}/properties", (("include_values", "true"),), what="list properties"
+            )
+        except (NotFound, PermissionDenied):  # a team may have none of the kind
+            return []
+        return list(body.get("properties") or ())
+
+    def members(self) -> frozenset[str]:
+        """The e-mail addresses of the team's people, as far as the key may know them."""
+        return frozenset(str(each["email"]) for each in self._optional("memberships") if each.get("email"))
+
+    def _optional(self, target: str) -> list[Mapping[str, Any]]:
+        """What the platform lists, or nothing where the key may not see it."""
+        try:
+            return self._list(target)
+        except (NotFound, PermissionDenied):
+            return []
 
     def _classes(self) -> list[Mapping[str, Any]]:
         body: Any = self.http.get(

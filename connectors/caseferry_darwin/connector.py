@@ -135,12 +135,13 @@ class DarwinConnector(Connector):
             team,
             str(found["slug"]),
             int(found["id"]),
-            client.classes(),
+            client.classes(int(found["id"])),
             self.names,
             self.displays,
             create=makes_names(self.unmapped or "accept"),
             storage=storage,
             prepare=prefix_to_prepare_in(self.options.get("prepare"), storage),
+            members=client.members(),
         )
         return DarwinDataset(
             f"darwin:{team}/{place.dataset}",

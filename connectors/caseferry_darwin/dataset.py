@@ -178,8 +178,9 @@ class DarwinDataset(Life, Dataset):
     def _refresh_classes(self) -> None:
         """Learn of classes that were made since the dataset was opened."""
         with self._class_lock:
-            fresh = self._client.classes()
+            fresh = self._client.classes(self.place.dataset_id)
             self.place.classes.known.update(fresh.known)
+            self.place.classes.properties = fresh.properties
 
     # -- putting ---------------------------------------------------------------------------------------------------
 
@@ -271,7 +272,7 @@ class DarwinDataset(Life, Dataset):
     def _rows(self, item_id: str) -> list[Mapping[str, Any]]:
         """The annotations of an item, all their classes being known by then."""
         rows = self._client.annotations(item_id)
-        if any(self.place.classes.name_of(row.get("annotation_class_id")) is None for row in rows):
+        if not all(self.place.classes.tell(row) for row in rows):
             self._refresh_classes()
         return rows
 

@@ -11,6 +11,7 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Annotation, Mask
@@ -18,7 +19,7 @@ from caseferry.case import Attachment, Case, Image
 from caseferry.case.compare import same_meaning
 from caseferry.errors import InvalidCase
 from caseferry.files import FileProblem, FileRef
-from caseferry.plain import Json, fingerprint
+from caseferry.plain import Json, fingerprint, plain
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -28,7 +29,7 @@ KEY = "caseferry"
 
 VERSION = 1
 
-NATIVE_PARTS = ("images", "annotations", "values", "attachments", "tags")
+NATIVE_PARTS = ("images", "annotations", "values", "attachments", "tags", "attributes")
 
 JOURNAL = "journal:"
 """How the location of a file begins that lies in the folder of a journal."""
@@ -39,17 +40,23 @@ LARGEST_INFLATED = 1 << 30
 
 @dataclass(frozen=True)
 class Native:
-    """What of a case stands on the platform in the platform's own form: names in the case to names there."""
+    """What of a case stands on the platform in the platform's own form: names in the case to names there.
+
+    Attributes
+    ----------
+    attributes : by the ids of annotations, the names of those of their attributes that stand there
+    """
 
     images: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
     attachments: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Json]:
         """Plain data."""
-        return {name: dict(getattr(self, name)) for name in NATIVE_PARTS}
+        return {name: plain(getattr(self, name)) for name in NATIVE_PARTS}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Native:
@@ -142,7 +149,12 @@ def _described(case: Case, native: Native, packed: set[str]) -> dict[str, Json]:
 
 
 def amendment(
-    kept: Kept, annotations: Sequence[Annotation], keys: Mapping[str, str], number: int, limit: int
+    kept: Kept,
+    annotations: Sequence[Annotation],
+    keys: Mapping[str, str],
+    number: int,
+    limit: int,
+    attributes: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> tuple[dict[str, Json], list[FileRef]]:
     """What is kept beside a sidecar that cannot be written anew when annotations of its case have changed.
 
@@ -153,6 +165,7 @@ def amendment(
     keys : ids of those that stand on the platform by themselves to their names there
     number : which amendment it is: the highest counts
     limit : bytes that the files in it may take
+    attributes : as `Native` has them
 
     Returns
     -------
@@ -166,6 +179,7 @@ def amendment(
         "amendment": number,
         "annotations": described["annotations"],
         "native": dict(keys),
+        "attributes": plain(attributes),
         "files": whole["files"],
     }
     return document, overflow
@@ -190,7 +204,7 @@ def amended(document: Any, amendments: Iterable[Any]) -> Any:
     return {
         **document,
         "case": {**document["case"], "annotations": last["annotations"]},
-        "native": {**native, "annotations": last["native"]},
+        "native": {**native, "annotations": last["native"], "attributes": last.get("attributes") or {}},
         "files": {**files, **last["files"]},
     }
 

@@ -29,7 +29,7 @@ NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
         (cf.Line("picture", [(1, 1), (2, 3)], label="l", author="a@b.example"), "line 'l': author would be lost"),
         (
             cf.Text("picture", label="t", value="v", confidence=0.5, created=NOW, attributes={"a": 1}),
-            "text 't': created and confidence and attributes would be lost",
+            "text 't': created and confidence and attribute 'a' would be lost",
         ),
         (cf.Line("picture", [(1, 1), (2, 3)], label="l", id="mine"), "annotation id 'mine': is no UUID"),
         (cf.Angle("picture", [(1, 1), (2, 3), (4, 1)], label="a"), "angle 'a'"),

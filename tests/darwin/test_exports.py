@@ -37,7 +37,7 @@ def test_an_image_with_every_type() -> None:
     for key, annotation in found.items():
         row = rows[key]
         assert row["name"] in {annotation.label, *getattr(annotation, "labels", {}).values()}
-        assert {p["name"] for p in row["properties"]} == {p["name"] for p in annotation_properties(annotation)}
+        assert annotation_properties(annotation) == properties_of(row)
         if isinstance(annotation, cf.Box):
             box = row["bounding_box"]
             assert np.allclose(annotation.points, [(box["x"], box["y"]), (box["x"] + box["w"], box["y"] + box["h"])])
@@ -72,10 +72,18 @@ def assert_same_ellipse(annotation: cf.Ellipse, ellipse: Any) -> None:
     assert abs(first @ second) < 1e-6
 
 
+def properties_of(row: Any) -> dict[str, Any]:
+    """The values of each property of a row."""
+    found: dict[str, Any] = {}
+    for each in row["properties"]:
+        found.setdefault(each["name"], []).append(each["value"])
+    return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
+
+
 def annotation_properties(annotation: cf.Annotation) -> Any:
     if isinstance(annotation, cf.Raw):
-        return annotation.payload["properties"]
-    return annotation.attributes.get("properties", [])
+        return properties_of(annotation.payload)
+    return {name: value for name, value in annotation.attributes.items() if "select" in name}
 
 
 def test_a_mask_is_drawn_where_its_run_lengths_say() -> None:

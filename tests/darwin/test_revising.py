@@ -29,6 +29,7 @@ PEOPLES = "22222222-2222-4222-8222-222222222222"
 READING = (
     Lookup("GET", "/api/v2/teams/[^/]+/(uploads|items)/.*", (), "what the case holds already"),
     Lookup("GET", "/api/(teams/[^/]+/annotation_classes|annotation_types)", (), "classes that people have made since"),
+    Lookup("GET", "/api/(v2/teams/[^/]+/properties|datasets/[^/]+/attributes)", (), "and what may be said of them"),
 )
 
 

@@ -43,6 +43,7 @@ for file in files:
             "segments": each.segments if hasattr(each, "frames") else None,
             "subs": [asdict(sub) for sub in getattr(each, "subs", [])],
             "slots": each.slot_names,
+            "properties": [[one.frame_index, one.name, one.value] for one in each.properties or ()],
         }
         for each in parsed.annotations
     ]

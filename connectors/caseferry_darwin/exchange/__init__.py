@@ -8,8 +8,10 @@ one without such ``metadata`` is read as if it did.
 
 Frames of a file that is written are keyframes alone; between them shapes change as ``interpolated`` says.
 
-What Darwin has no field for stands once more under ``caseferry``, which darwin-py passes over: what is
-read from the file equals what was written, save what was changed in between.
+Attributes are written as Darwin's properties, and those that are true as its attributes, where they are said to be
+such: darwin-py refuses a file with a property that the team does not have. What Darwin has no field for stands once
+more under ``caseferry``, which darwin-py passes over: what is read from the file equals what was written, save what
+was changed in between.
 
 `caseferry.exchange` reads and writes them as its format ``darwin-json``.
 
@@ -28,7 +30,7 @@ from caseferry_darwin.exchange.reading import ONLY_SLOT, read_json
 from caseferry_darwin.exchange.writing import write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from caseferry.annotation import Annotation
     from caseferry.case import Image
@@ -47,9 +49,14 @@ def _read_file(ref: FileRef, image: Image, slot: str | None = None) -> list[Anno
 
 
 def _write_file(
-    annotations: Iterable[Annotation], image: Image, item: str = "", folder: str = "/", slot: str = ONLY_SLOT
+    annotations: Iterable[Annotation],
+    image: Image,
+    item: str = "",
+    folder: str = "/",
+    slot: str = ONLY_SLOT,
+    properties: Collection[str] = (),
 ) -> Written:
-    return write_json(annotations, image, name=item, folder=folder, slot=slot)
+    return write_json(annotations, image, name=item, folder=folder, slot=slot, properties=properties)
 
 
 DARWIN_JSON = FileFormat("darwin-json", "Darwin JSON 2.0 files", _is_json, _read_file, _write_file, (".darwin.json",))

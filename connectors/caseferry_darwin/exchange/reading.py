@@ -16,6 +16,7 @@ from caseferry_darwin.wire.classes import Classes
 from caseferry_darwin.wire.exports import listed_row, listed_slot
 from caseferry_darwin.wire.layers import contents
 from caseferry_darwin.wire.reading import Shown, annotations_of
+from caseferry_darwin.wire.reconciling import reconciled
 from caseferry_darwin.wire.view import (
     View,
     expected_view,
@@ -84,7 +85,8 @@ def _read(document: Mapping[str, Any], image: Image, slot: str | None, names: Na
     if kept is None:
         return [each.annotation for each in found]
     native = Native(annotations={each.id: ids.annotation(each.id) for each in kept.case.annotations})
-    return list(merge(replace(kept, native=native), shown.images, found).annotations)
+    kept, found = reconciled(replace(kept, native=native), found)
+    return list(merge(kept, shown.images, found).annotations)
 
 
 def ids_of(name: str) -> Ids:

@@ -17,9 +17,11 @@ from caseferry.plain import fingerprint
 from caseferry.sidecar import KEY
 from caseferry_darwin.exchange.reading import NO_NAMES, ONLY_SLOT, ids_of, planes_of
 from caseferry_darwin.wire.annotations import Form, Ids, native_form
+from caseferry_darwin.wire.beside import ABSENT, changes_of, contents_of
 from caseferry_darwin.wire.classes import RASTER_TYPE
 from caseferry_darwin.wire.frames import LASTING, SUBS
 from caseferry_darwin.wire.masks import joined, mask_forms
+from caseferry_darwin.wire.properties import words_of
 from caseferry_darwin.wire.slotfile import TYPES
 from caseferry_darwin.wire.view import ALONG, LPI, View, expected_view
 
@@ -45,6 +47,7 @@ def write_json(
     folder: str = "/",
     slot: str = ONLY_SLOT,
     names: Names = NO_NAMES,
+    properties: Collection[str] = (),
 ) -> Written:
     """A Darwin JSON 2.0 file of annotations, as darwin-py imports it.
 
@@ -55,6 +58,7 @@ def write_json(
     name, folder : of the item that they are of on Darwin; its name is that of the image's file when none is given
     slot : of the item in which the image lies
     names : of labels in the case and on Darwin
+    properties : names of the attributes that are properties, or attributes, of the annotations' classes there
 
     Raises
     ------
@@ -86,7 +90,7 @@ def write_json(
         held = {"author": _people(own.author), "reviewer": _people(own.reviewer)}
         subs: set[str] = set()
         if form is not None:
-            rows.append(_row(form, own, view, subs))
+            rows.append(_row(form, own, view, properties, subs))
         beside.append(_told(own))
         if (lost := _unread(own, {field for field, people in held.items() if people}, subs)) is not None:
             written.changed.append((annotation, lost))
@@ -122,26 +126,48 @@ def _unread(annotation: Annotation, held: set[str], subs: Collection[str]) -> st
 # -- rows ----------------------------------------------------------------------------------------------------------
 
 
-def _row(form: Form, annotation: Annotation, view: View, subs: set[str]) -> dict[str, Any]:
+def _row(form: Form, annotation: Annotation, view: View, properties: Collection[str], subs: set[str]) -> dict[str, Any]:
     """An annotation as an export has it.
 
     Parameters
     ----------
+    properties : names of the attributes that have a place there under their names
     subs : takes the names of the attributes that have a place of their own in it
     """
     data = _exported(form.data, form.wanted.kind)
-    if not isinstance(annotation, Raw):
-        for content, attributes in _contents(data, annotation, view):
-            fitting = {name: value for name, value in attributes.items() if _is_sub(name, value)}
-            subs |= {name for name in fitting if name not in content}
-            content |= {name: value for name, value in fitting.items() if name not in content}
-        lasting = {name: annotation.attributes[name] for name in LASTING if name in annotation.attributes}
-        if "frames" in data:
-            data |= lasting
-            subs |= set(lasting)
-    properties = _properties(annotation)
-    subs |= {"properties"} if properties else set()
-    return {"id": form.id, "name": form.wanted.name, **data, "properties": properties, **_beside(annotation, form.slot)}
+    row = {"id": form.id, "name": form.wanted.name}
+    if isinstance(annotation, Raw):
+        told = annotation.payload.get("properties") if isinstance(annotation.payload, dict) else None
+        kept = list(told) if isinstance(told, list) and all(isinstance(each, dict) for each in told) else []
+        return {**row, **data, "properties": kept, **_beside(annotation, form.slot)}
+    contents = contents_of(data, annotation, view)
+    said = [(frame, attributes) for frame, _, attributes in contents]
+    fitting = {name for name in SUBS if all(_is_sub(name, value) for _, value in changes_of(name, said))}
+    for _, content, attributes in contents:
+        own = {name: value for name, value in attributes.items() if name in fitting and name not in content}
+        content.update(own)
+        if flags := [name for name, value in attributes.items() if value is True and name in properties]:
+            content["attributes"] = flags
+        subs |= {*own, *flags}
+    lasting = {name: annotation.attributes[name] for name in LASTING if name in annotation.attributes}
+    if "frames" in data:
+        data |= lasting
+        subs |= set(lasting)
+    rows = {name: _property(name, said) for name in sorted(properties)}
+    subs |= {name for name, own in rows.items() if own}
+    listed = [each for own in rows.values() for each in own]
+    return {**row, **data, "properties": listed, **_beside(annotation, form.slot)}
+
+
+def _property(name: str, said: Sequence[tuple[int, Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """The rows of a property: one for each value, in each frame in which it changes; none where it has no words."""
+    rows: list[dict[str, Any]] = []
+    for frame, value in changes_of(name, said):
+        words: list[Any] = [None] if value is ABSENT else words_of(value)
+        if value is True or not words:
+            return []
+        rows += [{"frame_index": frame, "name": name, "value": word} for word in words]
+    return rows
 
 
 def _beside(annotation: Annotation, slot: str) -> dict[str, Any]:
@@ -154,33 +180,10 @@ def _people(name: str | None) -> list[dict[str, str]]:
     return [{"full_name": name, "email": name}] if name and "@" in name else []
 
 
-def _properties(annotation: Annotation) -> list[Any]:
-    told = annotation.payload if isinstance(annotation, Raw) else annotation.attributes
-    properties = told.get("properties") if isinstance(told, dict) else None
-    fits = isinstance(properties, list) and all(isinstance(each, dict) and "name" in each for each in properties)
-    return list(properties) if fits and isinstance(properties, list) else []
-
-
-def _contents(
-    data: dict[str, Any], annotation: Annotation, view: View
-) -> list[tuple[dict[str, Any], Mapping[str, Any]]]:
-    """What stands in each keyframe, or on a still picture, and the attributes that are said of it there."""
-    if "frames" not in data:
-        return [(data, annotation.attributes)]
-    frames: dict[str, dict[str, Any]] = data["frames"]
-    if not isinstance(annotation, Track):
-        return [(content, annotation.attributes) for content in frames.values()]
-    shown = annotation.trimmed().reordered(view.frame_of) or annotation
-    said = {str(each.frame): {**annotation.attributes, **each.attributes} for each in shown.keyframes}
-    return [(content, said.get(frame, {})) for frame, content in frames.items()]
-
-
 def _is_sub(name: str, value: object) -> bool:
     """Whether an attribute is written as what Darwin has beside a shape."""
-    if name not in SUBS:
+    if name not in SUBS or name == "attributes":
         return False
-    if name == "attributes":
-        return isinstance(value, list) and all(isinstance(each, str) for each in value)
     key = {"text": "text", "instance_id": "value"}.get(name)
     return isinstance(value, dict) and (key is None or key in value)
 

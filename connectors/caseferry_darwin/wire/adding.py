@@ -21,24 +21,31 @@ if TYPE_CHECKING:
 AGAIN = "put the whole case anew"
 
 
-def problems_of_adding(new: Sequence[Annotation], views: Mapping[str, View | None]) -> list[Problem]:
+def problems_of_adding(
+    new: Sequence[Annotation], views: Mapping[str, View | None], beside: Mapping[str, Sequence[str]]
+) -> list[Problem]:
     """Why annotations cannot be added to an item that is there; empty when they can.
 
     Parameters
     ----------
     views : how each image is shown, by role
+    beside : what each annotation that is drawn says besides, by its id, that has no place with it
     """
-    return [problem for annotation in new for problem in _problems(annotation, views)]
+    return [
+        problem
+        for annotation in new
+        for problem in _problems(annotation, views, beside.get(annotation.id, said_beside(annotation)))
+    ]
 
 
-def _problems(annotation: Annotation, views: Mapping[str, View | None]) -> Iterator[Problem]:
+def _problems(annotation: Annotation, views: Mapping[str, View | None], lost: Sequence[str]) -> Iterator[Problem]:
     where = f"{annotation.kind} {annotation.label!r}"
     if not is_uuid(annotation.id):
         what = "is no UUID, and no sidecar can be changed here to tell of it"
         yield Problem(f"annotation id {annotation.id!r}", what, "leave the id out, or give a UUID")
     if (changed := _changed(annotation, views)) is not None:
         yield Problem(where, changed, AGAIN)
-    if lost := said_beside(annotation):
+    if lost:
         what = f"{' and '.join(lost)} would be lost: Darwin keeps that of a case's first annotations alone"
         yield Problem(where, what, f"leave it out, or {AGAIN}")
 

@@ -1,25 +1,25 @@
-"""Annotations in Darwin's words, and back: what is said of each besides its shape, its class and its id."""
+"""Annotations in Darwin's words, and back: each with its class and its id."""
 
 from __future__ import annotations
 
-import datetime as dt
-import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Annotation, Raw, Track
 from caseferry.capability import Conversion
+from caseferry_darwin.wire.attributes import Attributes, said_of
 from caseferry_darwin.wire.classes import Wanted
-from caseferry_darwin.wire.frames import LASTING, SUBS, Timeline, in_frames
+from caseferry_darwin.wire.frames import Timeline, in_frames
 from caseferry_darwin.wire.raws import raw_content, raw_form, still_says
 from caseferry_darwin.wire.shapes import Meant, content_of, core_shape, core_tag, text_of
 from caseferry_darwin.wire.tracks import core_track, track_content
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from caseferry.mapping import Names
+    from caseferry_darwin.wire.properties import Properties
     from caseferry_darwin.wire.view import View
 
 _NAMESPACE = uuid.UUID("0d3f7e3c-5b57-5f0e-9a51-6f2f0f0a6b10")
@@ -41,12 +41,18 @@ class Form:
     data : what it is and where
     id : its own id there
     slot : the slot that it lies in
+    properties : values of its class's properties, by frame and by id
+    actors : who made it, and who checked it
+    said : names of the attributes that it holds, and whether each is read from there as it is
     """
 
     wanted: Wanted
     data: dict[str, Any]
     id: str
     slot: str
+    properties: Mapping[str, Mapping[str, Sequence[Any]]] = field(default_factory=dict)
+    actors: tuple[Mapping[str, str], ...] = ()
+    said: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,27 +145,32 @@ def _says_text(annotation: Annotation) -> bool:
 # -- reading -------------------------------------------------------------------------------------------------------
 
 
-def core_form(row: Mapping[str, Any], label: str, role: str, view: View, put: Annotation | None) -> Annotation:
+def core_form(
+    row: Mapping[str, Any], label: str, role: str, view: View, put: Annotation | None, known: Properties
+) -> Annotation:
     """An annotation in core's words from what the platform answers; one that no kind fits is kept raw.
 
     Parameters
     ----------
     label : what its class is called in a case
     put : what was put under its id, when it was put here: it says which of several kinds is meant
+    known : the properties of the team
     """
-    common = said_of(row) | {"image": role, "label": label, "id": str(row.get("id") or "")}
     if isinstance(put, Raw) and still_says(put, row):
         return put
     meant = Meant.by(put)
     try:
+        attributes = Attributes.read(row, known)
+        common: dict[str, Any] = {"image": role, "label": label, "id": str(row.get("id") or "")}
         if "frames" not in row["data"]:
-            common["attributes"] = _beside(row["data"], row)
+            common |= said_of(row, row["data"]) | {"attributes": attributes.everywhere(row["data"])}
             return _plain(row["data"], common, None, view, meant)
         timeline = Timeline.read(row["data"], max(view.frames, 1))
         content = next(iter(timeline.keyframes.values()))
-        common["attributes"] = _beside(content, row)
+        common |= said_of(row, content)
         if isinstance(put, Track) or not _is_plain(timeline, content, view):
-            return core_track(timeline, common, lambda each: _beside(each, row), view, meant)
+            return core_track(timeline, common, attributes, view, meant)
+        common["attributes"] = attributes.everywhere(content)
         return _plain(content, common, timeline.moment, view, meant)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError):
         return raw_form(row, label, role, view)
@@ -178,34 +189,3 @@ def _plain(
     if "tag" in content:
         return core_tag(content, common, None if frame is None else view.plane_of(frame), meant)
     return core_shape(content, common, frame or 0, view, meant)
-
-
-def said_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What is said of any annotation: by whom, when, and with which properties."""
-    people = {each.get("role"): each.get("email") for each in row.get("actors") or ()}
-    return {
-        "author": people.get("annotator"),
-        "reviewer": people.get("reviewer"),
-        "created": _moment(row.get("inserted_at")),
-        "modified": _moment(row.get("updated_at")),
-        "attributes": _beside({}, row),
-    }
-
-
-def _beside(content: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    """What an annotation says besides, by the platform's names; the text of a tag is its value."""
-    subs = {name: content[name] for name in SUBS if content.get(name) and not (name == "text" and "tag" in content)}
-    if subs.get("attributes") == {"attributes": []}:
-        del subs["attributes"]
-    data = row.get("data") or {}
-    subs |= {name: data[name] for name in LASTING if data.get(name)}
-    properties = row.get("properties") or row.get("annotation_properties")
-    return json.loads(json.dumps(subs | ({"properties": properties} if properties else {})))  # type: ignore[no-any-return]
-
-
-def _moment(text: object) -> dt.datetime | None:
-    try:
-        moment = dt.datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)

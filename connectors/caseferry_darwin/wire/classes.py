@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from caseferry.mapping.unmapped import Missing
 from caseferry.plan import Call, Given, Repeat, Reply
+from caseferry_darwin.wire.properties import Properties
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,15 +68,26 @@ class Classes:
     Attributes
     ----------
     types : names of types to their ids
+    properties : what may be said of their annotations
     """
 
     known: dict[tuple[str, str], Known] = field(default_factory=dict)
     types: dict[str, int] = field(default_factory=dict)
+    properties: Properties = field(default_factory=Properties)
 
     @classmethod
-    def read(cls, classes: Iterable[Mapping[str, Any]], types: Iterable[Mapping[str, Any]]) -> Classes:
+    def read(
+        cls,
+        classes: Iterable[Mapping[str, Any]],
+        types: Iterable[Mapping[str, Any]],
+        properties: Iterable[Mapping[str, Any]] = (),
+        attributes: Iterable[Mapping[str, Any]] = (),
+    ) -> Classes:
         """From what the platform answers."""
-        table = cls(types={str(each["name"]): int(each["id"]) for each in types})
+        table = cls(
+            types={str(each["name"]): int(each["id"]) for each in types},
+            properties=Properties.read(properties, attributes),
+        )
         for each in classes:
             table.add(each)
         return table
@@ -95,6 +107,19 @@ class Classes:
             if str(known.id) == str(class_id):
                 return known.name, known.types
         return None
+
+    def tell(self, row: Mapping[str, Any]) -> bool:
+        """Whether the class of an annotation, its properties and its attributes are known."""
+        held = row.get("annotation_class_id")
+        data, told = row.get("data") or {}, row.get("properties")
+        named = [each for each in told.values() if isinstance(each, dict)] if isinstance(told, dict) else []
+        contents = [data, *(data.get("frames") or {}).values()]
+        flags = {str(flag) for each in contents for flag in (each.get("attributes") or {}).get("attributes") or ()}
+        return (
+            self.name_of(held) is not None
+            and all(each.keys() <= self.properties.known.keys() for each in named)
+            and flags <= set(self.properties.flags_of(held).values())
+        )
 
     def tags(self) -> dict[str, bool]:
         """The classes of type tag, and whether each takes a text."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Annotation, Mask
 from caseferry.held import Held, Loss, native, part_of
 from caseferry_darwin.wire.annotations import CONVERSIONS, Form, Ids, native_form
-from caseferry_darwin.wire.beside import with_beside
+from caseferry_darwin.wire.beside import unsaid, with_beside
 from caseferry_darwin.wire.classes import Wanted
 from caseferry_darwin.wire.masks import joined, mask_forms, no_layer
 
@@ -34,10 +34,12 @@ class Drawn:
     ----------
     forms : native forms by the ids of annotations; those of all masks of an image stand under the first one's
     held : what becomes of each
+    said : by their ids, names of the attributes that are drawn with them
     missing : classes that are not there
     """
 
     forms: dict[str, list[Form]] = field(default_factory=dict)
+    said: dict[str, Mapping[str, bool]] = field(default_factory=dict)
     held: list[Held] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
 
@@ -87,21 +89,24 @@ def forms_of(
             reason = mask_reason(annotation, case.image(role), place, masks.setdefault(role, []), drawn)
             if reason is not None:
                 drawn.lose(annotation, reason)
-            else:
-                drawn.held.append(native(part_of(annotation), "masks in the raster layer"))
         else:
-            _draw(annotation, native_form(annotation, view, place.names, ids), place, drawn)
+            _draw(annotation, native_form(annotation, view, place.names, ids), view, place, drawn)
     for role, group in masks.items():
         view = views[role]
         if view is not None and group:
-            parts = mask_forms(group, view, place.names, ids)
+            forms = mask_forms(group, view, place.names, ids)
+            owners = {ids.value(mask.id, value): mask for mask, _ in group for value in mask.labels}
+            forms = [with_beside(f, owners[f.id], view, place) if f.id in owners else f for f in forms]
             for mask, _ in group:
                 drawn.forms[mask.id] = []
-            drawn.forms[group[0][0].id] = parts
+                own = next(form for form in forms if owners.get(form.id) is mask)
+                drawn.held.append(_native(mask, own, "masks in the raster layer"))
+                drawn.said[mask.id] = own.said
+            drawn.forms[group[0][0].id] = forms
     return drawn
 
 
-def _draw(annotation: Annotation, form: Form | str, place: Place, drawn: Drawn) -> None:
+def _draw(annotation: Annotation, form: Form | str, view: View, place: Place, drawn: Drawn) -> None:
     """Note what becomes of an annotation, given its form or why it has none."""
     if isinstance(form, str):
         drawn.lose(annotation, form)
@@ -110,14 +115,19 @@ def _draw(annotation: Annotation, form: Form | str, place: Place, drawn: Drawn) 
     if (reason := place.classes.why_not(form.wanted, create=place.create)) is not None:
         drawn.lose(annotation, reason)
         return
-    drawn.forms[annotation.id] = [with_beside(form, annotation, place.classes)]
-    part, conversion = part_of(annotation), CONVERSIONS.get(annotation.kind)
-    drawn.held.append(conversion.loss(part) if conversion is not None else native(part, _called(form)))
-
-
-def _called(form: Form) -> str:
+    whole = with_beside(form, annotation, view, place)
+    drawn.forms[annotation.id] = [whole]
+    drawn.said[annotation.id] = whole.said
     text = " with a text" if form.wanted.text else ""
-    return f"{form.wanted.kind}{text} of class {form.wanted.name!r}"
+    drawn.held.append(_native(annotation, whole, f"{form.wanted.kind}{text} of class {form.wanted.name!r}"))
+
+
+def _native(annotation: Annotation, form: Form, where: str) -> Held:
+    """What becomes of an annotation that is drawn; what is said of it besides may have no place there."""
+    part, conversion = part_of(annotation), CONVERSIONS.get(annotation.kind)
+    held = conversion.loss(part) if conversion is not None else native(part, where)
+    beside = f"{', '.join(names)} in {BESIDE}" if (names := unsaid(form, annotation)) else ""
+    return replace(held, reason="; ".join(filter(None, (held.reason, beside))))
 
 
 def loss_of(annotation: Annotation, reason: str, where: str) -> Loss:

@@ -44,12 +44,17 @@ def import_calls(
 def imported(form: Form, ids: Mapping[str, int]) -> dict[str, Any]:
     """An annotation in the form in which the platform takes it."""
     identity: int | Given = class_id(form.wanted, ids)
-    return {
+    body: dict[str, Any] = {
         "id": form.id,
         "annotation_class_id": identity,
         "data": form.data,
         "context_keys": {"slot_names": [form.slot]},
     }
+    if form.actors:
+        body["actors"] = [dict(each) for each in form.actors]
+    if form.properties:
+        body["annotation_properties"] = {frame: dict(values) for frame, values in form.properties.items()}
+    return body
 
 
 def _batches(forms: Sequence[Form]) -> list[list[Form]]:

@@ -33,6 +33,7 @@ class Place:
     create : whether classes that are missing are made; a plan of a case says it anew
     storage : the external storage whose objects are registered instead of uploaded
     prepare : the URL of the prefix below which what a read-only storage demands is made; empty to make nothing
+    members : e-mail addresses of the team's people, who alone can be said to have made an annotation
     """
 
     team: str
@@ -44,6 +45,7 @@ class Place:
     create: bool = True
     storage: Storage | None = None
     prepare: str = ""
+    members: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ def plan_case(
         images={each.image.role: each.slot for each in placed},
         annotations={each: names.annotation(each) for each in forms} | {each.annotation: each.key for each in threads},
         tags={tag: tag for tag in tags},
+        attributes={name: sorted(said) for name, said in drawn.said.items() if said},
     )
     sidecar, overflow = build(case, kept, limit)
     held += _beside(case, overflow)

@@ -15,12 +15,15 @@ from caseferry.imaging.convert import nifti_bytes
 from caseferry.imaging.kinds import Kind
 from caseferry.sidecar import KEY, Found, Kept, amended, merge, parse
 from caseferry_darwin.wire.amending import amendment_in, amendments_in
-from caseferry_darwin.wire.annotations import Ids, core_form, said_of
+from caseferry_darwin.wire.annotations import Ids, core_form
+from caseferry_darwin.wire.attributes import Attributes, said_of
 from caseferry_darwin.wire.classes import RASTER_TYPE
 from caseferry_darwin.wire.comments import comments_of
 from caseferry_darwin.wire.masks import Layer
 from caseferry_darwin.wire.preparing import originals
+from caseferry_darwin.wire.properties import same_words
 from caseferry_darwin.wire.raws import raw_form
+from caseferry_darwin.wire.reconciling import reconciled
 from caseferry_darwin.wire.registering import case_id_of
 from caseferry_darwin.wire.series import members
 from caseferry_darwin.wire.view import View, preparation, registered_slot, shown_view
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
     from caseferry.geometry import Geometry
     from caseferry.mapping import Names
     from caseferry_darwin.wire.classes import Classes
+
+SAID = "said"
+"""Beside a mask that was listed: what is said of it, in core's words."""
 
 Fetch = Callable[[str], BinaryIO]
 """Opens the file of an upload by its id."""
@@ -81,6 +87,7 @@ def case_of(
     found = annotations_of(others, classes, names, shown, kept, ids)
     found += comments_of(threads, list(item.get("slots") or ()), shown.roles, kept)
     if kept is not None:
+        kept, found = reconciled(kept, found)
         unheld = [tag for tag in kept.case.tags if tag not in kept.native.tags]
         return replace(merge(kept, shown.images, found), tags=[*tags, *unheld])
     return Case(
@@ -258,9 +265,10 @@ def annotations_of(
         elif kind == RASTER_TYPE:
             layers[slot] = row
         elif kind == "mask":
-            structures.setdefault(slot, {})[str(row["id"])] = {**row, "label": label}
+            structures.setdefault(slot, {})[str(row["id"])] = {**row, "label": label, SAID: _said(row, classes)}
         else:
-            found.append(Found(core_form(row, label, role, view, known.get(str(row["id"]))), str(row["id"])))
+            put = known.get(str(row["id"]))
+            found.append(Found(core_form(row, label, role, view, put, classes.properties), str(row["id"])))
     for slot, parts in structures.items():
         role = shown.roles[slot]
         if slot in layers:
@@ -289,12 +297,27 @@ def _masks(
         there = {part: value for part, value in own.items() if part in left}
         if there:
             named = {part: (value, str(left[part]["label"])) for part, value in there.items()}
-            found.append(Found(_mask(annotation.id, named, layer, view, image), ids.annotation(annotation.id)))
+            mask = _mask(annotation.id, named, layer, view, image)
+            agreed = _agreed([left[part][SAID]["attributes"] for part in there])
+            found.append(Found(replace(mask, attributes=agreed), ids.annotation(annotation.id)))
             left = {part: row for part, row in left.items() if part not in there}
     for part, row in left.items():
         mask = _mask(part, {part: (1, str(row["label"]))}, layer, view, image)
-        found.append(Found(replace(mask, **said_of(row)), part))
+        found.append(Found(replace(mask, **row[SAID]), part))
     return found
+
+
+def _said(row: Mapping[str, Any], classes: Classes) -> dict[str, Any]:
+    """What is said of a mask: in its first frame, and by its properties in all."""
+    data = row.get("data") or {}
+    content = next(iter((data.get("frames") or {}).values()), data)
+    return said_of(row, content) | {"attributes": Attributes.read(row, classes.properties).everywhere(content)}
+
+
+def _agreed(several: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The attributes in which several parts of one mask agree."""
+    first, *others = several
+    return {n: v for n, v in first.items() if all(n in each and same_words(each[n], v) for each in others)}
 
 
 def _mask(name: str, parts: Mapping[str, tuple[int, str]], layer: Layer, view: View, image: Image) -> Mask:

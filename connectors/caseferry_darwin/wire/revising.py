@@ -21,6 +21,7 @@ from caseferry_darwin.wire.adding import AGAIN, problems_of_adding
 from caseferry_darwin.wire.amending import AMENDS, amendment_form, amendment_in
 from caseferry_darwin.wire.annotations import Form, Ids
 from caseferry_darwin.wire.begun import said_by
+from caseferry_darwin.wire.beside import unsaid, with_beside
 from caseferry_darwin.wire.classes import RASTER_TYPE
 from caseferry_darwin.wire.drawing import Drawn, forms_of, loss_of, mask_reason
 from caseferry_darwin.wire.importing import import_calls, imported
@@ -32,7 +33,7 @@ from caseferry_darwin.wire.rewriting import kind_of, rewriting, slot_of, staying
 from caseferry_darwin.wire.showing import views_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from caseferry.case import Case
     from caseferry.case.revision import Revision
@@ -91,7 +92,7 @@ def plan_revision(
     case, item_id = revision.after, str(standing.item["id"])
     placed = [placed_image(image, index, replace(place, prepare="")) for index, image in enumerate(case.images)]
     views = views_of(placed, place, standing)
-    amends = _amends(revision, begun, views) or _loses(revision, begun, place, views)
+    amends = _amends(revision, begun, place, views)
     names = Ids(place.dataset_id, case.id, kept=not amends)
     there = {str(row["id"]): row for row in rows}
     if _arrived(revision, begun, there, place, amends=amends):
@@ -131,7 +132,7 @@ def plan_revision(
     )
 
 
-def _amends(revision: Revision, begun: Begun, views: Mapping[str, View | None]) -> bool:
+def _amends(revision: Revision, begun: Begun, place: Place, views: Mapping[str, View | None]) -> bool:
     """Whether the sidecar must be amended.
 
     Raises
@@ -140,22 +141,20 @@ def _amends(revision: Revision, begun: Begun, views: Mapping[str, View | None]) 
         It must, and there is none.
     """
     masks = [each for each in revision.written if isinstance(each, Mask)]
-    problems = problems_of_adding([each for each in revision.written if each not in masks], views)
+    others = [each for each in revision.written if each not in masks]
+    ids = Ids(place.dataset_id, revision.after.id)
+    drawn = forms_of(replace(revision.after, annotations=others), place, views, ids)
+    beside = {a.id: unsaid(drawn.forms[a.id][0], a, exactly=True) for a in others if a.id in drawn.forms}
+    problems = problems_of_adding(others, views, beside)
     problems += [Problem(f"mask {each.id}", "needs the sidecar, and the item has none", AGAIN) for each in masks]
     if begun.kept is None:
         if problems:
             raise Inexpressible(revision.after.id, problems)
         return False
     own = {each.id for each in begun.kept.case.annotations}
-    beside = own - set(begun.kept.native.annotations)
+    unseen = own - set(begun.kept.native.annotations)
     told = revision.told and bool(revision.written)
-    return bool(problems or revision.replaced or revision.removed & beside or told)
-
-
-def _loses(revision: Revision, begun: Begun, place: Place, views: Mapping[str, View | None]) -> bool:
-    """Whether something that is written has no form on the platform, and there is a sidecar that can tell of it."""
-    others = replace(revision.after, annotations=[each for each in revision.written if not isinstance(each, Mask)])
-    return begun.kept is not None and bool(forms_of(others, place, views, Ids(place.dataset_id, others.id)).losses)
+    return bool(problems or drawn.losses or revision.replaced or revision.removed & unseen or told)
 
 
 def _arrived(
@@ -218,6 +217,7 @@ def _draw(
     if reason is not None:
         return reason
     *parts, layer = mask_forms([(mask, aligned(mask, image))], view, place.names, names)
+    parts = [with_beside(part, mask, view, place) for part in parts]
     size = view.raster_size()
     there = [new.layers[view.slot].data] if view.slot in new.layers else []
     if view.slot in under:
@@ -231,7 +231,7 @@ def _draw(
 
 
 def _document(
-    revision: Revision, kept: Kept, forms: Collection[str], names: Ids, number: int, limit: int
+    revision: Revision, kept: Kept, forms: Mapping[str, Sequence[Form]], names: Ids, number: int, limit: int
 ) -> Mapping[str, Any]:
     """The amendment that tells of a case's own annotations as they shall be."""
     written = {each.id for each in revision.written}
@@ -242,7 +242,12 @@ def _document(
         for each in annotations
         if each.id in forms or (each.id not in written and each.id in kept.native.annotations)
     }
-    document, overflow = amendment(kept, annotations, keys, number, limit)
+    said = {
+        name: sorted(forms[name][0].said) if name in forms else kept.native.attributes.get(name, ()) for name in keys
+    }
+    document, overflow = amendment(
+        kept, annotations, keys, number, limit, {n: each for n, each in said.items() if each}
+    )
     if overflow:
         what = f"finds no room beside the case: {limit} bytes are left"
         raise Inexpressible(kept.case.id, [Problem(f"file {ref.name!r}", what, AGAIN) for ref in overflow])

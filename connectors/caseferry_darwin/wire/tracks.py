@@ -17,8 +17,11 @@ from caseferry_darwin.wire.frames import in_frames
 from caseferry_darwin.wire.shapes import NO_FRAME, Meant, content_of, core_shape, core_tag, ellipse_like
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
+    from caseferry.annotation import Shape
+    from caseferry.plain import Json
+    from caseferry_darwin.wire.attributes import Attributes
     from caseferry_darwin.wire.frames import Timeline
     from caseferry_darwin.wire.view import View
 
@@ -57,18 +60,14 @@ def _direction(ellipse: Ellipse, view: View) -> float:
 
 
 def core_track(
-    timeline: Timeline,
-    common: Mapping[str, Any],
-    beside: Callable[[Mapping[str, Any]], dict[str, Any]],
-    view: View,
-    meant: Meant,
+    timeline: Timeline, common: Mapping[str, Any], attributes: Attributes, view: View, meant: Meant
 ) -> Track:
     """A track in core's words.
 
     Parameters
     ----------
     common : what is said of the whole annotation
-    beside : gives what the content of a keyframe says beside its shape
+    attributes : those of it; where one changes between keyframes, there is one more
 
     Raises
     ------
@@ -78,19 +77,30 @@ def core_track(
     paths = [content["line"]["path"] for content in timeline.keyframes.values() if "line" in content]
     if any(len(path) != 2 for path in paths):
         meant = Meant(Polyline.kind)
-    keyframes = []
-    for frame, content in timeline.keyframes.items():
-        own = {name: value for name, value in beside(content).items() if common["attributes"].get(name) != value}
-        named = {"image": common["image"], "label": common["label"], "attributes": own}
-        if "tag" in content:
-            keyframes.append(core_tag(content, named, frame, meant))
-            continue
-        shape = core_shape(content, named, frame, view, meant)
-        keyframes.append(replace(shape, frame=frame))  # refused where it lies in no plane, having three dimensions
+    named = {"image": common["image"], "label": common["label"]}
+    keyframes = [_keyframe(frame, content, named, view, meant) for frame, content in timeline.keyframes.items()]
     evenly = timeline.interpolated and isinstance(keyframes[0], Placed | Polygon)
-    track = Track(**common, keyframes=keyframes, ranges=timeline.ranges, interpolated=evenly)
+    bare = Track(**named, keyframes=keyframes, ranges=timeline.ranges, interpolated=evenly)
+    keyframes += [shape for each in attributes.changes if each not in timeline.keyframes and (shape := bare.at(each))]
+    said: dict[int, dict[str, Json]] = {}
+    for each in sorted(keyframes, key=lambda each: each.frame or 0):
+        at = each.frame or 0
+        content = timeline.keyframes[max(frame for frame in timeline.keyframes if frame <= at)]
+        said[at] = attributes.at(content, at)
+    first = next(iter(said.values()))
+    always = {n: v for n, v in first.items() if all(n in each and each[n] == v for each in said.values())}
+    own = {at: {n: v for n, v in each.items() if n not in always} for at, each in said.items()}
+    keyframes = [replace(each, attributes=own[each.frame or 0]) for each in keyframes]
+    track = Track(**common, attributes=always, keyframes=keyframes, ranges=timeline.ranges, interpolated=evenly)
     moved = track.reordered(view.plane_of)
     if moved is None:
         msg = "its frames are no planes of the image"
         raise ValueError(msg)
     return moved
+
+
+def _keyframe(frame: int, content: Mapping[str, Any], named: Mapping[str, Any], view: View, meant: Meant) -> Shape:
+    if "tag" in content:
+        return core_tag(content, dict(named), frame, meant)
+    shape = core_shape(content, dict(named), frame, view, meant)
+    return replace(shape, frame=frame)  # refused where it lies in no plane, having three dimensions
