@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from caseferry.closing import Closing
 from caseferry.errors import AlreadyExists, NotFound, TemporaryFailure
 from caseferry.plan import Repeat
 from caseferry_darwin.connector import DarwinConnector
@@ -12,7 +13,6 @@ from caseferry_darwin.wire.place import PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
     from caseferry_darwin.dataset import DarwinDataset
 
@@ -54,7 +54,7 @@ class DatasetEntry:
         )
 
 
-class Darwin:
+class Darwin(Closing):
     """A team on Darwin.
 
     >>> from caseferry_darwin import Darwin
@@ -81,14 +81,6 @@ class Darwin:
     def __init__(self, **options: Any) -> None:
         self._options = {name: value for name, value in options.items() if value is not None}
         self._client, self.team, self._web = DarwinConnector(**self._options).sign_in()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give connections back."""

@@ -17,6 +17,7 @@ from caseferry.files import FileRef, release
 from caseferry.held import Held, Loss, Tally
 
 if TYPE_CHECKING:
+    from caseferry.deidentify import Removed
     from caseferry.mapping.unmapped import Missing
     from caseferry.plain import Json
 
@@ -225,7 +226,7 @@ class Plan:
     calls : in an order that works
     held : what becomes of each part of the case
     missing : names that its labels need and the platform does not have; see `caseferry.mapping.unmapped`
-    removed : what is taken out of the files on their way: a line for each part of the case, naming attributes
+    removed : what is taken out of the files on their way, for each part of the case that is changed by it
     adopts : the id of an item that is there already and is completed, or is complete; None for a new one
     bindings : what is known before the first call
     """
@@ -235,7 +236,7 @@ class Plan:
     calls: tuple[Call, ...] = ()
     held: tuple[Held, ...] = ()
     missing: tuple[Missing, ...] = ()
-    removed: tuple[str, ...] = ()
+    removed: tuple[Removed, ...] = ()
     adopts: str | None = None
     bindings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -279,7 +280,7 @@ class Plan:
             "calls": [call.to_json() for call in self.calls],
             "held": Tally.of(self.held).to_json(),
             "losses": [loss.to_json() for loss in self.losses],
-            "removed": list(self.removed),
+            "removed": [each.to_json() for each in self.removed],
             "bytes": self.bytes,
             "irreversible": list(self.irreversible),
         }
@@ -293,7 +294,7 @@ class Plan:
         lines = [head]
         lines += [f"  {line}" for line in _grouped(self.calls)]
         lines += [f"  {line}" for line in Tally.of(self.held).table(columns() - 2).splitlines()] if self.held else []
-        lines += [f"  removed: {text}" for text in self.removed]
+        lines += [f"  removed from {each}" for each in self.removed]
         lines += [f"  cannot be undone: {text}" for text in self.irreversible]
         return "\n".join(lines)
 

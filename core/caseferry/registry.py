@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
+from caseferry.connector.installed import entry_points_of_connectors, schemes
 from caseferry.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
 
     from caseferry.connector import Connector, Dataset
 
-GROUP = "caseferry.connectors"
-"""The entry point group in which connectors offer themselves."""
+__all__ = ["DatasetURL", "connect", "connector", "list_datasets", "opened_here", "schemes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +57,6 @@ class DatasetURL:
         return cls(scheme, unquote(name), options)
 
 
-@cache
-def _entry_points() -> dict[str, EntryPoint]:
-    return {each.name: each for each in entry_points(group=GROUP)}
-
-
-def schemes() -> list[str]:
-    """The schemes of all installed connectors."""
-    return sorted(_entry_points())
-
-
 def connector(scheme: str) -> type[Connector]:
     """The connector of a scheme.
 
@@ -77,7 +65,7 @@ def connector(scheme: str) -> type[Connector]:
     ConfigurationError
         No installed connector has the scheme.
     """
-    found = _entry_points().get(scheme)
+    found = entry_points_of_connectors().get(scheme)
     if found is None:
         msg = f"unknown scheme {scheme!r}; installed connectors: {', '.join(schemes())}"
         raise ConfigurationError(msg)

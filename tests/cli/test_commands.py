@@ -208,7 +208,11 @@ def test_all_refused_is_2_and_nothing_was_sent(caseferry: Callable[..., Any], on
     there = url(online, "datamint")
     ended = caseferry("transfer", f"local:{tmp_path / 'start'}", there, "--unmapped", "accept")
     assert ended.code == 2
-    assert "refused only-words" in ended.out
+    reason = ended.out.partition("refused only-words: ")[2].splitlines()[0]
+    assert reason
+    dry = caseferry("transfer", f"local:{tmp_path / 'start'}", there, "--unmapped", "accept", "--dry-run")
+    assert dry.code == 2
+    assert dry.out.count(reason) == 1
 
 
 def test_strict_refuses_what_would_lie_in_a_sidecar(

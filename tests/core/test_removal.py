@@ -22,7 +22,7 @@ from pydicom.sequence import Sequence
 
 import caseferry as cf
 from caseferry.case.seal import seal
-from caseferry.deidentify import identifying_attributes
+from caseferry.deidentify import Removed, identifying_attributes
 from caseferry.imaging.pdf import one_page
 from caseferry.imaging.reading import identifying_fields
 from caseferry.removal.case import removed_from, without_identity
@@ -277,8 +277,9 @@ def test_the_digest_is_that_of_what_is_sent_and_the_same_each_time(tmp_path: Pat
     assert one == other
     assert cf.FileRef.of_bytes(ref.read(), "a.dcm").sha256 == ref.sha256
     assert ref.sha256 != case.images[0].files[0].sha256
-    (line,) = removed_from(one)
-    assert line.startswith("image 'ct': PatientName, PatientID, ")
+    (removed,) = removed_from(one)
+    assert str(removed).startswith("image 'ct': PatientName, PatientID, ")
+    assert Removed.from_json(removed.to_json()) == removed
     assert removed_from(case) == ()
 
 
@@ -343,7 +344,15 @@ def test_a_transfer_and_its_verification(tmp_path: Path) -> None:
     named(tmp_path / "from" / "p1" / "a.dcm", "CT_small.dcm")
     named(tmp_path / "from" / "p1" / "report.dcm", "reportsi.dcm")
     source, target = f"local:{tmp_path / 'from'}", f"local:{tmp_path / 'to'}"
-    assert transfer(source, target, phi="remove").ok
+    planned = transfer(source, target, phi="remove", dry_run=True)
+    report = transfer(source, target, phi="remove", journal=tmp_path / "j.db")
+    assert report.ok
+    assert report.removed["PatientName"] == 1
+    assert planned.removed == report.removed
+    (told,) = report.results()
+    assert {each.part for each in told.removed} == {"image 'ct'", "attachment 'report.dcm'"}
+    assert "PatientName (1)" in str(report)
+    assert "Featherstone" not in f"{report}{report.to_json()}{told}"
     assert transfer(source, target, phi="remove").counts == {cf.Outcome.UNCHANGED: 1}
     sent = [path for path in (tmp_path / "to").rglob("*") if path.is_file()]
     assert sent

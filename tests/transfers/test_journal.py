@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import caseferry as cf
+from caseferry.deidentify import Removed
 from caseferry.held import Loss
 from caseferry.testing import Samples
-from caseferry.transfers.journal import DONE, FAILED, INTENT, REFUSED, STATEMENTS, VERSION, Journal, Unwritable
+from caseferry.transfers.journal import DONE, FAILED, INTENT, REFUSED, Journal
+from caseferry.transfers.journal_file import STATEMENTS, VERSION, Unwritable
 from caseferry.transfers.outcome import Outcome, Result
 from caseferry.transfers.run import transfer
 from transfer_scene import Memory, fresh_dataset, small_cases, spoken
@@ -136,8 +138,9 @@ def test_a_new_case_at_the_source_is_sent(source: Memory, target: Memory, path: 
 
 def test_results_come_back_whole_and_in_order(path: Path) -> None:
     loss = Loss("mask 'x'", "no place", "sidecar", "the item's metadata")
+    removed = Removed("image 'ct'", ("PatientName", "PatientID"), 300)
     written = [
-        Result("b", Outcome.SENT, "17", "https://example.org/17", "", (loss,), 10, 3, 0.5),
+        Result("b", Outcome.SENT, "17", "https://example.org/17", "", (loss,), 10, 3, 0.5, removed=(removed,)),
         Result("a", Outcome.FAILED, reason="it is too large"),
         Result("c", Outcome.REFUSED, reason="it names somebody"),
     ]
@@ -153,12 +156,12 @@ def test_results_come_back_whole_and_in_order(path: Path) -> None:
 
 def test_results_of_any_number_stream(path: Path) -> None:
     with Journal(path) as journal:
-        journal._database.execute("BEGIN")
-        journal._database.executemany(
+        journal.file.database.execute("BEGIN")
+        journal.file.database.executemany(
             "INSERT INTO cases (case_id, source_item, state, outcome, updated) VALUES (?, '', 'done', 'sent', 0)",
             [(f"{number:06}",) for number in range(3 * 500 + 1)],
         )
-        journal._database.execute("COMMIT")
+        journal.file.database.execute("COMMIT")
         results = journal.results()
         assert next(results).case_id == "000000"
         assert [result.case_id for result in results] == [f"{number:06}" for number in range(1, 1501)]
@@ -266,8 +269,8 @@ def test_a_journal_that_breaks_while_it_is_used_stops_the_transfer(source: Memor
             file.write(b"\xff" * (path.stat().st_size - 4096))
 
     with Journal(path) as journal:
-        journal._database.execute("PRAGMA journal_mode=DELETE")
-        journal._database.execute("PRAGMA cache_size=0")
+        journal.file.database.execute("PRAGMA journal_mode=DELETE")
+        journal.file.database.execute("PRAGMA cache_size=0")
         target.before_send = spoil
         with pytest.raises(cf.TransferError, match=r"the journal '.*' cannot be (read|written)"):
             transfer(source, target, journal=journal, workers=1, unmapped="accept")
@@ -293,8 +296,8 @@ def test_it_can_be_looked_at_while_a_transfer_runs(source: Memory, target: Memor
 
 def fill(journal: Journal) -> None:
     """Let the journal's file not grow any more: SQLite then says what it says when a disk is full."""
-    pages = journal._database.execute("PRAGMA page_count").fetchone()[0]
-    journal._database.execute(f"PRAGMA max_page_count={pages}")
+    pages = journal.file.database.execute("PRAGMA page_count").fetchone()[0]
+    journal.file.database.execute(f"PRAGMA max_page_count={pages}")
 
 
 def test_nothing_is_sent_that_cannot_be_written_down(path: Path, target: Memory) -> None:
@@ -307,7 +310,7 @@ def test_nothing_is_sent_that_cannot_be_written_down(path: Path, target: Memory)
         assert 0 < len(target.held) < len(names)
         assert set(target.held) <= {result.case_id for result in journal.results()}
         assert not caught.value.report.ok
-        journal._database.execute("PRAGMA max_page_count=1000000")
+        journal.file.database.execute("PRAGMA max_page_count=1000000")
         assert transfer(source, target, journal=journal, unmapped="accept").ok
         assert journal.states() == {DONE: 200}
     assert sorted(target.held) == names

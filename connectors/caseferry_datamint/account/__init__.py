@@ -6,30 +6,18 @@ account: that by which a dataset was opened, `DatamintDataset.account`, or one t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
-
+from caseferry.closing import Closing
 from caseferry_datamint.account.annotations import Annotations
 from caseferry_datamint.account.people import People
 from caseferry_datamint.account.projects import Projects
 from caseferry_datamint.account.resources import Resources
 from caseferry_datamint.account.worklists import Worklists
 
-if TYPE_CHECKING:
-    from types import TracebackType
-
 __all__ = ["Account"]
 
 
-class Account(Projects, Resources, Annotations, Worklists, People):
+class Account(Projects, Resources, Annotations, Worklists, People, Closing):
     """All sections of an account on Datamint."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give connections back."""

@@ -15,7 +15,7 @@ from caseferry.errors import CaseferryError, ConfigurationError
 from caseferry.held import Tally, refuse_inexact
 from caseferry.plan import Plan
 from caseferry.text import size
-from caseferry.transfers.outcome import Outcome, TransferIncomplete
+from caseferry.transfers.outcome import Outcome, TransferIncomplete, names_removed
 from caseferry.transfers.progress import Silent, usual
 
 if TYPE_CHECKING:
@@ -75,12 +75,13 @@ def add_commands(commands: Commands) -> None:
 
 
 class _Results(Silent):
-    """Prints each case of a dry run as it is planned."""
+    """Prints each case of a dry run as it is planned; why one is refused stands in the report that follows."""
 
     def advance(self, result: Result) -> None:
         """One line for a case."""
-        told = f"{result.calls} calls, {size(result.bytes)}; {Tally.of(result.held)}"
-        print(f"{result.case_id:<36}  {result.outcome:<10}  {told if result.ok else result.reason}")
+        told = f"{result.calls} calls, {size(result.bytes)}; {Tally.of(result.held)}" if result.ok else ""
+        told += f"; removes {', '.join(sorted(names_removed(result.removed)))}" if result.removed else ""
+        print(f"{result.case_id:<36}  {result.outcome:<10}  {told}".rstrip())
 
 
 class _Plans:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from caseferry.connector.installed import schemes
 from caseferry.deidentify import check_phi
 from caseferry.errors import ConfigurationError, UnsupportedOperation
 from caseferry.mapping import read_mapping
 from caseferry.mapping.unmapped import check_unmapped
-from caseferry.registry import schemes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace as changed
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from caseferry.case.revision import Revision, revision_of
 from caseferry.case.seal import refuse_identifying, refuse_identifying_annotations, seal
+from caseferry.closing import Closing
 from caseferry.connector.execute import Execution, Patience
 from caseferry.connector.item import Brought, Item, Spare, State
 from caseferry.connector.settle import settle
@@ -21,7 +22,6 @@ from caseferry.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from types import TracebackType
 
     from caseferry.annotation import Annotation
     from caseferry.capability import Capabilities, Limits
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from caseferry.plan import Call, Reply
 
 
-class Dataset(ABC):
+class Dataset(Closing):
     """One container on a platform.
 
     Attributes
@@ -69,14 +69,6 @@ class Dataset(ABC):
         self.cancelled = threading.Event()
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # -- the verbs -------------------------------------------------------------------------------------------------
 
@@ -245,7 +237,7 @@ class Dataset(ABC):
             if plan.calls and (missing := refused(plan.missing, wanted)):
                 plan.release()
                 raise unmapped_labels(item.case_id, missing, self.offered().get("labels", {}))
-            return plan
+            return _naming_what_goes(plan, revision.after)
 
         return known
 
@@ -343,10 +335,7 @@ class Dataset(ABC):
             raise unmapped_labels(sealed.id, missing, self.offered().get("labels", {}))
         if overflow and spare is not None:
             spare.keep(sealed.id, overflow)
-        from caseferry.removal.case import removed_from
-
-        removed = removed_from(sealed)
-        return changed(plan, removed=removed) if removed else plan
+        return _naming_what_goes(plan, sealed)
 
     def _require(self, verb: str) -> None:
         if verb not in self.capabilities.verbs:
@@ -432,3 +421,11 @@ class Dataset(ABC):
 
     def _delete(self, item: Item) -> None:
         raise NotImplementedError
+
+
+def _naming_what_goes(plan: Plan, case: Case) -> Plan:
+    """A plan that says what is removed from the files of its case."""
+    from caseferry.removal.case import removed_from
+
+    removed = removed_from(case)
+    return changed(plan, removed=removed) if removed else plan

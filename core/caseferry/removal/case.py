@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from caseferry.annotation import Annotation, Mask, Text
 from caseferry.case import Attachment, Case, Image
 from caseferry.case.seal import identifying, names_of
+from caseferry.deidentify import Removed
 from caseferry.errors import IdentifiableData, Problem
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.reading import identifying_fields
@@ -70,19 +71,17 @@ def annotations_without_identity(case: Case, written: Iterable[Annotation]) -> C
     return replace(case, annotations=annotations)
 
 
-def removed_from(case: Case) -> tuple[str, ...]:
-    """What was removed from a case, a line for each part of it: names of attributes, never values."""
+def removed_from(case: Case) -> tuple[Removed, ...]:
+    """What was removed from a case, for each part of it that was changed by it."""
     parts = [(f"image {image.role!r}", image.files) for image in case.images]
     parts += [(f"mask {each.id}", (each.file,)) for each in case.annotations if isinstance(each, Mask)]
     parts += [(f"attachment {each.name!r}", (each.file,)) for each in case.attachments]
-    return tuple(line for where, files in parts for line in _line(where, files))
-
-
-def _line(where: str, files: Iterable[FileRef]) -> Iterator[str]:
-    found = [ref for ref in files if isinstance(ref, CleanedRef)]
-    if found:
-        names = ", ".join(dict.fromkeys(name for ref in found for name in ref.removes))
-        yield f"{where}: {names}" + (f" ({len(found)} files)" if len(found) > 1 else "")
+    found = [(where, [ref for ref in files if isinstance(ref, CleanedRef)]) for where, files in parts]
+    return tuple(
+        Removed(where, tuple(dict.fromkeys(name for ref in changed for name in ref.removes)), len(changed))
+        for where, changed in found
+        if changed
+    )
 
 
 def _explained(problem: Problem) -> Problem:

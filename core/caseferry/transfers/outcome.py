@@ -12,8 +12,9 @@ from caseferry.held import Loss, Tally
 from caseferry.text import duration, size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from caseferry.deidentify import Removed
     from caseferry.held import Held
     from caseferry.plain import Json
 
@@ -44,6 +45,11 @@ class Outcome(StrEnum):
 GOOD = frozenset(
     {Outcome.SENT, Outcome.SYNCED, Outcome.COMPLETED, Outcome.UNCHANGED, Outcome.PLANNED, Outcome.EQUAL},
 )
+
+
+def names_removed(removed: Iterable[Removed]) -> set[str]:
+    """The names of all elements that were taken out of the files of a case."""
+    return {name for each in removed for name in each.names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,7 @@ class Result:
     bytes, calls, seconds : what sending it took
     annotations : how many were added, replaced, removed, left, unchanged or in conflict, when only they were brought
     notes : those that were left or are in conflict
+    removed : what was taken out of its files on their way, by name
     """
 
     case_id: str
@@ -97,6 +104,7 @@ class Result:
     seconds: float = 0.0
     annotations: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
+    removed: tuple[Removed, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -117,6 +125,7 @@ class Result:
             "url": self.url,
             "reason": self.reason,
             "losses": [loss.to_json() for loss in self.losses],
+            "removed": [each.to_json() for each in self.removed],
             "bytes": self.bytes,
             "calls": self.calls,
             "seconds": round(self.seconds, 3),
@@ -135,6 +144,7 @@ class Report:
     recorded : gives every case's result, where they are kept; else only those that are not well are known
     counts : by outcome
     held : what became of the parts of the cases
+    removed : of how many cases which elements were taken out of files on their way, by name
     bytes, calls, seconds : in all
     annotations : by what was done with them, when only they were brought
     noted : the cases of which some were left
@@ -146,6 +156,7 @@ class Report:
     recorded: Callable[[], Iterator[Result]] | None = field(default=None, repr=False)
     counts: Counter[Outcome] = field(default_factory=Counter)
     held: Tally = field(default_factory=Tally)
+    removed: Counter[str] = field(default_factory=Counter)
     bytes: int = 0
     calls: int = 0
     seconds: float = 0.0
@@ -158,6 +169,7 @@ class Report:
         """Count a result; those that are not well are kept whole."""
         self.counts[result.outcome] += 1
         self.held.add(result.held)
+        self.removed.update(names_removed(result.removed))
         self.bytes += result.bytes
         self.calls += result.calls
         self.annotations.update(result.annotations)
@@ -211,6 +223,7 @@ class Report:
             "cases": {str(outcome): count for outcome, count in sorted(self.counts.items())},
             "losses": {kept: count for kept, count in sorted(self.losses.items()) if count},
             "held": self.held.to_json(),
+            "removed": dict(sorted(self.removed.items())),
             "bytes": self.bytes,
             "calls": self.calls,
             "seconds": round(self.seconds, 3),
@@ -226,6 +239,9 @@ class Report:
         lines.append(f"{counts}; {self.calls} calls, {size(self.bytes)} in {duration(self.seconds)}")
         if self.held:
             lines += [f"parts of cases: {self.held}", self.held.table()]
+        if self.removed:
+            told = ", ".join(f"{name} ({count})" for name, count in sorted(self.removed.items()))
+            lines.append(f"removed from files, and of how many cases: {told}")
         if self.annotations:
             told = ", ".join(f"{count} {step}" for step, count in sorted(self.annotations.items()))
             lines.append(f"annotations: {told}")

@@ -323,6 +323,7 @@ class Run:
             brought.item.id,
             brought.item.url,
             held=plan.held,
+            removed=plan.removed,
             bytes=brought.bytes,
             calls=len(plan.calls),
             seconds=time.monotonic() - started,
@@ -342,7 +343,7 @@ class Run:
         if self._strict:
             refuse_inexact(case.id, plan.held)
         outcome = Outcome.UNCHANGED if plan.adopts and not plan.calls else Outcome.PLANNED
-        result = Result(case.id, outcome, held=plan.held, bytes=plan.bytes, calls=len(plan.calls))
+        result = Result(case.id, outcome, held=plan.held, removed=plan.removed, bytes=plan.bytes, calls=len(plan.calls))
         self._results.record(result, item.id)
         return result
 

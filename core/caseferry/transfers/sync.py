@@ -104,6 +104,7 @@ class Sync:
             twin.url,
             f"{conflicts} annotations were changed on both sides and not touched" if conflicts else "",
             held=plan.held,
+            removed=plan.removed,
             bytes=plan.bytes,
             calls=len(plan.calls),
             seconds=time.monotonic() - started,

@@ -11,6 +11,7 @@ from caseferry.annotation import Mask, Point
 from caseferry.case import Case, Image
 from caseferry.case.compare import differences
 from caseferry.connector import Dataset, Item
+from caseferry.deidentify import Removed
 from caseferry.errors import CaseferryError, IdentifiableData, InvalidCase, UnsupportedOperation
 from caseferry.imaging.kinds import Kind
 from caseferry.testing.samples import SHAPE, Samples
@@ -85,7 +86,8 @@ class Refusing:
     def test_removes_what_identifies_a_patient_when_asked(self, dataset: Dataset, samples: Samples) -> None:
         """Files arrive without the name and are otherwise the same, once, and the plan says what is taken out."""
         case = _identified(samples)
-        assert dataset.plan(case, phi="remove").removed == (f"image 'dicom-series': PatientName ({SHAPE[2]} files)",)
+        plan = dataset.plan(case, phi="remove")
+        assert plan.removed == (Removed("image 'dicom-series'", ("PatientName",), SHAPE[2]),)
         item = dataset.put(case, phi="remove")
         back = item.case()
         assert differences(dataset.sealed(case, "remove"), back) == []
