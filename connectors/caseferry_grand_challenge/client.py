@@ -73,6 +73,7 @@ class GrandChallengeClient:
             explain=explain,
         )
         self._sockets: dict[str, Socket | None] = {}
+        self._socket_locks: dict[str, threading.Lock] = {}
         self._instances: dict[str, tuple[float, Mapping[str, tuple[str, Mapping[str, str]]]]] = {}
         self._instances_lock = threading.Lock()
 
@@ -221,11 +222,12 @@ class GrandChallengeClient:
         raise NotFound(PLATFORM, what, f"there is no such {NOUNS[kind]}, or the token may not view it")
 
     def socket(self, slug: str) -> Socket | None:
-        """A socket by its slug, or None; asked once."""
-        if slug not in self._sockets:
-            rows = self._pages("components/interfaces/", {"slug": slug}, "look up a socket")
-            self._sockets[slug] = next((Socket.read(row) for row in rows if row.get("slug") == slug), None)
-        return self._sockets[slug]
+        """A socket by its slug, or None; asked once, whoever asks meanwhile."""
+        with self._socket_locks.setdefault(slug, threading.Lock()):
+            if slug not in self._sockets:
+                rows = self._pages("components/interfaces/", {"slug": slug}, "look up a socket")
+                self._sockets[slug] = next((Socket.read(row) for row in rows if row.get("slug") == slug), None)
+            return self._sockets[slug]
 
     def sockets(self) -> Iterator[Socket]:
         """All sockets of the platform."""

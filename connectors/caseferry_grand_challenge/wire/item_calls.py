@@ -150,7 +150,7 @@ def ready_call(
     gone: frozenset[str] = frozenset(),
     replaced: Mapping[str, str] = MappingProxyType({}),
 ) -> Call:
-    """The call that waits until every socket holds its value.
+    """The call that waits until every socket holds its value, and gives the item as it is then: ``row``.
 
     Parameters
     ----------
@@ -196,6 +196,8 @@ def ready_call(
         name="ready",
         method="GET",
         target=item,
+        gives=("row",),
+        read=lambda reply: {"row": reply.body},
         until=until,
         watch=watch,
         after=after,

@@ -272,14 +272,14 @@ class Dataset(Closing):
         self._require("wait")
         import time
 
-        end = time.monotonic() + (self.patience.total if most is None else most)
-        pause = self.patience.first
+        began = time.monotonic()
+        end = began + (self.patience.total if most is None else most)
         while item.state not in {State.READY, State.FAILED}:
-            if time.monotonic() > end:
+            now = time.monotonic()
+            if now > end:
                 raise TemporaryFailure(self.platform, f"wait for {item.id}", f"still {item.state}")
-            if self.cancelled.wait(pause):
+            if self.cancelled.wait(self.patience.pause(now - began)):
                 raise Cancelled("stopped on request")
-            pause = min(self.patience.longest, pause * 1.6)
             item = self.get(item.id)
         if item.state is State.FAILED:
             raise ProcessingFailed(self.platform, f"process {item.case_id}", item.reason, state=str(item.state))

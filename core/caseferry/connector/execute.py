@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from caseferry.plan import Call, Plan, Reply
 
-PATIENCE_GROWS = 1.3
-"""By what the time between two looks grows: what is done is seen at most about a third of its own time later."""
-
 RENEWALS = 3
 """How often a signed URL that has expired is asked for anew, for one call."""
 
@@ -38,13 +35,20 @@ class Patience:
 
     Attributes
     ----------
-    first, longest : seconds between two looks, at first and at most
+    first, longest : seconds between two looks, at least and at most
     total : seconds after which it is given up
+    share : of the time that was waited so far, which passes until the next look: what is done is seen at most so much
+        of its own time later
     """
 
     first: float = 0.05
     longest: float = 10.0
     total: float = 3600.0
+    share: float = 0.25
+
+    def pause(self, waited: float) -> float:
+        """Seconds until the next look, after so many."""
+        return min(self.longest, max(self.first, waited * self.share))
 
 
 class Execution:
@@ -109,7 +113,7 @@ class Execution:
             for following in waiting[step.call.name]:
                 missing[following.name] -= 1
                 if not missing[following.name]:
-                    ready.append(_Step(following, self._patience.first))
+                    ready.append(_Step(following))
 
         try:
             while running or (failure is None and (ready or resting)):
@@ -143,7 +147,7 @@ class Execution:
             for need in needs:
                 waiting[need].append(call)
             if not needs:
-                ready.append(_Step(call, self._patience.first))
+                ready.append(_Step(call))
         return missing, waiting, ready
 
     def _finished(self, running: Mapping[Future[bool], _Step], resting: Sequence[_Step]) -> set[Future[bool]]:
@@ -201,12 +205,11 @@ class _Step:
     due : when it is repeated, by the monotonic clock
     """
 
-    __slots__ = ("_began", "_pause", "call", "due")
+    __slots__ = ("_began", "call", "due")
 
-    def __init__(self, call: Call, pause: float) -> None:
+    def __init__(self, call: Call) -> None:
         self.call = call
         self.due = 0.0
-        self._pause = pause
         self._began = time.monotonic()
 
     def rest(self, patience: Patience) -> None:
@@ -218,7 +221,7 @@ class _Step:
             It has been waited for long enough.
         """
         now = time.monotonic()
-        if now - self._began > patience.total:
+        waited = now - self._began
+        if waited > patience.total:
             raise NotDone("caseferry", self.call.purpose, f"not done after {patience.total:.0f} s")
-        self.due = now + self._pause
-        self._pause = min(patience.longest, self._pause * PATIENCE_GROWS)
+        self.due = now + patience.pause(waited)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import zlib
@@ -14,11 +15,14 @@ from aiohttp import BodyPartReader, web
 from caseferry.sandbox.ledger import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from caseferry.sandbox.blobs import Blob, Blobs
 
 CHUNK = 1 << 18
+PIECE = 1 << 20
+"""Bytes of a large body that are digested and written together, in a thread beside the one that answers: a store has
+more than one core, and what it does with one body keeps no other waiting."""
 
 ENTRY: web.RequestKey[Entry] = web.RequestKey("entry", Entry)
 
@@ -67,16 +71,38 @@ async def read_blob(request: web.Request, blobs: Blobs) -> Blob:
 
     A body that ends early is thrown away: the connection's error is raised.
     """
-    writer = blobs.writer()
-    try:
-        async for chunk in request.content.iter_chunked(CHUNK):
-            writer.write(chunk)
-    except BaseException:
-        writer.abort()
-        raise
-    blob = writer.close()
+    blob = await _stored(request.content.iter_chunked(CHUNK), blobs)
     request[ENTRY].body = {"bytes": blob.size, "sha256": blob.key}
     return blob
+
+
+async def _stored(chunks: AsyncIterator[bytes], blobs: Blobs) -> Blob:
+    """A body as a blob; what came of one that ends early is thrown away."""
+    writer, loop = blobs.writer(), asyncio.get_running_loop()
+    held: list[bytes] = []
+    writing: asyncio.Future[None] | None = None
+    try:
+        async for chunk in chunks:
+            held.append(chunk)
+            if sum(map(len, held)) >= PIECE:
+                if writing is not None:
+                    await writing
+                writing = loop.run_in_executor(None, writer.write, b"".join(held))
+                held.clear()
+        if writing is not None:
+            await writing
+        writer.write(b"".join(held))
+    except BaseException:
+        if writing is not None:
+            await asyncio.wait({writing})
+        writer.abort()
+        raise
+    return writer.close()
+
+
+async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
+    while chunk := await part.read_chunk(CHUNK):
+        yield chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +127,7 @@ async def read_form(request: web.Request, blobs: Blobs) -> list[Part]:
     async for part in await request.multipart():
         if not isinstance(part, BodyPartReader):
             continue
-        writer = blobs.writer()
-        try:
-            while chunk := await part.read_chunk(CHUNK):
-                writer.write(chunk)
-        except BaseException:
-            writer.abort()
-            raise
-        blob = writer.close()
+        blob = await _stored(_chunks(part), blobs)
         filename = unquote(part.filename) if part.filename is not None else None
         content_type = part.headers.get("Content-Type")
         parts.append(Part(part.name or "", filename, content_type, blob))
