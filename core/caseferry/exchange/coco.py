@@ -11,7 +11,7 @@ cocodataset.org, "Data format"; pycocotools 2.0.11, ``maskApi.c`` for run length
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +20,7 @@ import numpy as np
 from caseferry.annotation import Annotation, Box, Mask, Placed, Polygon, Raw
 from caseferry.errors import InvalidCase, Problem
 from caseferry.exchange.keeping import kept, with_kept
+from caseferry.exchange.written import Written
 from caseferry.shapes import fill, ring_area, run_lengths, runs_to_plane
 
 if TYPE_CHECKING:
@@ -47,22 +48,6 @@ class Picture(NamedTuple):
     columns: int
     rows: int
     annotations: Sequence[Annotation]
-
-
-@dataclass
-class Written:
-    """A COCO document, and what it has no form for.
-
-    Attributes
-    ----------
-    document : to be written as JSON
-    left_out : annotations that are not in it, each with the reason
-    changed : annotations that are in it in another form, each with what changed
-    """
-
-    document: dict[str, Json]
-    left_out: list[tuple[Annotation, str]] = field(default_factory=list)
-    changed: list[tuple[Annotation, str]] = field(default_factory=list)
 
 
 OWN_FIELDS = ("confidence", "attributes")
@@ -194,7 +179,7 @@ def _unpacked(text: str) -> list[int]:
 
 
 def write_coco(pictures: Mapping[str, Picture]) -> Written:
-    """A COCO document of some pictures.
+    """A COCO file of some pictures.
 
     What COCO has no field for stands beside each annotation under `KEY`, where other programs leave it alone.
 
@@ -205,7 +190,7 @@ def write_coco(pictures: Mapping[str, Picture]) -> Written:
     labels = sorted({label for picture in pictures.values() for each in picture.annotations for label in _labels(each)})
     categories = {label: number for number, label in enumerate(labels, 1)}
     rows: list[Json] = []
-    written = Written({})
+    written = Written()
     ids = count(1)
     for image_id, picture in enumerate(pictures.values(), 1):
         for annotation in picture.annotations:
@@ -227,7 +212,7 @@ def write_coco(pictures: Mapping[str, Picture]) -> Written:
                         "category_id": categories[label],
                     }
                 )
-    written.document = {
+    document = {
         "images": [
             {"id": number, "file_name": name, "width": picture.columns, "height": picture.rows}
             for number, (name, picture) in enumerate(pictures.items(), 1)
@@ -235,6 +220,7 @@ def write_coco(pictures: Mapping[str, Picture]) -> Written:
         "annotations": rows,
         "categories": [{"id": number, "name": label, "supercategory": ""} for label, number in categories.items()],
     }
+    written.content = json.dumps(document, ensure_ascii=False).encode()
     return written
 
 

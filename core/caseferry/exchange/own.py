@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -78,9 +77,7 @@ def _write_coco(annotations: Sequence[Annotation], image: Image) -> Written:
     if grid is None or grid.planes > 1:
         what = "has slices or frames, or no grid; COCO has pictures only"
         raise InvalidCase(None, [Problem(f"image {image.role!r}", what, "choose another format")])
-    found = write_coco({image.files[0].name: Picture(*grid.shape[:2], annotations)})
-    content = json.dumps(found.document, ensure_ascii=False).encode()
-    return Written(content, left_out=found.left_out, changed=found.changed)
+    return write_coco({image.files[0].name: Picture(*grid.shape[:2], annotations)})
 
 
 def _read_slicer(ref: FileRef, image: Image) -> Iterator[Annotation]:
