@@ -311,6 +311,9 @@ class DarwinDataset(Life, Dataset):
         if call.method == "POST" and call.target == "annotation_classes":
             with self._class_lock:
                 self.place.classes.add(reply.body)
+        if call.method == "PUT" and call.target.startswith("annotation_classes/"):
+            with self._class_lock:
+                self.place.classes.attached(call.body)
         return reply
 
     def _put_item(self, case: Case, plan: Plan, given: dict[str, Any]) -> Item:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -100,6 +100,12 @@ class Classes:
             self.known[str(answered["name"]), kinds[0]] = Known(
                 int(answered["id"]), str(answered["name"]), kinds, datasets
             )
+
+    def attached(self, body: Mapping[str, Any]) -> None:
+        """Remember that a class is used in more datasets, from what was asked of the platform."""
+        for key, known in self.known.items():
+            if known.id == body["id"]:
+                self.known[key] = replace(known, datasets=frozenset(each["id"] for each in body["datasets"]))
 
     def name_of(self, class_id: object) -> tuple[str, tuple[str, ...]] | None:
         """Name and types of the class of an id."""

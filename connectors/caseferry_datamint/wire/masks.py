@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from caseferry.annotation import Mask
-from caseferry.case.seal import aligned
+from caseferry.case.seal import aligned, is_empty
 from caseferry.files import FileRef, file_name, made
 from caseferry.imaging.convert import nifti_bytes
 from caseferry.imaging.header import ImageProblem
@@ -54,6 +54,8 @@ def why_not(mask: Mask, image: Image, names: Names) -> str | None:
     labels = [names.label(name) for name in mask.labels.values()]
     if len(set(labels)) < len(labels):
         return "several of its values have one name, which Datamint would merge"
+    if is_empty(mask):
+        return "it has no pixels, of which Datamint makes segmentations"
     if not as_volume(image) and any(place_of(image, plane) is None for plane in range(grid.planes)):
         return "Datamint numbers the axial slices of a volume only"
     return None

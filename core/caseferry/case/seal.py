@@ -251,6 +251,13 @@ def unnamed_values(mask: Mask, header: Header) -> list[int]:
     return sorted(found - {0} - set(mask.labels))
 
 
+def is_empty(mask: Mask) -> bool:
+    """Whether no voxel of a mask has a value; its planes are looked at up to the first that has one."""
+    from caseferry.imaging.reading import read_header
+
+    return not any(bool(plane.any()) for plane in _label_planes(mask, read_header([mask.file])))
+
+
 def placement(mask: Mask, header: Header, image: Image) -> AxisMap | None:
     """How a mask's grid lies on its image's grid; None when it lies there plane by plane in the order of its file.
 

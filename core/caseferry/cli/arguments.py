@@ -91,6 +91,7 @@ def sending() -> ArgumentParser:
         const="create",
         help="the same as --unmapped create: make labels' classes at the target",
     )
+    add_overlap(parent)
     return parent
 
 
@@ -101,6 +102,16 @@ def add_select(parser: ArgumentParser) -> None:
         action="append",
         metavar="PATTERN",
         help="only cases whose name matches, as in 'LIDC-*'; or those named in a file, one a line: @FILE; repeatable",
+    )
+
+
+def add_overlap(parser: ArgumentParser) -> None:
+    """What becomes of voxels that several masks share."""
+    parser.add_argument(
+        "--overlap",
+        metavar="HOW",
+        help="masks that share voxels: put each whole (apart, the default), or flatten them: the first or the last of "
+        "the case keeps what is shared, or the labels that are named, as in 'tumour,liver'",
     )
 
 

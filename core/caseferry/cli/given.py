@@ -18,7 +18,7 @@ def open_given(url: str, given: Any) -> Dataset:
     """A dataset, with the options that the command line gives."""
     from caseferry.registry import connect
 
-    options = {name: getattr(given, name, None) for name in ("profile", "mapping", "phi")}
+    options = {name: getattr(given, name, None) for name in ("profile", "mapping", "phi", "overlap")}
     return connect(url, **{name: value for name, value in options.items() if value is not None})
 
 

@@ -6,7 +6,16 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
-from caseferry.cli.arguments import add_running, add_select, add_workers, as_json, choosing, opening, sending
+from caseferry.cli.arguments import (
+    add_overlap,
+    add_running,
+    add_select,
+    add_workers,
+    as_json,
+    choosing,
+    opening,
+    sending,
+)
 from caseferry.cli.given import open_given, selection
 from caseferry.cli.telling import DONE, NOTHING_SENT, SOME_FAILED, print_array, print_json, say
 from caseferry.connector import Spare
@@ -71,6 +80,7 @@ def add_commands(commands: Commands) -> None:
     comparing.add_argument(
         "--phi", choices=get_args(Phi), help="as the transfer had it: after remove, files have changed"
     )
+    add_overlap(comparing)
     add_workers(comparing, 8)
 
 

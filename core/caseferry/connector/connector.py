@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from caseferry.connector.installed import schemes
 from caseferry.deidentify import check_phi
 from caseferry.errors import ConfigurationError, UnsupportedOperation
 from caseferry.mapping import read_mapping
+from caseferry.mapping.overlap import read_overlap
 from caseferry.mapping.unmapped import check_unmapped
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ class Connector(ABC):
     Parameters
     ----------
     options : settings and credentials, by the names that the connector documents, and ``mapping``, ``phi``,
-        ``profile``, ``unmapped`` and ``ca``
+        ``profile``, ``unmapped``, ``overlap`` and ``ca``
     """
 
     scheme: ClassVar[str]
@@ -46,7 +48,7 @@ class Connector(ABC):
     label_fields: ClassVar[tuple[str, ...]] = ()
     """What a mapping may say of a label beside its name, by the names of the fields; see `caseferry.mapping`."""
 
-    COMMON: ClassVar[tuple[str, ...]] = ("mapping", "phi", "profile", "unmapped", "ca")
+    COMMON: ClassVar[tuple[str, ...]] = ("mapping", "phi", "profile", "unmapped", "overlap", "ca")
 
     def __init__(self, **options: Any) -> None:
         unknown = sorted(set(options) - set(self.settings) - set(self.COMMON))
@@ -58,6 +60,8 @@ class Connector(ABC):
         self.names = read_mapping(
             options.get("mapping"), self.scheme, self.tables, self.label_fields, self.mapping_settings, schemes()
         )
+        if (overlap := options.get("overlap")) is not None:
+            self.names = replace(self.names, overlap=read_overlap(overlap))
         self.phi = check_phi(options.get("phi", "refuse"))
         given = options.get("unmapped")
         self.unmapped = check_unmapped(given) if given is not None else None

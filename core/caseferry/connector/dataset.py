@@ -16,7 +16,16 @@ from caseferry.connector.execute import Execution, Patience
 from caseferry.connector.item import Brought, Item, Spare, State
 from caseferry.connector.settle import settle
 from caseferry.deidentify import check_phi
-from caseferry.errors import Cancelled, ProcessingFailed, TemporaryFailure, UnsupportedOperation
+from caseferry.errors import (
+    Cancelled,
+    InvalidCase,
+    Problem,
+    ProcessingFailed,
+    TemporaryFailure,
+    UnsupportedOperation,
+)
+from caseferry.files import FileProblem
+from caseferry.imaging.header import ImageProblem
 from caseferry.mapping.unmapped import check_unmapped, makes_names, refused, unmapped_labels
 from caseferry.plan import Plan
 
@@ -289,7 +298,7 @@ class Dataset(Closing):
 
     def sealed(self, case: Case, phi: Phi | None = None) -> Case:
         """A case that was looked into and may be sent here, cleaned when `phi` says so; see `caseferry.case.seal`."""
-        sealed = seal(case)
+        sealed = self.arranged(seal(case))
         word = check_phi(phi or self.phi)
         if word == "remove":
             from caseferry.removal.case import without_identity
@@ -298,6 +307,23 @@ class Dataset(Closing):
         if word == "refuse" and self.capabilities.remote:
             refuse_identifying(sealed)
         return sealed
+
+    def arranged(self, case: Case) -> Case:
+        """A case as it is put here: its masks flattened when the mapping asks for it; see `caseferry.mapping.overlap`.
+
+        Raises
+        ------
+        InvalidCase
+            A mask cannot be read.
+        """
+        if self.names.overlap is None:
+            return case
+        from caseferry.case.flattening import flattened_case
+
+        try:
+            return flattened_case(case, self.names.overlap)
+        except (ImageProblem, FileProblem) as error:
+            raise InvalidCase(case.id, [Problem("masks", str(error))]) from error
 
     def execute(self, plan: Plan) -> Execution:
         """Send the calls of a plan."""
@@ -335,6 +361,10 @@ class Dataset(Closing):
             raise unmapped_labels(sealed.id, missing, self.offered().get("labels", {}))
         if overflow and spare is not None:
             spare.keep(sealed.id, overflow)
+        if self.names.overlap is not None:
+            from caseferry.case.flattening import with_overlaps
+
+            plan = changed(plan, held=with_overlaps(sealed, plan.held, self.names.overlap))
         return _naming_what_goes(plan, sealed)
 
     def _require(self, verb: str) -> None:

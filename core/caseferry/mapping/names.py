@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from caseferry.annotation import slug
 from caseferry.errors import ConfigurationError
+from caseferry.mapping.overlap import Priority, read_overlap
 from caseferry.plain import plain
 
 PARTS = ("images", "labels", "values", "attachments")
@@ -39,6 +40,7 @@ class Names:
     details : by what labels are called on the platform, what else is said of them there
     options : single settings of the platform, such as ``sidecar``
     tables : further tables, which the platform's connector alone understands
+    overlap : which mask a voxel of several belongs to; None where each is put whole
     """
 
     images: Mapping[str, str] = field(default_factory=dict)
@@ -48,6 +50,7 @@ class Names:
     details: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    overlap: Priority | None = None
 
     def with_options(self, **options: str | None) -> Names:
         """The same names with some settings given otherwise; None leaves one as it is."""
@@ -104,6 +107,7 @@ def read_mapping(
     options: dict[str, str] = {}
     further: dict[str, dict[str, Any]] = {}
     details: dict[str, dict[str, str]] = {}
+    overlap: Priority | None = None
     for key, value in table.items():
         if key == "labels" and isinstance(value, Mapping):
             parts[key], details = _labels_of(platform, value, label_fields)
@@ -111,14 +115,16 @@ def read_mapping(
             parts[key] = dict(value)
         elif key in tables and isinstance(value, Mapping):
             further[key] = _plain_table(f"{platform}.{key}", value)
+        elif key == "overlap":
+            overlap = read_overlap(value)
         elif key in settings and isinstance(value, str | bool | int):
             options[key] = str(value)
         else:
             known = ", ".join([f"{part} (of names to names)" for part in PARTS] + list(tables))
-            single = f"; single settings are {', '.join(settings)}" if settings else ""
+            single = f"; single settings are {', '.join([*settings, 'overlap'])}"
             msg = f"the mapping has {platform}.{key} = {value!r}; tables are {known}{single}"
             raise ConfigurationError(msg)
-    return Names(**parts, details=details, options=options, tables=further)
+    return Names(**parts, details=details, options=options, tables=further, overlap=overlap)
 
 
 def _labels_of(

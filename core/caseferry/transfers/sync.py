@@ -81,7 +81,7 @@ class Sync:
             The case is not at the target yet, or lies elsewhere there.
         """
         twin = self._twin(item, listed)
-        here, there = whole_case(item), twin.case()
+        here, there = self.target.arranged(whole_case(item)), twin.case()
         known = self.journal.bases(item.case_id)
         merged = list(merge(here, there, known, overwrite=self.overwrite))
         put = [each.here for each in merged if each.step in {Step.ADD, Step.REPLACE} and each.here is not None]

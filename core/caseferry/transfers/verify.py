@@ -151,7 +151,7 @@ def _verified(item: Item, twin_id: str | None, there: Dataset, phi: Phi) -> Resu
         if twin.state is not State.READY:
             twin = there.wait(twin)
         case = whole_case(item)
-        check(there.sealed(case, phi) if phi == "remove" else case, twin)
+        check(there.sealed(case, phi) if phi == "remove" else there.arranged(case), twin)
     except CaseferryError as error:
         if error.action == "stop":
             raise
