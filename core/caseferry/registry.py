@@ -81,7 +81,8 @@ def connect(url: str, /, **options: Any) -> Dataset:
     url : ``local:PATH``, ``grand-challenge:ARCHIVE``, ``datamint:PROJECT``, ``darwin:TEAM/DATASET``, with options
         after ``?``
     options : the same options as arguments, and: credentials and hosts by the names that the connector documents;
-        ``profile``, ``mapping`` (a path or a dict), ``phi`` (``refuse``, ``keep`` or ``remove``), ``ca``
+        ``profile``, ``mapping`` (a path or a dict), ``phi`` (``refuse``, ``keep`` or ``remove``), ``unmapped``,
+        ``overlap`` (masks that share voxels: see `caseferry.mapping.overlap`), ``ca``
 
     Raises
     ------
