@@ -267,6 +267,11 @@ class DarwinClient:
         """All annotations of an item."""
         return self._list(f"v2/teams/{self._team}/items/{item_id}/annotations")
 
+    def item_properties(self, item_id: str) -> list[Mapping[str, Any]]:
+        """The properties of an item."""
+        body = self._one(f"v2/teams/{self._team}/items/{item_id}/properties", "list the item's properties")
+        return [each for each in body.get("properties") or () if isinstance(each, Mapping)]
+
     def releases(self, dataset: str) -> list[Mapping[str, Any]]:
         """All releases of a dataset, those that are still made included."""
         return self._list(f"v2/teams/{self._team}/datasets/{quote(dataset)}/exports")

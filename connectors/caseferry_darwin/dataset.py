@@ -30,6 +30,7 @@ from caseferry_darwin.wire import (
     replaying,
     revising,
     showing,
+    values,
 )
 from caseferry_darwin.wire.amending import amendments_in
 from caseferry_darwin.wire.begun import Begun
@@ -145,9 +146,15 @@ class DarwinDataset(Life, Dataset):
     def _read(self, native: Mapping[str, Any]) -> Case:
         item_id = str(native["id"])
         asked_beside = self._workers().submit(self._client.threads, item_id)
+        asked_values = self._workers().submit(self._values, item_id)
         rows = self._rows(item_id)
-        threads = asked_beside.result()
-        return reading.case_of(native, rows, threads, self.place.classes, self.names, self._fetch)
+        case = reading.case_of(native, rows, asked_beside.result(), self.place.classes, self.names, self._fetch)
+        return values.with_values(case, reading.kept_of(native), asked_values.result(), self.place)
+
+    def _values(self, item_id: str) -> list[Mapping[str, Any]]:
+        """The properties of an item, where the dataset's items have any."""
+        own = self.place.classes.properties.of_items(self.place.dataset_id)
+        return self._client.item_properties(item_id) if own else []
 
     def _shown_roles(self, native: Any) -> dict[str, str]:
         return reading.roles_of(native, self.names)
@@ -265,8 +272,19 @@ class DarwinDataset(Life, Dataset):
                 if kept is None:
                     return Standing(item, there)
                 revised = bool(amendments_in(rows, self.place.classes))
-                drawn, tags = frozenset(kept.native.annotations), frozenset(kept.native.tags)
-                return Standing(item, there, kept.fingerprint, drawn, revised, tags)
+                promised = kept.native.values
+                told = self._values(str(item["id"])) if ready and promised else []
+                known = self.place.classes.properties.known
+                return Standing(
+                    item,
+                    there,
+                    kept.fingerprint,
+                    promised=frozenset(kept.native.annotations),
+                    revised=revised,
+                    tags=frozenset(kept.native.tags),
+                    values=promised,
+                    values_set=frozenset(values.values_of(told, known, self.names)),
+                )
         return None
 
     def _rows(self, item_id: str) -> list[Mapping[str, Any]]:

@@ -295,3 +295,62 @@ def test_the_client_reads_them_and_its_own_are_read(scene: Scene, samples: Sampl
         [0, "signs", "a"],
         [0, "signs", "c"],
     ]
+
+
+def item_properties(scene: Scene) -> dict[str, dict[str, Any]]:
+    number = next(each["id"] for each in scene.standin.state["datasets"].values())
+    more: dict[str, Any] = {"granularity": "item", "dataset_ids": [number]}
+    return {
+        "site": make_property(scene, "site", "single_select", "left", "right", **more),
+        "signs": make_property(scene, "signs", "multi_select", "a", "b", **more),
+        "volume": make_property(scene, "volume", "text", **more),
+        "elsewhere": make_property(scene, "elsewhere", "text", granularity="item"),
+    }
+
+
+def test_values_of_a_case_are_properties_of_its_item(scene: Scene, samples: Samples) -> None:
+    known = item_properties(scene)
+    dataset = scene.open()
+    given: dict[str, Any] = {
+        "site": "left",
+        "signs": ["b", "a"],
+        "volume": 12.5,
+        "elsewhere": "x",
+        "unheard": {"of": 1},
+    }
+    sent = scene.put(samples.case("valued", Kind.PICTURE, values=given), dataset)
+
+    held = scene.standin.state["items"][sent.item.id]["properties"]
+    words = {v["id"]: v["value"] for each in known.values() for v in each["property_values"]}
+    names = {each["id"]: name for name, each in known.items()}
+    told = {names[n]: [words.get(str(e["value"])) or e["value"] for e in entries] for n, entries in held.items()}
+    assert told == {"site": ["left"], "signs": ["b", "a"], "volume": [{"text": "12.5"}]}
+    kept = {each.part: each.kept for each in sent.plan.held if each.part.startswith("value")}
+    assert kept == {f"value {n!r}": "native" if n in told else "sidecar" for n in given}
+    assert sent.item.case().values == given
+    assert dataset.plan(samples.case("valued", Kind.PICTURE, values=given)).calls == ()
+
+    _, right = (v["id"] for v in known["site"]["property_values"])
+    held[known["site"]["id"]][0]["value"] = right
+    del held[known["signs"]["id"]]
+    home = dataset.get(sent.item.id).case().values
+    assert home == {**{n: v for n, v in given.items() if n != "signs"}, "site": "right"}
+    for slot in scene.standin.state["items"][sent.item.id]["slots"]:
+        slot["metadata"].pop("caseferry")
+    assert dataset.get(sent.item.id).case().values == {"site": "right", "volume": "12.5"}
+
+
+@pytest.mark.peer
+def test_a_release_says_the_same(scene: Scene, samples: Samples) -> None:
+    prepared(scene)
+    item_properties(scene)
+    dataset = scene.open()
+    put = box("picture", signs=["a"], grade="low", note="n")
+    values: dict[str, Any] = {"signs": ["b"], "site": "left"}
+    item = dataset.put(samples.case("drawn", Kind.PICTURE, annotations=[put], values=values))
+    row = scene.standin.state["items"][item.id]
+    row["status"] = "complete"
+    scene.peer("darwin_read.py", "sandbox", "first")
+    (case,) = dataset.release("first")
+    assert case.values == values
+    assert [each.attributes for each in case.annotations] == [put.attributes]

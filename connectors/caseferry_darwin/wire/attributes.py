@@ -58,7 +58,7 @@ class Attributes:
             told, left = _by_id(properties, known)
             whole |= {UNKNOWN: left} if left else {}
         else:
-            told = list(_by_name(properties))
+            told = list(_by_name(properties, row.get("annotation_class_id"), known))
         for frame, name, value in told:
             if frame is not None:
                 changes.setdefault(frame, {})[name] = value
@@ -132,7 +132,9 @@ def _by_id(
     return told, left
 
 
-def _by_name(properties: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int | None, str, Json]]:
+def _by_name(
+    properties: Sequence[Mapping[str, Any]], class_id: object, known: Properties
+) -> Iterator[tuple[int | None, str, Json]]:
     """Properties of a release as frame, name and value: a row for each value of one that takes several."""
     values: dict[tuple[int | None, str], list[Any]] = {}
     for each in properties:
@@ -141,7 +143,9 @@ def _by_name(properties: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int | No
         values.setdefault((where, str(each.get("name"))), []).append(each.get("value"))
     for (where, name), several in values.items():
         given = [each for each in several if each is not None]
-        value: Json = given if len(given) > 1 else next(iter(given), None)
+        held = known.of_class(class_id, name)
+        listed = len(given) > 1 or (bool(given) and held is not None and held.type == MULTI)
+        value: Json = given if listed else next(iter(given), None)
         yield where, name, value
 
 

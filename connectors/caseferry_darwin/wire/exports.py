@@ -24,6 +24,7 @@ from caseferry.imaging.kinds import Kind
 from caseferry.mapping import Names
 from caseferry_darwin.wire.annotations import Ids
 from caseferry_darwin.wire.classes import Classes, Known
+from caseferry_darwin.wire.properties import MULTI, Property
 from caseferry_darwin.wire.reading import Shown, annotations_of, case_name, tags_of
 from caseferry_darwin.wire.view import parsed, shown_view
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from caseferry.plain import Json
     from caseferry_darwin.wire.reading import Fetch
     from caseferry_darwin.wire.view import View
+
+MANIFEST = ".v7/metadata.json"
+"""What in a release tells of classes and properties."""
 
 LARGEST_DOCUMENT = 1 << 30
 LARGEST_RATIO = 200
@@ -81,17 +85,21 @@ def cases_of_release(archive: FileRef, names: Names = NO_NAMES, fetch: Fetch | N
     InvalidCase
         A document in it is of another version, or not what an export is.
     """
+    manifest: Any = {}
     for name, content in _documents(archive):
         try:
             document = json.loads(content)
         except ValueError as error:
             msg = f"{name!r} in {archive.name!r} is not JSON"
             raise FileProblem(msg) from error
-        yield case_of_document(document, names, fetch, name)
+        if name == MANIFEST:
+            manifest = document
+        else:
+            yield case_of_document(document, names, fetch, name, manifest=manifest)
 
 
 def _documents(archive: FileRef) -> Iterator[tuple[str, bytes]]:
-    """The documents at the top of the zip; what lies below ``.v7`` tells of classes."""
+    """What tells of classes, where it is there, and the documents at the top of the zip."""
     try:
         with archive.seekable() as stream, zipfile.ZipFile(stream) as opened:
             infos = [info for info in opened.infolist() if PurePosixPath(info.filename).suffix == ".json"]
@@ -99,7 +107,7 @@ def _documents(archive: FileRef) -> Iterator[tuple[str, bytes]]:
             if len(own) > MOST_DOCUMENTS:
                 msg = f"{archive.name!r} says that it holds {len(own)} documents: not read"
                 raise FileProblem(msg)
-            for info in own:
+            for info in [*(info for info in infos if info.filename == MANIFEST), *own]:
                 yield info.filename, _inflated(opened, info, archive.name)
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, NotImplementedError) as error:
         msg = f"{archive.name!r} is no zip, or is damaged"
@@ -117,9 +125,18 @@ def _inflated(opened: zipfile.ZipFile, info: zipfile.ZipInfo, archive: str) -> b
 
 
 def case_of_document(
-    document: Any, names: Names = NO_NAMES, fetch: Fetch | None = None, name: str = "the document"
+    document: Any,
+    names: Names = NO_NAMES,
+    fetch: Fetch | None = None,
+    name: str = "the document",
+    *,
+    manifest: Any = None,
 ) -> Case:
     """The case that one document of a release describes.
+
+    Parameters
+    ----------
+    manifest : what the release tells of its classes; by it alone one knows which properties take several values
 
     Raises
     ------
@@ -131,7 +148,7 @@ def case_of_document(
         what = f"is of version {version!r}, expected Darwin JSON 2.0"
         raise InvalidCase(None, [Problem(name, what, "export it again in this format")])
     try:
-        return _case(document, names, fetch)
+        return _case(document, names, fetch, manifest if isinstance(manifest, dict) else {})
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
         if isinstance(error, InvalidCase):
             raise
@@ -139,17 +156,20 @@ def case_of_document(
         raise InvalidCase(None, [Problem(name, what)]) from error
 
 
-def _case(document: Mapping[str, Any], names: Names, fetch: Fetch | None) -> Case:
+def _case(document: Mapping[str, Any], names: Names, fetch: Fetch | None, manifest: Mapping[str, Any]) -> Case:
     item = document["item"]
     slots = [listed_slot(slot) for slot in item.get("slots") or ()]
     shown = _shown(slots, names, fetch)
-    classes = Classes()
+    classes = _listed_classes(manifest)
     rows = [listed_row(each, classes) for each in document.get("annotations") or ()]
     tags, others = tags_of(rows, classes, None)
     found = annotations_of(others, classes, names, shown, None, Ids(None, ""))
-    properties: list[Json] = [
-        {"name": each.get("name"), "value": each.get("value")} for each in document.get("properties") or ()
-    ]
+    several = {str(each["name"]) for each in manifest.get("properties") or () if each.get("type") == MULTI}
+    told: dict[str, list[Json]] = {}
+    for each in document.get("properties") or ():
+        if each.get("value") is not None:
+            told.setdefault(str(each["name"]), []).append(each["value"])
+    values = {name: own if len(own) > 1 or name in several else own[0] for name, own in told.items()}
     return Case(
         id=case_name({**item, "slots": slots}),
         title=str(item["name"]),
@@ -157,7 +177,7 @@ def _case(document: Mapping[str, Any], names: Names, fetch: Fetch | None) -> Cas
         annotations=[each.annotation for each in found],
         tags=tags,
         folder=str(item.get("path") or "").strip("/"),
-        metadata={"properties": properties} if properties else {},
+        values=values,
     )
 
 
@@ -230,6 +250,21 @@ def original_grid(medical: Mapping[str, Any]) -> Geometry:
     cosines = (affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)).T @ turned.direction
     x, y, z = (turned.shape[int(axis)] for axis in np.abs(cosines).argmax(axis=1))
     return Geometry((x, y, z), affine)
+
+
+# -- classes -------------------------------------------------------------------------------------------------------
+
+
+def _listed_classes(manifest: Mapping[str, Any]) -> Classes:
+    """The classes of a release with their properties, under numbers of their own."""
+    classes = Classes()
+    for number, each in enumerate(manifest.get("classes") or ()):
+        known = Known(number, str(each["name"]), (str(each["type"]),), frozenset())
+        classes.known[known.name, known.types[0]] = known
+        for place, held in enumerate(each.get("properties") or ()):
+            told = {**held, "id": f"{number}.{place}", "annotation_class_id": number, "property_values": []}
+            classes.properties.known[told["id"]] = Property.read(told)
+    return classes
 
 
 # -- annotations ---------------------------------------------------------------------------------------------------

@@ -150,6 +150,8 @@ class Standing:
     promised : annotations of the case that its sidecar says stand on the platform in its own form
     revised : whether its annotations were changed since it was put: then none of them is missing
     tags : those that its sidecar says the item itself has
+    values : those that its sidecar says are properties of the item
+    values_set : the names of those of them that are there
     """
 
     item: Mapping[str, Any]
@@ -158,6 +160,8 @@ class Standing:
     promised: frozenset[str] = frozenset()
     revised: bool = False
     tags: frozenset[str] = frozenset()
+    values: Mapping[str, str] = field(default_factory=dict)
+    values_set: frozenset[str] = frozenset()
 
     @property
     def uploads(self) -> list[Mapping[str, Any]]:

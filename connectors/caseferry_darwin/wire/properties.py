@@ -102,7 +102,7 @@ class Properties:
             table.flags.setdefault(int(each["class_id"]), {})[str(each["name"])] = str(each["id"])
         return table
 
-    def of_class(self, class_id: int, name: str) -> Property | None:
+    def of_class(self, class_id: object, name: str) -> Property | None:
         """The property of that name that annotations of a class have."""
         return next((each for each in self.known.values() if (each.class_id, each.name) == (class_id, name)), None)
 

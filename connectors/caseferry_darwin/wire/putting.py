@@ -22,6 +22,7 @@ from caseferry_darwin.wire.registering import (
 from caseferry_darwin.wire.showing import ready_call, views_of
 from caseferry_darwin.wire.slotfile import conversion
 from caseferry_darwin.wire.uploading import CONTENT, content_of, unfinished_calls, upload_ids
+from caseferry_darwin.wire.values import held_values, values_call
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -68,15 +69,17 @@ def plan_case(
     forms = drawn.forms
     _refuse_broken_promises(case, {*forms, *(each.annotation for each in threads)}, drawn.held, standing)
     tags, held_tags, missing_tags = _tags(case, place, described.tags if described is not None else None)
+    values = held_values(case, place, described.values if described is not None else None)
     held = [*map(_image_held, placed), *drawn.held, *losses_of(threads, case), *held_tags]
     kept = Native(
         images={each.image.role: each.slot for each in placed},
         annotations={each: names.annotation(each) for each in forms} | {each.annotation: each.key for each in threads},
         tags={tag: tag for tag in tags},
         attributes={name: sorted(said) for name, said in drawn.said.items() if said},
+        values={name: str(rows[0]["property_id"]) for name, rows in values.items()},
     )
     sidecar, overflow = build(case, kept, limit)
-    held += _beside(case, overflow)
+    held += _beside(case, values, overflow)
     if overflow and not allow_spare:
         problems = [
             Problem(f"file {ref.name!r}", f"finds no room beside the case: {ref.length()} bytes, {limit} are left")
@@ -97,11 +100,14 @@ def plan_case(
     revised = standing is not None and standing.revised
     missing = {key: [f for f in parts if f.id not in there] for key, parts in forms.items() if not revised}
     unsaid = [each.body for each in threads if each.key not in there and not revised]
-    if any(missing.values()) or unsaid:
+    unset = [rows for name, rows in values.items() if standing is None or name not in standing.values_set]
+    if any(missing.values()) or unsaid or unset:
         calls.append(ready_call(case, placed, place, views, adopts, tuple(call.name for call in calls)))
         if any(missing.values()):
             rest = [form for parts in missing.values() for form in parts]
             calls += import_calls(rest, ids, place, adopts, ("ready",))
+        if unset:
+            calls.append(values_call(unset, place, adopts, ("ready",)))
         for number, body in enumerate(unsaid):  # one after another: threads of the same words are told by their order
             before = f"comment {number - 1}" if number else "ready"
             calls.append(open_call(body, number, place, adopts, (before,)))
@@ -172,10 +178,13 @@ def _tags(case: Case, place: Place, promised: Collection[str] | None) -> tuple[l
     return tags, held, missing
 
 
-def _beside(case: Case, overflow: Sequence[FileRef]) -> list[Held]:
+def _beside(case: Case, values: Collection[str], overflow: Sequence[FileRef]) -> list[Held]:
     """What becomes of what is neither image nor annotation nor tag."""
     held: list[Held] = [
-        Loss(f"value {name!r}", "Darwin has no values of its own", "sidecar", BESIDE) for name in case.values
+        native(f"value {name!r}", "a property of the item")
+        if name in values
+        else Loss(f"value {name!r}", "the dataset's items have no property for it", "sidecar", BESIDE)
+        for name in case.values
     ]
     over = {ref.measured().sha256 for ref in overflow}
     for attachment in case.attachments:
