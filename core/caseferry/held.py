@@ -29,6 +29,8 @@ nearly, as its error says; ``sidecar``: it lies beside the platform's own data a
 UNNAMED = ("value", "attachment", "tag")
 """Parts that are counted together whatever their names, over several cases."""
 
+COLUMNS = ("Part", "Count", "Kept", "Error", "Where, and why")
+
 LARGEST_TABLE = 60
 """Rows of a table of many cases."""
 
@@ -263,10 +265,13 @@ class Tally:
         ----------
         width : in characters; None for that of the terminal
         """
-        rows = self._ordered()
-        lines = [[held.part, str(count), held.kept, _error(held), _told(held)] for held, count in rows[:LARGEST_TABLE]]
-        text = table(lines, ["PART", "COUNT", "KEPT", "ERROR", "WHERE, AND WHY"], width or columns())
-        return text + (f"\nand {more} more rows; --json has all" if (more := len(rows) - LARGEST_TABLE) > 0 else "")
+        lines = self.lines()
+        text = table(lines[:LARGEST_TABLE], [word.upper() for word in COLUMNS], width or columns())
+        return text + (f"\nand {more} more rows; --json has all" if (more := len(lines) - LARGEST_TABLE) > 0 else "")
+
+    def lines(self) -> list[list[str]]:
+        """The cells of a table for people: a row for alike parts, under `COLUMNS`."""
+        return [[held.part, str(count), held.kept, _error(held), _told(held)] for held, count in self._ordered()]
 
 
 def _error(held: Held) -> str:

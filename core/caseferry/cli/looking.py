@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from caseferry.cli.arguments import as_json, opening
 from caseferry.cli.given import found_item, open_given
 from caseferry.cli.telling import DONE, SOME_FAILED, print_array, print_json
 from caseferry.errors import CaseferryError
+from caseferry.transfers.outcome import names_removed, told_removed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def add_commands(commands: Commands) -> None:
-    """Add ``ls``, ``show`` and ``status``."""
+    """Add ``ls``, ``show``, ``status`` and ``report``."""
     listing = commands.add(
         "ls", ls, "list the cases of a dataset, or the datasets of a platform (SCHEME:)", opening(), as_json()
     )
@@ -30,6 +32,11 @@ def add_commands(commands: Commands) -> None:
     showing.add_argument("item", metavar="ITEM", help="the platform's name for it, or the case's own")
     telling = commands.add("status", status, "what a journal says of its transfer", as_json())
     telling.add_argument("journal", metavar="JOURNAL")
+    writing = commands.add("report", report, "write what a journal says of its transfer as a page for people")
+    writing.add_argument("journal", metavar="JOURNAL")
+    writing.add_argument(
+        "--html", metavar="FILE", type=Path, required=True, help="the page; one that is there is replaced"
+    )
 
 
 def ls(given: Any) -> int:
@@ -107,25 +114,31 @@ def _described_image(image: Image) -> str:
 
 def status(given: Any) -> int:
     """Tell what a journal says of its transfer."""
-    from caseferry.text import table
+    from caseferry.text import columns, table
     from caseferry.transfers.journal import Journal
 
-    with closing(Journal(given.journal, read_only=True)) as journal:
+    removed: Counter[str] = Counter()
+    bad = []
+    with Journal(given.journal, read_only=True) as journal:
         source, target, counts = journal.about("source"), journal.about("target"), journal.states()
-        bad = [result for result in journal.results() if not result.ok]
+        for result in journal.results():
+            removed.update(names_removed(result.removed))
+            if not result.ok:
+                bad.append(result)
         synced = [result for result in journal.syncs() if result.notes or not result.ok]
     if given.json:
         problems: list[Json] = [result.to_json() for result in bad]
         syncs: list[Json] = [result.to_json() for result in synced]
         told: dict[str, Json] = {"source": source, "target": target, "cases": dict(counts), "problems": problems}
-        print_json({**told, "annotations": syncs})
+        print_json({**told, "removed": dict(sorted(removed.items())), "annotations": syncs})
     else:
         print(f"{source} -> {target}")
         print(", ".join(f"{count} {state}" for state, count in counts.items()) or "no cases yet")
+        if removed:
+            print(told_removed(removed))
         if bad:
-            print(
-                table([[each.case_id, str(each.outcome), each.reason] for each in bad], ["CASE", "OUTCOME", "REASON"])
-            )
+            rows = [[each.case_id, str(each.outcome), each.reason] for each in bad]
+            print(table(rows, ["CASE", "OUTCOME", "REASON"], columns()))
         for result in synced:
             print(
                 f"annotations of {result.case_id}: {result.outcome}" + (f", {result.reason}" if result.reason else "")
@@ -133,3 +146,13 @@ def status(given: Any) -> int:
             for note in result.notes:
                 print(f"  {note}")
     return SOME_FAILED if bad or any(not result.ok for result in synced) else DONE
+
+
+def report(given: Any) -> int:
+    """Write what a journal says of its transfer as a page."""
+    from caseferry.transfers.journal import Journal
+    from caseferry.transfers.page import page
+
+    with Journal(given.journal, read_only=True) as journal, given.html.open("w", encoding="utf-8") as out:
+        out.writelines(page(journal))
+    return DONE

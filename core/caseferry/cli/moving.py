@@ -90,7 +90,7 @@ class _Results(Silent):
     def advance(self, result: Result) -> None:
         """One line for a case."""
         told = f"{result.calls} calls, {size(result.bytes)}; {Tally.of(result.held)}" if result.ok else ""
-        told += f"; removes {', '.join(sorted(names_removed(result.removed)))}" if result.removed else ""
+        told += f"; {len(names_removed(result.removed))} elements removed" if result.removed else ""
         print(f"{result.case_id:<36}  {result.outcome:<10}  {told}".rstrip())
 
 

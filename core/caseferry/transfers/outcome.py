@@ -52,6 +52,12 @@ def names_removed(removed: Iterable[Removed]) -> set[str]:
     return {name for each in removed for name in each.names}
 
 
+def told_removed(removed: Mapping[str, int]) -> str:
+    """In one line, of how many cases which elements were taken out of files."""
+    told = ", ".join(f"{name} ({count})" for name, count in sorted(removed.items()))
+    return f"removed from files, and of how many cases: {told}"
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """An annotation that was not brought, and why.
@@ -240,8 +246,7 @@ class Report:
         if self.held:
             lines += [f"parts of cases: {self.held}", self.held.table()]
         if self.removed:
-            told = ", ".join(f"{name} ({count})" for name, count in sorted(self.removed.items()))
-            lines.append(f"removed from files, and of how many cases: {told}")
+            lines.append(told_removed(self.removed))
         if self.annotations:
             told = ", ".join(f"{count} {step}" for step, count in sorted(self.annotations.items()))
             lines.append(f"annotations: {told}")
