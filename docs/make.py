@@ -100,7 +100,11 @@ def _conversions(offered: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _coming_from() -> str:
-    datamint = [[_code(row.old), _code(row.new), row.note] for row in _rows("datamint")]
+    tables = _module("datamint_old_calls")
+    handler, api = (
+        [[_code(row.old), _code(row.new), row.note] for row in rows] for rows in (tables.HANDLER, tables.API)
+    )
+    left_out = "\n".join(f"- {why}: {_names(names)}" for why, names in tables.NOT_OFFERED.items())
     darwin = [[_code(row.old), _code(row.new), row.note] for row in _rows("darwin")]
     challenge = [[_code(row.old), _code(row.gcapi), _code(row.new), row.note] for row in _rows("grand_challenge")]
     return f"""# Coming from the platforms' own clients
@@ -115,7 +119,13 @@ Each row is run by the tests: what stands in the column "caseferry" does what th
 
 ## From the Datamint SDK
 
-{_table(["APIHandler", "caseferry", "what is different"], datamint)}
+{_table(["APIHandler", "caseferry", "what is different"], handler)}
+
+{_table(["Api", "caseferry", "what is different"], api)}
+
+What moves no cases and says nothing of them is not offered:
+
+{left_out}
 
 `account` is a `caseferry_datamint.Datamint()`, `dataset` is `account.open("PROJECT")` or
 `cf.connect("datamint:PROJECT")`, `item` one of its items.
@@ -131,14 +141,22 @@ Each row is run by the tests: what stands in the column "caseferry" does what th
 
 def _rows(platform: str) -> Sequence[Any]:
     """The table that the platform's tests run."""
-    path = TESTS / platform / "test_old_calls.py"
-    spec = importlib.util.spec_from_file_location(f"{platform}_old_calls", path)
+    rows: Sequence[Any] = _module(f"{platform}/test_old_calls").ROWS
+    return rows
+
+
+def _module(path: str) -> Any:
+    """A module of the tests."""
+    spec = importlib.util.spec_from_file_location(path.replace("/test_", "_"), TESTS / f"{path}.py")
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    rows: Sequence[Any] = module.ROWS
-    return rows
+    return module
+
+
+def _names(names: str) -> str:
+    return ", ".join(f"`{name}`" for name in names.split())
 
 
 def _code(text: str) -> str:
