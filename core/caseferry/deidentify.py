@@ -123,6 +123,9 @@ when their text looks like a name or a number."""
 ORIGINALS = frozenset({"OriginalAttributesSequence", "ModifiedAttributesSequence"})
 """What attributes were before somebody changed them: no pseudonyms, whatever the file says of itself."""
 
+OF_PATIENTS = frozenset({"OtherPatientNames", "PatientBirthName", "PatientMotherBirthName", "PatientName"})
+"""Attributes whose words are a patient's, and are looked for in texts."""
+
 TEXT_VRS = frozenset({"LO", "LT", "SH", "ST", "UC", "UT", "UN"})
 """Value representations in which people write."""
 
@@ -131,6 +134,15 @@ LOOKED_INTO = TEXT_VRS | {"PN", "SQ"}
 
 NOT_PROSE = PSEUDONYMS | FREE_TEXT | {"CodeMeaning", "CodeValue", "CodingSchemeDesignator", "LongCodeValue"}
 """Text attributes that are judged otherwise, or whose words come from a dictionary."""
+
+_WRITTEN = {
+    keyword.lower(): keyword
+    for keyword in (*IDENTIFIERS - FREE_TEXT, "PatientName", "OtherPatientNames", "PatientBirthName")
+}
+"""Attributes by how people write them as keys: in small letters, and without what parts their words."""
+
+_WORDS = re.compile(r"[^\W\d_]{2,}([\s,^]+[^\W\d_]+)+")
+"""Several words in letters alone."""
 
 LONGEST_TEXT = 1 << 16
 """Bytes of a text element that are looked at."""
@@ -168,12 +180,59 @@ def suspicious_text(text: str) -> bool:
     return bool(_HINT.search(text))
 
 
-_NAME_HINT = re.compile(r"(^|[^a-z])(mrn|ssn|dob|pat(ient)?[-_ ]?name)[^a-z]", re.IGNORECASE)
+_NAME_HINT = re.compile(r"(^|[^a-z])(mrn|ssn|dob|pat(ient)?[-_ ]?name)[^a-z]|[^\W\d_]{2,}\^[^\W\d_]{2,}", re.IGNORECASE)
 
 
 def suspicious_name(name: str) -> bool:
-    """Whether a name of a file or a case says of itself that it holds a patient's number, name or birth date."""
+    """Whether a file's or a case's name is a person's as DICOM writes it, or says that it holds a number or a name."""
     return bool(_NAME_HINT.search(name))
+
+
+_ONE_PERSON = re.compile(
+    r"\b(mrn|ssn|nhs|phone|tel)\b\W{0,3}\d|\b(born|dob)\b\W{0,3}(on|in)?\W{0,3}\d|[^\W\d_]{2,}\^[^\W\d_]{2,}"
+    r"|\bpatient('?s)?[ _]?(name|id)\b\W{1,3}\w",
+    re.IGNORECASE,
+)
+
+
+def about_someone(text: str) -> bool:
+    """Whether a text says what is only said of one person: a name as DICOM writes it, a number, a birth date."""
+    return bool(_ONE_PERSON.search(text[:LONGEST_TEXT]))
+
+
+def identifying_key(key: str, value: str) -> bool:
+    """Whether an entry of a table, such as metadata, has the name of an attribute that identifies and a value in it.
+
+    What may be a pseudonym counts when it is a name: words in letters alone.
+
+    Parameters
+    ----------
+    key : as people write it: ``PatientName``, ``patient_birth_date``
+    """
+    keyword = _WRITTEN.get(re.sub(r"[\W_]", "", key).lower())
+    if keyword in PSEUDONYMS:
+        return keyword == "PatientName" and names_someone(value) and bool(_WORDS.fullmatch(value.strip()))
+    return keyword is not None and names_someone(value)
+
+
+def identifying_line(key: str, value: str) -> bool:
+    """Whether a line of a text header identifies a patient: by an attribute of DICOM as its key, or by what it says.
+
+    Parameters
+    ----------
+    key : a keyword, or a tag as ITK writes it: ``0010|0010``
+    """
+    keyword = key
+    if tag := re.fullmatch(r"\(?([0-9a-f]{4})[|,_]([0-9a-f]{4})\)?", key, re.IGNORECASE):
+        from pydicom.datadict import dictionary_VR, keyword_for_tag
+
+        number = int(tag[1] + tag[2], 16)
+        keyword = keyword_for_tag(number)
+        if keyword and dictionary_VR(number) == "PN":
+            return names_someone(value)
+    if keyword in IDENTIFIERS or keyword == "PatientName":
+        return names_someone(value)
+    return about_someone(value)
 
 
 def names_someone(value: Any) -> bool:
@@ -226,7 +285,16 @@ def identifying_places(dataset: Any) -> list[Place]:
     """The places of a DICOM dataset, nested ones too, where identifying values stand."""
     removed = str(dataset.get("PatientIdentityRemoved", "") or "").strip().upper() == "YES"
     known = words_of(_value(dataset, "PatientName")) if "PatientName" in dataset and not removed else frozenset[str]()
-    return list(_walk(dataset, (), removed=removed, known=known))
+    found = list(_walk(dataset, (), removed=removed, known=known))
+    known_too = known.union(*(words_of(_said(dataset, place)) for place in found if place.keyword in OF_PATIENTS))
+    return found if known_too == known else list(_walk(dataset, (), removed=removed, known=known_too))
+
+
+def _said(dataset: Any, place: Place) -> Any:
+    """The value that stands at a place."""
+    for tag, index in place.steps:
+        dataset = _value(dataset, tag)[index]
+    return _value(dataset, place.tag)
 
 
 def words_of(name: Any) -> frozenset[str]:

@@ -463,3 +463,38 @@ def test_no_local_path_is_in_what_describes_a_case_to_a_platform(tmp_path: Path)
     for native in (Native(), Native(images={"ct": "1"}, attachments={"report": "2"})):
         document, _ = build(case, native, 1 << 20)
         assert not re.search("Roe|48213907", json.dumps(document))
+
+
+# -- what a case says itself ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "where"),
+    [
+        ({"id": "Roe^Jane"}, "id: seems to hold"),
+        ({"tags": ["train", "Roe^Jane"]}, r"tags\[1\]: seems to hold"),
+        ({"metadata": {"PatientName": "Jane Roe"}}, "metadata.PatientName: seems to tell"),
+        ({"metadata": {"source": [{"patient_birth_date": "19410211"}]}}, r"metadata.source\[0\].patient_birth_date"),
+        ({"values": {"note": "patient name: Jane"}}, "values.note: seems to tell"),
+        ({"annotations": [cf.Text(None, "note", "born on 11 Feb 1941")]}, "text .*: seems to tell"),
+        ({"annotations": [cf.Label(None, "x", attributes={"of": "Roe^Jane"})]}, r"label .*\.attributes\.of: seems"),
+    ],
+)
+def test_names_and_texts_of_a_case(fields: dict[str, Any], where: str) -> None:
+    case = cf.Case(**{"id": "a", "values": {"n": 1}, **fields})
+    with pytest.raises(cf.IdentifiableData, match=where) as caught:
+        refuse_identifying(seal(case))
+    said = " ".join(str(problem) for problem in caught.value.problems)
+    assert "Roe" not in said
+    assert "Jane" not in said
+
+
+def test_texts_that_name_nobody_pass() -> None:
+    case = cf.Case(
+        "a",
+        metadata={"PatientName": "LIDC-0001", "PatientID": "17", "birth": "preterm", "patient": {"Age": 3}},
+        values={"note": "new-born heart, 3^2 mm, tel aviv protocol", "AccessionNumber": "A-1"},
+        annotations=[cf.Text(None, "note", "the patient moved; see the name of series 12345678")],
+        tags=["x^2"],
+    )
+    refuse_identifying(seal(case))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import struct
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import av
 import nibabel
 import numpy as np
 import pydicom
@@ -249,6 +251,90 @@ def test_which_side_of_a_picture_is_up_stays_known(name: str, tmp_path: Path) ->
     assert b"Featherstone" not in content
     with Picture.open(io.BytesIO(content)) as after:
         assert dict(after.getexif()) == {0x0112: 6}
+
+
+IPTC = (
+    b"Photoshop 3.0\08BIM\4\4\0\0" + struct.pack(">I", 20) + b"\x1c\2\x78" + struct.pack(">H", 15) + b"Featherstone CT"
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"comment": "Featherstone, second visit"}, "JPEG comment"),
+        ({"xmp": b"<x:xmpmeta>Featherstone^Aurelia</x:xmpmeta>"}, "XMP"),
+        ({"extra": b"\xff\xed" + struct.pack(">H", len(IPTC) + 2) + IPTC}, "IPTC"),
+    ],
+)
+def test_what_people_write_into_a_jpeg(options: dict[str, Any], what: str, tmp_path: Path) -> None:
+    path, pixels = tmp_path / "a.jpg", np.arange(64, dtype=np.uint8).reshape(8, 8)
+    Picture.fromarray(pixels).save(path, **options)
+    assert b"Featherstone" in path.read_bytes()
+    assert identifying_fields(cf.FileRef.of(path)) == (what,)
+    content = clean_bytes(path)
+    assert b"Featherstone" not in content
+    with Picture.open(io.BytesIO(content)) as after, Picture.open(path) as before:
+        assert np.array_equal(np.asarray(after), np.asarray(before))
+    Picture.fromarray(pixels).save(path, comment="CREATOR: gd-jpeg v1.0 (using IJG JPEG v62), quality = 90")
+    assert identifying_fields(cf.FileRef.of(path)) == ()
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mov"])
+def test_the_tags_of_a_video(ending: str, tmp_path: Path) -> None:
+    """Written by FFmpeg, which reads the frames of what is left, and no tag but its own."""
+    path = tmp_path / f"a.{ending}"
+    with av.open(str(path), "w") as container:
+        container.metadata.update(title="Featherstone", comment="of Aurelia", encoder="x")
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 16, "yuv420p"
+        for shade in (10, 90):
+            frame = av.VideoFrame.from_ndarray(np.full((16, 32, 3), shade, np.uint8), format="rgb24")
+            container.mux([*stream.encode(frame)])
+        container.mux([*stream.encode()])
+    assert {"the video's tag title", "the video's tag comment"} <= set(identifying_fields(cf.FileRef.of(path)))
+    content = clean_bytes(path)
+    assert len(content) == path.stat().st_size
+    assert b"Featherstone" not in content
+    assert b"Aurelia" not in content
+    (tmp_path / f"clean.{ending}").write_bytes(content)
+    with av.open(io.BytesIO(content)) as after, av.open(str(path)) as before:
+        assert not {"title", "comment"} & after.metadata.keys()
+        for one, other in zip(after.decode(video=0), before.decode(video=0), strict=True):
+            assert np.array_equal(one.to_ndarray(), other.to_ndarray())
+    assert identifying_fields(cf.FileRef.of(tmp_path / f"clean.{ending}")) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("a.mha", b"0010|0010 = Featherstone\nComment = scan of Featherstone^Aurelia\n0008|0090 = Featherstone\n"),
+        ("a.nrrd", b"# by Featherstone^Aurelia\n0010|0010:=Featherstone\ncontent: Featherstone^Aurelia\n"),
+    ],
+)
+def test_tags_and_comments_in_the_headers_of_volumes(name: str, lines: bytes, tmp_path: Path) -> None:
+    """As ITK carries tags of DICOM over, by their numbers."""
+    image = sitk.GetImageFromArray(np.arange(24, dtype=np.int16).reshape(2, 3, 4))
+    path = tmp_path / name
+    sitk.WriteImage(image, path)
+    mark = {"a.mha": b"ElementDataFile", "a.nrrd": b"encoding:"}[name]
+    path.write_bytes(path.read_bytes().replace(mark, lines + mark, 1))
+    assert len(identifying_fields(cf.FileRef.of(path))) == 3
+    content = clean_bytes(path)
+    assert b"Featherstone" not in content
+    assert len(content) == path.stat().st_size
+    path.write_bytes(content)
+    assert identifying_fields(cf.FileRef.of(path)) == ()
+    assert np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(path)).ravel(), np.arange(24))
+
+
+def test_a_name_that_another_attribute_tells_is_taken_out_of_texts_too(tmp_path: Path) -> None:
+    path = named(tmp_path / "a.dcm", "CT_small.dcm", PatientName="", OtherPatientNames="Featherstone^Aurelia")
+    with pydicom.dcmread(path) as dataset:
+        dataset.StudyDescription = "control of Featherstone"
+        dataset.PatientIdentityRemoved = "YES"
+        dataset.save_as(path)
+    assert "StudyDescription" in identifying_fields(cf.FileRef.of(path))
+    assert b"Featherstone" not in clean_bytes(path)
 
 
 def test_a_pdf_keeps_its_places(tmp_path: Path) -> None:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 from caseferry.annotation import LARGEST_LABEL, Annotation, Mask, Placed, Polygon, Track
 from caseferry.case.case import Attachment, Case
 from caseferry.case.image import Image
-from caseferry.deidentify import suspicious_name
+from caseferry.case.told import (
+    identifying_names,
+    identifying_texts,
+    names_of,
+    names_of_masks,
+    texts_of,
+    texts_of_annotations,
+)
 from caseferry.errors import IdentifiableData, InvalidCase, Problem
 from caseferry.files import FileProblem, FileRef
 from caseferry.imaging.header import Header, ImageProblem
@@ -96,7 +103,7 @@ def identifying(case: Case) -> list[Problem]:
     found = {f"image {image.role!r}": image.header.identifying for image in case.images}
     found |= _fields_of_masks(case.annotations)
     found |= {f"attachment {each.name!r}": identifying_fields(each.file) for each in case.attachments}
-    return _identified(found, names_of(case))
+    return _identified(found) + identifying_names(names_of(case)) + identifying_texts(texts_of(case))
 
 
 def _fields_of_masks(annotations: Iterable[Annotation]) -> dict[str, tuple[str, ...]]:
@@ -105,31 +112,9 @@ def _fields_of_masks(annotations: Iterable[Annotation]) -> dict[str, tuple[str, 
     return {f"mask {a.id}": read_header([a.file]).identifying for a in annotations if isinstance(a, Mask)}
 
 
-def _identified(fields: Mapping[str, Sequence[str]], names: Iterable[tuple[str, str]]) -> list[Problem]:
+def _identified(fields: Mapping[str, Sequence[str]]) -> list[Problem]:
     remedy = "say phi='remove' to send the files without them, or phi='keep' if they may be sent"
-    problems = [
-        Problem(where, f"holds values in {', '.join(found)}", remedy) for where, found in fields.items() if found
-    ]
-    return problems + [
-        Problem(where, "seems to hold a patient's number or name", "rename it")
-        for where, name in names
-        if suspicious_name(name)
-    ]
-
-
-def names_of(case: Case) -> Iterator[tuple[str, str]]:
-    """Every name that goes to a platform with the case, and where it stands."""
-    yield from (("id", case.id), ("title", case.title), ("folder", case.folder))
-    for image in case.images:
-        yield from ((f"image {image.role!r}.files[{n}]: the file name", ref.name) for n, ref in enumerate(image.files))
-    yield from _names_of_masks(case.annotations)
-    for number, attachment in enumerate(case.attachments):
-        yield f"attachments[{number}].name", attachment.name
-        yield f"attachments[{number}]: the file name", attachment.file.name
-
-
-def _names_of_masks(annotations: Iterable[Annotation]) -> Iterator[tuple[str, str]]:
-    return ((f"mask {a.id}: the file name", a.file.name) for a in annotations if isinstance(a, Mask))
+    return [Problem(where, f"holds values in {', '.join(found)}", remedy) for where, found in fields.items() if found]
 
 
 def refuse_identifying(case: Case) -> None:
@@ -146,7 +131,8 @@ def refuse_identifying(case: Case) -> None:
 
 def refuse_identifying_annotations(case_id: str, annotations: Sequence[Annotation]) -> None:
     """Stop annotations that identify a person, as `refuse_identifying` does a case."""
-    found = _identified(_fields_of_masks(annotations), _names_of_masks(annotations))
+    found = _identified(_fields_of_masks(annotations))
+    found += identifying_names(names_of_masks(annotations)) + identifying_texts(texts_of_annotations(annotations))
     if found:
         raise IdentifiableData(case_id, found)
 

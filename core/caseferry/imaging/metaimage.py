@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from caseferry.deidentify import names_someone
+from caseferry.deidentify import identifying_line
 from caseferry.errors import GeometryError
 from caseferry.geometry import FloatArray, Geometry
 from caseferry.imaging.header import Header, ImageProblem
@@ -44,8 +44,8 @@ TYPES = {
 }
 NAMES = {dtype: name for name, dtype in reversed(TYPES.items()) if name not in {"MET_LONG", "MET_ULONG"}}
 
-IDENTIFYING = ("PatientName", "PatientID", "PatientBirthDate", "PatientAddress", "PatientTelephoneNumbers")
-"""Header keys, named as in DICOM, that Grand Challenge and others carry over from DICOM files."""
+DATA_FILE = "ElementDataFile"
+"""The key that says where the voxels are; the last of a header."""
 
 LONGEST_HEADER = 1 << 20
 
@@ -62,7 +62,7 @@ def _fields(ref: FileRef, stream: BinaryIO) -> dict[str, str]:
                 continue
             break
         fields[key.strip()] = value.strip()
-        if key.strip() == "ElementDataFile":
+        if key.strip() == DATA_FILE:
             return fields
     raise ImageProblem(ref.name, "has a MetaImage header without ElementDataFile")
 
@@ -129,9 +129,9 @@ def read_header(files: Sequence[FileRef]) -> Header:
     with ref.open() as stream:
         fields = _fields(ref, stream)
         after_header = stream.tell() if ref.path is not None else 0
-    if re.fullmatch(r".*%\d*d.*|LIST.*", fields["ElementDataFile"]):
+    if re.fullmatch(r".*%\d*d.*|LIST.*", fields[DATA_FILE]):
         raise ImageProblem(ref.name, "keeps its data in a list of files", "write it as one .mha file")
-    data = _data_file(files, fields["ElementDataFile"])
+    data = _data_file(files, fields[DATA_FILE])
     if fields.get("BinaryData", "True").lower() != "true":
         raise ImageProblem(ref.name, "holds its voxels as text (BinaryData = False)", "write it with BinaryData = True")
     dtype = TYPES.get(fields.get("ElementType", ""))
@@ -146,7 +146,7 @@ def read_header(files: Sequence[FileRef]) -> Header:
         dtype=dtype,
         channels=channels,
         modality=fields.get("Modality", "").removeprefix("MET_MOD_") or None,
-        identifying=tuple(name for name in IDENTIFYING if names_someone(fields.get(name, ""))),
+        identifying=tuple(key for key, said in fields.items() if key != DATA_FILE and identifying_line(key, said)),
         study_uid=fields.get("StudyInstanceUID"),
         series_uid=fields.get("SeriesInstanceUID"),
         details={"fields": fields},
@@ -187,7 +187,7 @@ def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.gene
     grid = header.geometry
     if grid is None:
         return
-    data = _data_file(files, fields["ElementDataFile"])
+    data = _data_file(files, fields[DATA_FILE])
     big = any(fields.get(key, "").lower() == "true" for key in ("BinaryDataByteOrderMSB", "ElementByteOrderMSB"))
     stored = np.dtype(header.dtype).newbyteorder(">" if big else "<")
     columns, rows, _ = grid.shape
@@ -261,5 +261,5 @@ def header_text(
     }
     if channels > 1:
         lines["ElementNumberOfChannels"] = str(channels)
-    lines |= {"ElementType": NAMES[dtype], "ElementDataFile": data_file}
+    lines |= {"ElementType": NAMES[dtype], DATA_FILE: data_file}
     return "".join(f"{key} = {value}\n" for key, value in lines.items()).encode("ascii")

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
-from caseferry.deidentify import names_someone
+from caseferry.deidentify import identifying_line
 from caseferry.errors import GeometryError
 from caseferry.geometry import Geometry
 from caseferry.imaging.header import Header, ImageProblem
 from caseferry.imaging.kinds import Kind
 from caseferry.imaging.length import check_gzip, check_length, read_fully, read_out, skip
-from caseferry.imaging.metaimage import IDENTIFYING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,6 +61,12 @@ IN_SPACE = frozenset({"domain", "space", "time", "???", "none"})
 
 LONGEST_HEADER = 1 << 20
 
+COMMENT = "#"
+"""How a line begins that is a comment; the key under which all of them stand."""
+
+DATA_FILES = frozenset({"data file", "datafile"})
+"""The keys that say where the voxels are when they are elsewhere."""
+
 
 def _fields(ref: FileRef, stream: BinaryIO) -> dict[str, str]:
     fields: dict[str, str] = {}
@@ -72,14 +77,19 @@ def _fields(ref: FileRef, stream: BinaryIO) -> dict[str, str]:
         text = line.decode("utf-8", errors="replace").rstrip("\r\n")
         if not text:
             return fields
-        if text.startswith("#"):
+        if text.startswith(COMMENT):
+            fields[COMMENT] = f"{fields.get(COMMENT, '')}{text[1:]}\n"
             continue
         key, separator, value = text.partition(":=" if ":=" in text else ":")
         if separator:
             fields[key.strip().lower() if separator == ":" else key.strip()] = value.strip()
-    if "data file" in fields or "datafile" in fields:
+    if fields.keys() & DATA_FILES:
         return fields
     raise ImageProblem(ref.name, "has an NRRD header that does not end")
+
+
+def _identifies(key: str, said: str) -> bool:
+    return key not in DATA_FILES and any(identifying_line(key, line) for line in said.splitlines())
 
 
 def _vectors(ref: FileRef, fields: dict[str, str], key: str) -> list[list[float] | None]:
@@ -193,7 +203,7 @@ def read_header(files: Sequence[FileRef]) -> Header:
         geometry=geometry,
         dtype=dtype,
         channels=channels,
-        identifying=tuple(name for name in IDENTIFYING if names_someone(fields.get(name, ""))),
+        identifying=tuple(key for key, said in fields.items() if _identifies(key, said)),
         details={"fields": fields},
     )
     _check_voxels(ref if data is None else data, header, after_header if data is None else 0)

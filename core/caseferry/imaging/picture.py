@@ -7,11 +7,13 @@ EXIF orientation is not applied.
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from caseferry.deidentify import about_someone
 from caseferry.geometry import Geometry
 from caseferry.imaging.header import Header, ImageProblem
 from caseferry.imaging.kinds import Kind
@@ -66,6 +68,15 @@ EXIF_TURN = 274
 """Orientation: how a viewer shall turn the picture. Browsers do."""
 ENDINGS = {"JPEG": b"\xff\xd9", "PNG": b"\0\0\0\0IEND\xae\x42\x60\x82"}
 """The last bytes of whole files: the marker EOI of JPEG, the chunk IEND of PNG."""
+HARMLESS_COMMENT = re.compile(
+    r"creator: gd-jpeg|lavc\d|created with|file written by|intel\(r\)|lead tech|compressed by|optimi[sz]ed by",
+    re.IGNORECASE,
+)
+"""How comments begin that programs leave in a JPEG file."""
+IPTC_RESOURCE = 0x0404
+"""Where Photoshop keeps what people wrote, among what it keeps in a JPEG file."""
+IPTC_TEXT = re.compile(rb"\x1c\x02[\x05\x19\x28\x50\x55\x69\x6e\x73\x74\x78\x7a]")
+"""The datasets of IPTC in which people write: title, keywords, by-line, headline, caption and others."""
 HARMLESS_TEXT = frozenset({"software", "xml:com.adobe.xmp", "date:create", "date:modify", "date:timestamp"})
 
 
@@ -104,12 +115,13 @@ def read_header(files: Sequence[FileRef]) -> Header:
         if width * height > LARGEST_PIXELS:
             raise ImageProblem(ref.name, f"has {width} x {height} pixels; at most {LARGEST_PIXELS:,} are opened")
         dtype, channels, _ = MODES[picture.mode]
-        frames = int(getattr(picture, "n_frames", 1))
+        with quiet():  # Pillow's log quotes what tags say
+            frames, identifying = int(getattr(picture, "n_frames", 1)), _identifying(picture)
         geometry = Geometry((width, height, 1), np.eye(4), frames, "pixel")
         details = {"mode": picture.mode, "format": picture.format, "turned": picture.getexif().get(EXIF_TURN, 1) != 1}
         if _cut_short(ref, str(picture.format)):
             picture.load()
-        return Header(Kind.PICTURE, geometry, dtype, channels, identifying=_identifying(picture), details=details)
+        return Header(Kind.PICTURE, geometry, dtype, channels, identifying=identifying, details=details)
 
 
 def _cut_short(ref: FileRef, picture_format: str) -> bool:
@@ -131,7 +143,18 @@ def _identifying(picture: Any) -> tuple[str, ...]:
     if picture.format == "PNG":
         texts = getattr(picture, "text", {})
         found += [f"PNG text {key!r}" for key in texts if key.lower() not in HARMLESS_TEXT and texts[key].strip()]
+    comment = _text(picture.info.get("comment"))
+    if comment.strip("\0 ") and not HARMLESS_COMMENT.match(comment):
+        found.append("JPEG comment")
+    if about_someone(_text(picture.info.get("xmp")) or getattr(picture, "text", {}).get("XML:com.adobe.xmp", "")):
+        found.append("XMP")
+    if IPTC_TEXT.search((picture.info.get("photoshop") or {}).get(IPTC_RESOURCE) or b""):
+        found.append("IPTC")
     return tuple(found)
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else str(value or "")
 
 
 def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.generic]]:
@@ -141,6 +164,8 @@ def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.gene
         raise ImageProblem(ref.name, "is a whole slide, whose pixels are not read", "it is moved as it is")
     with _opened(ref) as picture:
         for frame in range(header.geometry.frames if header.geometry else 0):
-            picture.seek(frame)
-            mode = MODES[picture.mode][2]
-            yield np.asarray(picture if picture.mode == mode else picture.convert(mode)).astype(header.dtype)
+            with quiet():
+                picture.seek(frame)
+                mode = MODES[picture.mode][2]
+                plane = np.asarray(picture if picture.mode == mode else picture.convert(mode)).astype(header.dtype)
+            yield plane

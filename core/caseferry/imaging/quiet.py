@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+TALKATIVE = ("pydicom", "PIL.Image", "PIL.PngImagePlugin", "PIL.TiffImagePlugin")
+"""Logs that quote what files say."""
+
 
 class _Quiet:
-    """Sets the filters of warnings aside, and keeps pydicom's log from what this thread reads.
+    """Sets the filters of warnings aside, and keeps the logs of libraries from what this thread reads.
 
     The filters belong to the whole process, and many threads read headers at the same time: the first to come sets
     them aside, and the last to go brings them back.
@@ -26,7 +29,8 @@ class _Quiet:
         self._inside = 0
         self._aside: warnings.catch_warnings[None] | None = None
         self._here = threading.local()
-        logging.getLogger("pydicom").addFilter(lambda _: not getattr(self._here, "depth", 0))
+        for name in TALKATIVE:
+            logging.getLogger(name).addFilter(lambda _: not getattr(self._here, "depth", 0))
 
     @contextmanager
     def __call__(self) -> Iterator[None]:

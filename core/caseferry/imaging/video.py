@@ -3,7 +3,8 @@
 Source
 ------
 ISO/IEC 14496-12 (the ISO base media file format): ``moov/trak/mdia`` holds ``hdlr`` (the kind of track), ``mdhd``
-(its timescale), ``minf/stbl/stsz`` (the samples, one a frame); ``tkhd`` holds the displayed size.
+(its timescale), ``minf/stbl/stsz`` (the samples, one a frame); ``tkhd`` holds the displayed size; ``udta`` and ``meta``
+hold tags. Apple's QuickTime File Format Specification, "User Data Atoms" and "Metadata"; 3GPP TS 26.244, 8.
 """
 
 from __future__ import annotations
@@ -30,6 +31,39 @@ LARGEST_INDEX = 256 << 20
 """Bytes of index (``moov``) beyond which a file is not believed."""
 
 
+HOLDERS = frozenset({"trak", "mdia", "udta"})
+"""Boxes in which tags may be."""
+
+TAGS = {
+    "\xa9nam": "title",
+    "\xa9ART": "artist",
+    "\xa9aut": "author",
+    "\xa9cmt": "comment",
+    "\xa9cpy": "copyright",
+    "\xa9des": "description",
+    "\xa9dir": "director",
+    "\xa9inf": "information",
+    "\xa9key": "keywords",
+    "\xa9prd": "producer",
+    "\xa9wrt": "composer",
+    "\xa9xyz": "location",
+    "aART": "artist",
+    "auth": "author",
+    "cprt": "copyright",
+    "desc": "description",
+    "dscp": "description",
+    "kywd": "keywords",
+    "ldes": "description",
+    "loci": "location",
+    "perf": "performer",
+    "titl": "title",
+}
+"""Boxes in which people write, of MP4, QuickTime and 3GPP, and what each is called."""
+
+TAG_KEYS = frozenset({*TAGS.values(), "displayname", "location.ISO6709", "album_artist", "synopsis"})
+"""Names of the same in boxes whose names are listed in one of their own."""
+
+
 @dataclass(slots=True)
 class Track:
     """One track of a video file."""
@@ -43,6 +77,11 @@ class Track:
 
 
 def _boxes(content: bytes) -> Iterator[tuple[str, bytes]]:
+    return ((name, content[start:stop]) for name, _, start, stop in _spans(content))
+
+
+def _spans(content: bytes) -> Iterator[tuple[str, int, int, int]]:
+    """The boxes: what each is called, and where it, what is in it, and its end are."""
     place = 0
     while place + 8 <= len(content):
         size, name = struct.unpack_from(">I4s", content, place)
@@ -54,12 +93,61 @@ def _boxes(content: bytes) -> Iterator[tuple[str, bytes]]:
             size = len(content) - place
         if size < start - place or place + size > len(content):
             return
-        yield name.decode("latin-1"), content[start : place + size]
+        yield name.decode("latin-1"), place, start, place + size
         place += size
 
 
-def _index(ref: FileRef, stream: BinaryIO) -> bytes:
-    """The ``moov`` box."""
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A box in which people write.
+
+    Attributes
+    ----------
+    name : what it is called; not what it says
+    place, start, stop : where it, what is in it, and its end are
+    """
+
+    name: str
+    place: int
+    start: int
+    stop: int
+
+
+def tags(content: bytes, base: int = 0) -> Iterator[Tag]:
+    """The tags of a video in which people write.
+
+    Parameters
+    ----------
+    content : of a ``moov`` box, or of one in it
+    base : where it begins
+    """
+    for name, place, start, stop in _spans(content):
+        if name == "meta":
+            skipped = 0 if content[start + 4 : start + 8] == b"hdlr" else 4  # MP4's begins with its version
+            yield from _listed(content[start + skipped : stop], base + start + skipped)
+        elif name in HOLDERS:
+            yield from tags(content[start:stop], base + start)
+        elif name in TAGS and content[start:stop].strip(b"\0"):
+            yield Tag(TAGS[name], base + place, base + start, base + stop)
+
+
+def _listed(content: bytes, base: int) -> Iterator[Tag]:
+    """The tags in a ``meta`` box; all of them as one where they are numbered, and one of their names tells."""
+    keys = {key for name, box in _boxes(content) if name == "keys" for key in _keys(box)}
+    for name, place, start, stop in _spans(content):
+        if name == "ilst" and keys & TAG_KEYS:
+            yield Tag(", ".join(sorted(keys & TAG_KEYS)), base + place, base + start, base + stop)
+        elif name == "ilst":
+            yield from tags(content[start:stop], base + start)
+
+
+def _keys(content: bytes) -> Iterator[str]:
+    """The names in a ``keys`` box, without the domain they begin with."""
+    return (box.decode("utf-8", errors="replace").rpartition("quicktime.")[2] for _, box in _boxes(content[8:]))
+
+
+def index_at(file_name: str, stream: BinaryIO) -> tuple[int, bytes]:
+    """Where what is in the ``moov`` box begins, and what that is."""
     while len(head := stream.read(8)) == 8:
         size, name = struct.unpack(">I4s", head)
         taken = 8
@@ -71,11 +159,11 @@ def _index(ref: FileRef, stream: BinaryIO) -> bytes:
             content = stream.read(size - taken) if size else stream.read()
             if len(content) < size - taken:
                 break
-            return content
+            return stream.tell() - len(content), content
         if size == 0 or size < taken:
             break
         stream.seek(size - taken, 1)
-    raise ImageProblem(ref.name, "has no complete index (moov box)", "the video is cut short or damaged")
+    raise ImageProblem(file_name, "has no complete index (moov box)", "the video is cut short or damaged")
 
 
 def _check_length(ref: FileRef) -> None:
@@ -127,7 +215,8 @@ def read_header(files: Sequence[FileRef]) -> Header:
     ref = files[0]
     try:
         with ref.seekable() as stream:
-            tracks = [_track(box) for name, box in _boxes(_index(ref, stream)) if name == "trak"]
+            _, index = index_at(ref.name, stream)
+        tracks = [_track(box) for name, box in _boxes(index) if name == "trak"]
     except (struct.error, IndexError) as error:
         raise ImageProblem(ref.name, "has a damaged index (moov box)") from error
     _check_length(ref)
@@ -141,6 +230,7 @@ def read_header(files: Sequence[FileRef]) -> Header:
         geometry=Geometry((video.width, video.height, 1), np.eye(4), video.samples, "pixel"),
         dtype="uint8",
         channels=3,
+        identifying=tuple(dict.fromkeys(f"the video's tag {tag.name}" for tag in tags(index))),
         details={
             "fps": video.samples / seconds if seconds else None,
             "audio": any(t.handler == "soun" for t in tracks),

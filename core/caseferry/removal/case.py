@@ -6,9 +6,10 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from caseferry.annotation import Annotation, Mask, Text
+from caseferry.annotation import Annotation, Mask
 from caseferry.case import Attachment, Case, Image
-from caseferry.case.seal import identifying, names_of
+from caseferry.case.seal import identifying
+from caseferry.case.told import names_of, texts_of
 from caseferry.deidentify import Removed
 from caseferry.errors import IdentifiableData, Problem
 from caseferry.imaging.header import ImageProblem
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from caseferry.files import FileRef
-    from caseferry.plain import Json
 
 
 def without_identity(case: Case, reads: Callable[[FileRef], bool] = lambda _: False) -> Case:
@@ -140,28 +140,8 @@ class _Cleaning:
         if not self._words:
             return
         known = re.compile(rf"(?<![^\W_])({'|'.join(map(re.escape, sorted(self._words)))})(?![^\W_])", re.IGNORECASE)
-        yield from (where for where, text in _texts(case) if known.search(text))
+        yield from (where for where, text in (*names_of(case), *texts_of(case)) if known.search(text))
 
 
 def _removable(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name.rpartition(".")[2] != IN_PIXELS)
-
-
-def _texts(case: Case) -> Iterator[tuple[str, str]]:
-    """The names and the free texts that are sent with a case."""
-    yield from names_of(case)
-    yield from ((f"tags[{n}]", tag) for n, tag in enumerate(case.tags))
-    yield from _strings("values", dict(case.values))
-    yield from _strings("metadata", dict(case.metadata))
-    yield from ((f"text {each.id}", str(each.value)) for each in case.annotations if isinstance(each, Text))
-
-
-def _strings(where: str, value: Json) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        yield where, value
-    elif isinstance(value, dict):
-        for key, each in value.items():
-            yield from _strings(f"{where}.{key}", each)
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from _strings(f"{where}[{index}]", each)

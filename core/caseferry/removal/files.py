@@ -14,7 +14,7 @@ from caseferry.files.product import Product, ProductOpener
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.kinds import Format
 from caseferry.imaging.reading import format_of
-from caseferry.removal import dicom, headers, pictures
+from caseferry.removal import dicom, headers, pictures, video
 from caseferry.removal.splice import Edit, Spliced
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ _EDITS: dict[Format, Callable[[str, BinaryIO], list[Edit]]] = {
     Format.NRRD: headers.nrrd_edits,
     Format.JPEG: pictures.jpeg_edits,
     Format.PNG: pictures.png_edits,
+    Format.MP4: video.mp4_edits,
     Format.PDF: pictures.pdf_edits,
     Format.TIFF: _not_from_tiff,
 }

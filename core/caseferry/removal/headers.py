@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from caseferry.deidentify import names_someone
+from caseferry.deidentify import identifying_line
 from caseferry.imaging import metaimage, nifti, nrrd
 from caseferry.removal.splice import Edit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
 STAND_IN = b"removed"
@@ -36,35 +36,50 @@ def nifti_edits(name: str, stream: BinaryIO) -> list[Edit]:
 
 def metaimage_edits(_: str, stream: BinaryIO) -> list[Edit]:
     """What is replaced in the header of a MetaImage."""
-    return list(_lines(stream, b"=", b"=", metaimage.LONGEST_HEADER))
+    return list(_lines(stream, metaimage.LONGEST_HEADER, _of_metaimage))
 
 
 def nrrd_edits(_: str, stream: BinaryIO) -> list[Edit]:
     """What is replaced in the header of an NRRD file."""
-    return list(_lines(stream, b":=", b"", nrrd.LONGEST_HEADER))
+    return list(_lines(stream, nrrd.LONGEST_HEADER, _of_nrrd))
 
 
-def _lines(stream: BinaryIO, separator: bytes, always: bytes, longest: int) -> Iterator[Edit]:
-    """The values of identifying keys, in lines of key, separator and value.
+def _of_metaimage(line: bytes) -> bytes | None:
+    """The key and the separator of a line; None behind the header."""
+    key, found, _ = line.partition(b"=")
+    return key + found if found or not line.strip() else None
+
+
+def _of_nrrd(line: bytes) -> bytes | None:
+    """The key and the separator of a line; None where an empty line ends the header."""
+    if not line.strip():
+        return None
+    if line.startswith(nrrd.COMMENT.encode()):
+        return line[:1]
+    key, found, _ = line.partition(b":=" if b":=" in line else b":")
+    return key + found
+
+
+def _lines(stream: BinaryIO, longest: int, begin: Callable[[bytes], bytes | None]) -> Iterator[Edit]:
+    """The values of the lines of a header that identify somebody.
 
     Parameters
     ----------
-    always : what every line of the header but comments and the last has; empty where an empty line ends it
+    begin : the key and the separator of a line, or None where the header has ended
     """
     stream.seek(0)
     place = 0
     while place < longest and (line := stream.readline(1 << 16)):
-        key, found, value = line.partition(separator)
-        if (always and not found and line.strip()) or (not always and not line.strip()):
+        key = begin(line)
+        if key is None:
             return
-        text = value.rstrip(b"\r\n")
-        name = key.decode("utf-8", errors="replace").strip()
-        if found and name in metaimage.IDENTIFYING and names_someone(text.decode("utf-8", errors="replace").strip()):
-            start = place + len(key) + len(separator)
-            lead = len(text) - len(text.lstrip())
-            room = len(text) - lead
+        name = key.rstrip(b":=").decode("utf-8", errors="replace").strip()
+        if name == metaimage.DATA_FILE:
+            return
+        text = line[len(key) :].rstrip(b"\r\n")
+        if name not in nrrd.DATA_FILES and identifying_line(name, text.decode("utf-8", errors="replace").strip()):
+            room = len(text.lstrip())
+            start = place + len(key) + len(text) - room
             stand_in = STAND_IN if room >= len(STAND_IN) else b"x"
-            yield Edit(start + lead, start + len(text), stand_in.ljust(room))
-        if always and name == "ElementDataFile":
-            return
+            yield Edit(start, start + room, stand_in.ljust(room))
         place += len(line)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from caseferry.imaging import pdf
 from caseferry.imaging.picture import HARMLESS_TEXT
+from caseferry.imaging.quiet import quiet
 from caseferry.removal.splice import Edit
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _orientation_only(stream: BinaryIO) -> bytes:
     """EXIF that says which side is up and nothing else; empty where the picture does not say it."""
     from PIL import Image
 
-    with Image.open(io.BytesIO(stream.read())) as picture:
+    with quiet(), Image.open(io.BytesIO(stream.read())) as picture:
         side = picture.getexif().get(ORIENTATION)
     if side is None:
         return b""

@@ -200,6 +200,20 @@ def test_neither_a_message_nor_a_warning_nor_a_log_tells_who_it_is(
     assert not re.search("wilhelmi", said, re.IGNORECASE)
 
 
+def test_no_log_of_pillow_tells_what_a_picture_says(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    exif = Picture.Exif()
+    exif[0x010E] = "Wilhelmina"
+    Picture.fromarray(ramp(9, 9, dtype=np.uint8)).save(tmp_path / "a.jpg", exif=exif)
+    Picture.fromarray(ramp(9, 9, dtype=np.uint8)).save(tmp_path / "a.tif", description="Wilhelmina")
+    with caplog.at_level(logging.DEBUG):
+        caplog.clear()  # of what was written
+        for name in ("a.jpg", "a.tif"):
+            image = cf.Image("x", tmp_path / name)
+            assert image.header.identifying == ("EXIF ImageDescription",)
+            list(image.planes())
+    assert "Wilhelmina" not in caplog.text
+
+
 def picture(kind: str) -> bytes:
     out = io.BytesIO()
     Picture.fromarray(ramp(9, 9, dtype=np.uint8)).save(out, kind)
