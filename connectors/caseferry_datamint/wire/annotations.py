@@ -1,4 +1,4 @@
-"""Annotations in Datamint's words, and back; masks are in `caseferry_datamint.wire.masks`.
+"""Annotations in Datamint's words, and back, but for masks: see `caseferry_datamint.wire.masks`.
 
 Source
 ------
@@ -218,7 +218,7 @@ def core_form(row: Mapping[str, Any], role: str, image: Image, file: int, names:
     ----------
     file : index of the row's resource among those of the image
     """
-    common = _common_back(row, role, names)
+    common = common_back(row, role, names)
     try:
         if row.get("frame_index") is not None or not row.get("frame_range"):
             return _of_one_frame(row, common, image, file)
@@ -281,7 +281,8 @@ def _over_frames(row: Mapping[str, Any], frames: range, common: dict[str, Any], 
     return Track(**common, keyframes=[cast("Shape", first)], ranges=[(plane, plane) for plane in planes])
 
 
-def _common_back(row: Mapping[str, Any], role: str, names: Names) -> dict[str, Any]:
+def common_back(row: Mapping[str, Any], role: str, names: Names) -> dict[str, Any]:
+    """What a row says whatever its kind."""
     model = bool(row.get("is_model") or row.get("created_by_model") or row.get("model_id"))
     status = {"approved": "approved", "published": "approved", "new": "new"}.get(str(row.get("status")))
     return {

@@ -15,9 +15,9 @@ from caseferry.imaging.kinds import Kind
 from caseferry.sidecar import KEY, Found, Kept, amended, merge, parse
 from caseferry_datamint.wire.address import Address, is_own_tag, reason_against_tag
 from caseferry_datamint.wire.amending import amendment_in
-from caseferry_datamint.wire.annotations import SEGMENTATION, core_form, is_revised, link_of
-from caseferry_datamint.wire.masks import Piece, grouped, mask_of
+from caseferry_datamint.wire.annotations import common_back, core_form, is_revised, link_of
 from caseferry_datamint.wire.raws import unchanged
+from caseferry_datamint.wire.segmentations import Piece, grouped, is_segmentation, mask_of
 from caseferry_datamint.wire.tracks import bundled, track_of
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def annotations_of(
     """All annotations of a case in core's words."""
     places = _places(found)
     kept = found.kept
-    known = {kept.native.annotations.get(a.id, a.id): a for a in kept.case.annotations} if kept is not None else {}
+    known = known_in(kept)
     held = kept.native.annotations if kept is not None else None
     rows = [
         row
@@ -206,35 +206,50 @@ def annotations_of(
         if str(row.get("resource_id")) in places and not row.get("deleted") and not is_stray(row, held)
     ]
     result: list[Found] = []
-    for link, bundle in bundled(rows):
+    voxels, plain = parted(rows, known)
+    for link, bundle in bundled(plain):
         shapes = []
         for row in bundle:
             role, file = places[str(row["resource_id"])]
             shapes.append(core_form(row, role, images[role], file, names))
         result += _together(shapes, link, known.get(link or ""))
     pieces: dict[str, list[Piece]] = {}
-    for row in rows:
-        if str(row.get("annotation_type") or row.get("type")) == SEGMENTATION:
-            role, file = places[str(row["resource_id"])]
-            pieces.setdefault(role, []).append(Piece(file, row, _opener(row, fetch)))
+    for row in voxels:
+        role, file = places[str(row["resource_id"])]
+        pieces.setdefault(role, []).append(Piece(file, row, _opener(row, fetch)))
     for role, parts in pieces.items():
         for group_pieces in grouped(parts, link_of).values():
             link = link_of(group_pieces[0].row)
             wanted = known.get(link or "")
-            first = core_form({**group_pieces[0].row, "annotation_type": "label"}, role, images[role], 0, names)
-            common = {
-                "image": role,
-                "id": link or first.id,
-                "author": first.author,
-                "reviewer": first.reviewer,
-                "created": first.created,
-                "status": first.status,
-                "source": first.source,
-                "model": first.model,
-            }
+            said = [common_back(piece.row, role, names) for piece in group_pieces]
+            common = {**said[0], "id": link or said[0]["id"]}
+            if len({each["status"] for each in said}) > 1:  # some of its frames were checked, and others not
+                common |= {"status": None, "reviewer": None}
             labels = wanted.labels if isinstance(wanted, Mask) else None
             result.append(Found(mask_of(group_pieces, images[role], names, labels, common), link))
     return result
+
+
+def parted(
+    rows: Sequence[Mapping[str, Any]], known: Mapping[str, Annotation]
+) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """The rows that have voxels, and all others.
+
+    Parameters
+    ----------
+    known : by what their rows are known, annotations as they were put: a mask that is half made is one
+    """
+    voxels: list[Mapping[str, Any]] = []
+    others: list[Mapping[str, Any]] = []
+    for row in rows:
+        whole = isinstance(known.get(link_of(row) or ""), Mask)
+        (voxels if whole or is_segmentation(row) else others).append(row)
+    return voxels, others
+
+
+def known_in(kept: Kept | None) -> dict[str, Annotation]:
+    """The annotations of a sidecar, by what their rows are known."""
+    return {kept.native.annotations.get(a.id, a.id): a for a in kept.case.annotations} if kept is not None else {}
 
 
 def is_stray(row: Mapping[str, Any], held: Mapping[str, str] | None) -> bool:

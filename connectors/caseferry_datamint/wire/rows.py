@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from caseferry.errors import ConfigurationError
 from caseferry_datamint.wire.address import Address
-from caseferry_datamint.wire.annotations import SEGMENTATION, link_of
+from caseferry_datamint.wire.annotations import link_of
 from caseferry_datamint.wire.answers import text, whole
 from caseferry_datamint.wire.entities import Marking, moment
-from caseferry_datamint.wire.masks import Piece, grouped
-from caseferry_datamint.wire.reading import is_stray
+from caseferry_datamint.wire.reading import is_stray, known_in, parted
+from caseferry_datamint.wire.segmentations import Piece, grouped
 from caseferry_datamint.wire.tracks import bundled
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ def rows_by_annotation(found: Group, rows: Sequence[Mapping[str, Any]]) -> dict[
     roles = {str(resource["id"]): _role(resource) for resource in found.resources}
     held = kept.native.annotations if kept is not None else None
     rows = [row for row in rows if not row.get("deleted") and not is_stray(row, held)]
-    for key, bundle in bundled(rows):
+    voxels, plain = parted(rows, known_in(kept))
+    for key, bundle in bundled(plain):
         ids = [str(row["id"]) for row in bundle]
         made_of[names.get(key, key) if key is not None else ids[0]] += ids
         for own in ids[1:]:  # one of them that nobody understands is an annotation by itself
             made_of[own].append(own)
-    for row in rows:
-        if str(row.get("annotation_type") or row.get("type")) == SEGMENTATION:
-            pieces[roles.get(str(row.get("resource_id")), "")].append(Piece(0, row, _closed))
+    for row in voxels:
+        pieces[roles.get(str(row.get("resource_id")), "")].append(Piece(0, row, _closed))
     for parts in pieces.values():
         for together in grouped(parts, link_of).values():
             first = together[0].row

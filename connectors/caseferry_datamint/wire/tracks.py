@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from caseferry.annotation import Ellipse, Placed, Polygon, Shape, Track
 from caseferry.case.compare import annotation_differences, same_meaning
 from caseferry.errors import InvalidCase
-from caseferry_datamint.wire.annotations import SEGMENTATION, link_of, native_form
+from caseferry_datamint.wire.annotations import link_of, native_form
 from caseferry_datamint.wire.frames import place_of
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def track_forms(track: Track, image: Image, names: Names) -> list[tuple[int, dic
 
 
 def bundled(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, list[Mapping[str, Any]]]]:
-    """Rows that are no segmentations, each with those that were put with it as one annotation.
+    """Rows that have no voxels, each with those that were put with it as one annotation.
 
     These carry one link, are of one type and label, and each is of a frame of its own. One that carries the link of
     another and is no such thing, such as a copy, is an annotation by itself.
@@ -73,8 +73,6 @@ def bundled(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, list[Ma
     for row in rows:
         link = link_of(row)
         what = (str(row.get("annotation_type") or row.get("type")), row.get("identifier") or row.get("name"))
-        if what[0] == SEGMENTATION:
-            continue
         if link is None or first.setdefault(link, what) != what:
             bundles["row", str(row["id"])] = [row]
             continue
