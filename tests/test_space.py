@@ -292,6 +292,7 @@ def forget(world: Sandbox, platform: str) -> None:
     if platform == "datamint":
         for row in state["resources"].values():
             row["metadata"].pop("caseferry", None)
+            row["source_filepath"] = row["filename"]
         for row in state["annotations"].values():
             row["imported_from"] = None
     if platform == "darwin":
