@@ -15,7 +15,7 @@ from urllib3.exceptions import NameResolutionError, NewConnectionError
 from caseferry.errors import PlatformError, TemporaryFailure, UnexpectedResponse
 from caseferry.http.refusal import Explain, clean_text, is_page, plain_explanation, refusal, untrusted, words_of_page
 from caseferry.http.repeating import ExpiredURL, Repeater, Retry
-from caseferry.http.streaming import Body, Download, multipart, whole
+from caseferry.http.streaming import Body, Download, InBlocks, multipart, whole
 from caseferry.plan import Call, Repeat, Reply
 
 if TYPE_CHECKING:
@@ -189,8 +189,6 @@ class Http:
         headers = {"Accept-Encoding": "gzip, deflate", **(self._headers if home else {}), **(extra or {})}
         if content_type is not None:
             headers["Content-Type"] = content_type
-        if isinstance(body, Body) and not len(body):
-            body = b""  # requests sends an empty stream in chunks, which object stores refuse
         prepared = self._session.prepare_request(
             requests.Request(
                 method,
@@ -198,7 +196,7 @@ class Http:
                 headers=headers,
                 params=list(query),
                 json=json,
-                data=b"" if isinstance(body, Body) and not body else body,
+                data=_sendable(body),
             )
         )
         self.repeater.wait_for_leave()
@@ -320,6 +318,13 @@ class Http:
 
     def _clean(self, text: str) -> str:
         return clean_text(text, self._secrets)
+
+
+def _sendable(body: Any) -> Any:
+    """A body as requests takes it: an empty stream would go in chunks, which object stores refuse."""
+    if isinstance(body, Body):
+        return InBlocks(body) if len(body) else b""
+    return body
 
 
 def _root(error: BaseException) -> BaseException | None:

@@ -15,9 +15,12 @@ from caseferry.errors import TemporaryFailure, UnexpectedResponse
 from caseferry.files import CHUNK, FileProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from caseferry.plan import Part
+
+BLOCK = 1 << 17
+"""Bytes of a body that are read and sent together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +59,6 @@ class Body(io.RawIOBase):
     def __len__(self) -> int:
         return self._length
 
-    def __iter__(self) -> Any:
-        while chunk := self.read(CHUNK):
-            yield chunk
-
     def readable(self) -> bool:
         """Always."""
         return True
@@ -91,7 +90,7 @@ class Body(io.RawIOBase):
                 return chunk
 
     def tell(self) -> int:
-        """Bytes read so far. Without it requests sees no length, and sends in chunks, which object stores refuse."""
+        """Bytes read so far."""
         return self._position
 
     def close(self) -> None:
@@ -111,6 +110,25 @@ class Body(io.RawIOBase):
         else:
             self._stream, self._left, self._name = piece.open(), piece.length, piece.name
         return True
+
+
+class InBlocks:
+    """A body as it is given to requests, which would read it 16 KiB at a time, and sends whole what it iterates over.
+
+    Parameters
+    ----------
+    body : read once, from its beginning
+    """
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+
+    def __len__(self) -> int:
+        return len(self._body)
+
+    def __iter__(self) -> Iterator[bytes]:
+        while block := self._body.read(BLOCK):
+            yield block
 
 
 def piece_of(part: Part) -> Piece:

@@ -16,7 +16,7 @@ import numpy as np
 
 from caseferry.deidentify import identifying_attributes
 from caseferry.errors import MissingDependency
-from caseferry.imaging.dicom_file import frame_count, functional_group, number, read_with_place
+from caseferry.imaging.dicom_file import frame_count, functional_group, number, read_view, transfer_syntax
 from caseferry.imaging.dicom_native import Native, native
 from caseferry.imaging.dicom_stack import Instance, flat, frame_places, frame_stack, has_place, stack
 from caseferry.imaging.header import Header, ImageProblem
@@ -43,7 +43,7 @@ def read_header(files: Sequence[FileRef]) -> Header:
     """Read the headers of a series or of a multi-frame file; see `caseferry.imaging.header.Reader`."""
     instances = [_instance(index, ref) for index, ref in enumerate(files)]
     with quiet():
-        multi = [i for i in instances if "PerFrameFunctionalGroupsSequence" in i.dataset or frame_count(i.dataset) > 1]
+        multi = [i for i in instances if "PerFrameFunctionalGroupsSequence" in i.view or frame_count(i.view) > 1]
         if multi and len(instances) > 1:
             raise ImageProblem(
                 multi[0].name, f"is a multi-frame file among {len(instances)}", "give it as an own image"
@@ -52,13 +52,13 @@ def read_header(files: Sequence[FileRef]) -> Header:
 
 
 def _instance(index: int, ref: FileRef) -> Instance:
-    dataset, place = read_with_place(ref)
-    instance = Instance(index, ref.name, dataset)
+    view, place = read_view(ref)
+    instance = Instance(index, ref.name, view)
     try:
         with quiet():
             _check_image(instance)
-            instance.identifying = identifying_attributes(dataset)
-            instance.native = native(dataset, place)
+            instance.identifying = identifying_attributes(view.dataset)
+            instance.native = native(view, transfer_syntax(view.dataset), place)
     except ImageProblem:
         raise
     except Exception as error:  # values are decoded when they are asked for, and may be anything
@@ -67,37 +67,38 @@ def _instance(index: int, ref: FileRef) -> Instance:
 
 
 def _check_image(instance: Instance) -> None:
-    dataset = instance.dataset
-    if str(dataset.get("Modality", "")) == "SEG":
+    view = instance.view
+    if str(view.get("Modality", "")) == "SEG":
         raise ImageProblem(
             instance.name, "is a DICOM segmentation, not an image", "give it as an annotation or attachment"
         )
-    missing = [name for name in ("Rows", "Columns", "BitsAllocated") if not isinstance(dataset.get(name), int)]
+    missing = [name for name in ("Rows", "Columns", "BitsAllocated") if not isinstance(view.get(name), int)]
     if missing:
-        uid = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID")
+        uid = view.get("SOPClassUID") or view.dataset.file_meta.get("MediaStorageSOPClassUID")
         raise ImageProblem(
             instance.name,
             f"is DICOM without an image ({getattr(uid, 'name', '') or 'no SOP class'}): {', '.join(missing)} missing",
             "give the files that it lists" if uid == DIRECTORY else "give it as an attachment",
         )
-    if min(dataset.Rows, dataset.Columns) < 1:
-        raise ImageProblem(instance.name, f"has no pixels: {dataset.Rows} rows of {dataset.Columns} columns")
+    rows, columns = view.get("Rows"), view.get("Columns")
+    if min(rows, columns) < 1:
+        raise ImageProblem(instance.name, f"has no pixels: {rows} rows of {columns} columns")
     try:
-        int(dataset.get("NumberOfFrames", 1) or 1)
+        int(view.get("NumberOfFrames", 1) or 1)
     except (TypeError, ValueError):
         raise ImageProblem(instance.name, "has a NumberOfFrames that is not a number", "correct it") from None
-    if not getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None):
+    if not transfer_syntax(view.dataset):
         raise ImageProblem(instance.name, "does not say its transfer syntax", "write it again with pydicom")
 
 
 def _series(instances: list[Instance]) -> Header:
-    first = instances[0].dataset
+    first = instances[0].view
     _same(instances, "SeriesInstanceUID", "series", "give each series as an image of its own")
     _same(instances, "Rows", "sizes", "give images of each size apart")
     _same(instances, "Columns", "sizes", "give images of each size apart")
     seen: dict[str, str] = {}
     for instance in instances:
-        uid = str(instance.dataset.get("SOPInstanceUID", "") or f"none {instance.index}")
+        uid = str(instance.view.get("SOPInstanceUID", "") or f"none {instance.index}")
         if uid in seen:
             raise ImageProblem(instance.name, f"is the same instance as {seen[uid]}", "leave one of them out")
         seen[uid] = instance.name
@@ -105,7 +106,7 @@ def _series(instances: list[Instance]) -> Header:
         geometry, order = flat(first), [0]
     else:
         geometry, order = stack(instances)
-    dtype, channels = _value_type([instance.dataset for instance in instances])
+    dtype, channels = _value_type([instance.view for instance in instances])
     return Header(
         kind=Kind.DICOM_SERIES,
         geometry=geometry,
@@ -114,10 +115,10 @@ def _series(instances: list[Instance]) -> Header:
         layout=tuple((index, 0) for index in order),
         details={
             "photometric": str(first.get("PhotometricInterpretation", "")),
-            "first": first,
+            "first": first.dataset,
             "numbering": [_numbering(instance) for instance in instances],
             "native": [instance.native for instance in instances],
-            "rescales": {(i.index, 0): _frame_rescale(i.dataset, 0) for i in instances},
+            "rescales": {(i.index, 0): _frame_rescale(i.view, 0) for i in instances},
         },
         **_identity(instances),
     )
@@ -125,19 +126,19 @@ def _series(instances: list[Instance]) -> Header:
 
 def _numbering(instance: Instance) -> tuple[float | None, float | None, tuple[float, ...]]:
     """By what many viewers order the files of a series: InstanceNumber, SliceLocation, ImagePositionPatient."""
-    dataset = instance.dataset
-    place = tuple(number(value) or 0.0 for value in dataset.get("ImagePositionPatient") or ())
-    return number(dataset.get("InstanceNumber")), number(dataset.get("SliceLocation")), place
+    view = instance.view
+    place = tuple(number(value) or 0.0 for value in view.get("ImagePositionPatient") or ())
+    return number(view.get("InstanceNumber")), number(view.get("SliceLocation")), place
 
 
 def _multiframe(instance: Instance) -> Header:
-    dataset = instance.dataset
+    view = instance.view
     places = frame_places(instance)
     if places is None:
-        geometry, planes_order = flat(dataset), list(range(frame_count(dataset)))
+        geometry, planes_order = flat(view), list(range(frame_count(view)))
     else:
         geometry, planes_order = frame_stack(instance, places)
-    dtype, channels = _value_type([dataset, *_frame_rescales(dataset)])
+    dtype, channels = _value_type([view, *_frame_rescales(view)])
     return Header(
         kind=Kind.DICOM_MULTIFRAME,
         geometry=geometry,
@@ -145,17 +146,17 @@ def _multiframe(instance: Instance) -> Header:
         channels=channels,
         layout=tuple((0, frame) for frame in planes_order),
         details={
-            "photometric": str(dataset.get("PhotometricInterpretation", "")),
-            "first": dataset,
+            "photometric": str(view.get("PhotometricInterpretation", "")),
+            "first": view.dataset,
             "native": [instance.native],
-            "rescales": {(0, frame): _frame_rescale(dataset, frame) for frame in range(frame_count(dataset))},
+            "rescales": {(0, frame): _frame_rescale(view, frame) for frame in range(frame_count(view))},
         },
         **_identity([instance]),
     )
 
 
 def _identity(instances: Sequence[Instance]) -> dict[str, Any]:
-    first = instances[0].dataset
+    first = instances[0].view
     return {
         "modality": str(first.get("Modality", "") or "") or None,
         "identifying": tuple(dict.fromkeys(name for i in instances for name in i.identifying)),
@@ -165,7 +166,7 @@ def _identity(instances: Sequence[Instance]) -> dict[str, Any]:
 
 
 def _same(instances: Sequence[Instance], keyword: str, what: str, remedy: str) -> None:
-    values = {str(i.dataset.get(keyword, "")): i.name for i in instances}
+    values = {str(i.view.get(keyword, "")): i.name for i in instances}
     if len(values) > 1:
         raise ImageProblem("the series", f"mixes {len(values)} {what} ({', '.join(list(values.values())[:2])})", remedy)
 
@@ -195,12 +196,12 @@ def _value_type(datasets: Sequence[Any]) -> tuple[str, int]:
     first = datasets[0]
     samples = int(first.get("SamplesPerPixel", 1) or 1)
     if samples > 1 or first.get("PhotometricInterpretation") == "PALETTE COLOR":
-        return f"uint{8 if samples == 1 else int(first.BitsAllocated)}", 3
-    if int(first.BitsAllocated) == 64:
+        return f"uint{8 if samples == 1 else int(first.get('BitsAllocated'))}", 3
+    if int(first.get("BitsAllocated")) == 64:
         return "float64", 1  # Double Float Pixel Data
-    if "PixelRepresentation" not in first and int(first.BitsAllocated) == 32:
+    if "PixelRepresentation" not in first and int(first.get("BitsAllocated")) == 32:
         return "float32", 1  # Float Pixel Data
-    bits = int(first.get("BitsStored", first.BitsAllocated) or first.BitsAllocated)
+    bits = int(first.get("BitsStored") or first.get("BitsAllocated"))
     signed = int(first.get("PixelRepresentation", 0) or 0) == 1
     low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
     scales = {_rescale(dataset) for dataset in datasets}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from caseferry.files import Rewindable
 from caseferry.imaging.dicom_native import Place, stamp
+from caseferry.imaging.dicom_view import View
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.quiet import quiet
 
@@ -30,11 +31,11 @@ def read_dataset(ref: FileRef) -> Any:
     ImageProblem
         The file is not DICOM, or ends early.
     """
-    return read_with_place(ref)[0]
+    return read_view(ref)[0].dataset
 
 
-def read_with_place(ref: FileRef) -> tuple[Any, Place | None]:
-    """The same, and where its pixels stand when they are uncompressed and in a file on this machine."""
+def read_view(ref: FileRef) -> tuple[View, Place | None]:
+    """The same as a view, and where its pixels stand when they are uncompressed and in a file on this machine."""
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
@@ -43,21 +44,23 @@ def read_with_place(ref: FileRef) -> tuple[Any, Place | None]:
         try:
             with quiet():
                 dataset = dcmread(stream, stop_before_pixels=True)
-                place = _check_pixels(ref, dataset, stream)
+                view = View(dataset)
+                place = _check_pixels(ref, view, stream)
         except InvalidDicomError as error:
             raise ImageProblem(ref.name, "is not a DICOM file: the 'DICM' prefix is missing") from error
         except ImageProblem:
             raise
         except Exception as error:  # pydicom lets many kinds of error escape from damaged files
             raise ImageProblem(ref.name, f"is a damaged DICOM file ({type(error).__name__})") from error
-    return dataset, place
+    return view, place
 
 
-def _check_pixels(ref: FileRef, dataset: Any, stream: BinaryIO) -> Place | None:
-    """Compare the length that the pixel data declare with what is there; where they stand, as `read_with_place`."""
-    if "Rows" not in dataset:
+def _check_pixels(ref: FileRef, view: View, stream: BinaryIO) -> Place | None:
+    """Compare the length that the pixel data declare with what is there; where they stand, as `read_view`."""
+    if "Rows" not in view:
         return None
-    if getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", "") == DEFLATED:
+    dataset = view.dataset
+    if transfer_syntax(dataset) == DEFLATED:
         return None  # deflated: the stream's places mean nothing in the file
     start = stream.tell()
     explicit, order = not dataset.original_encoding[0], "little" if dataset.original_encoding[1] else "big"
@@ -80,19 +83,24 @@ def _check_pixels(ref: FileRef, dataset: Any, stream: BinaryIO) -> Place | None:
             f"declares {length} bytes of pixels and holds {max(0, total - start)}",
             "the file is cut short: fetch it again",
         )
-    needed = _native_size(dataset)
+    needed = _native_size(view)
     if needed is not None and length < needed:
         raise ImageProblem(ref.name, f"has {length} bytes of pixels where its header promises {needed}")
     return Place(start, length, stamp(status)) if status is not None else None
 
 
-def _native_size(dataset: Any) -> int | None:
+def transfer_syntax(dataset: Any) -> str:
+    """The UID of the transfer syntax; empty where a file does not say it."""
+    return str(View(getattr(dataset, "file_meta", {})).get("TransferSyntaxUID", "") or "")
+
+
+def _native_size(view: View) -> int | None:
     try:
-        bits = int(dataset.BitsAllocated)
-        samples = int(dataset.get("SamplesPerPixel", 1))
-        if "422" in str(dataset.get("PhotometricInterpretation", "")):
+        bits = int(view.get("BitsAllocated"))
+        samples = int(view.get("SamplesPerPixel", 1))
+        if "422" in str(view.get("PhotometricInterpretation", "")):
             samples = 2
-        values = int(dataset.Rows) * int(dataset.Columns) * samples * int(dataset.get("NumberOfFrames", 1) or 1)
+        values = int(view.get("Rows")) * int(view.get("Columns")) * samples * int(view.get("NumberOfFrames", 1) or 1)
     except (AttributeError, TypeError, ValueError):
         return None
     return values * bits // 8

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from caseferry.files import FileRef
+    from caseferry.imaging.dicom_view import View
 
 LITTLE_ENDIAN = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
 """Transfer syntaxes whose pixels stand as they are: Implicit and Explicit VR Little Endian."""
@@ -93,24 +94,25 @@ class Native:
         return values
 
 
-def native(dataset: Any, place: Place | None) -> Native | None:
-    """How the pixels of a dataset can be read from where they lie; None where that is left to pydicom.
+def native(view: View, syntax: str, place: Place | None) -> Native | None:
+    """How the pixels of a file can be read from where they lie; None where that is left to pydicom.
 
     Parameters
     ----------
-    dataset : up to its pixels, which are an element Pixel Data of known length
+    syntax : UID of the transfer syntax
+    place : of an element Pixel Data of known length
     """
-    if place is None or dataset.file_meta.TransferSyntaxUID not in LITTLE_ENDIAN:
+    if place is None or syntax not in LITTLE_ENDIAN:
         return None
     names = ("BitsAllocated", "BitsStored", "PixelRepresentation", "SamplesPerPixel", "Rows", "Columns")
-    allocated, stored, sign, samples, rows, columns = (dataset.get(name) for name in names)
+    allocated, stored, sign, samples, rows, columns = (view.get(name) for name in names)
     if (
         samples != 1
         or allocated not in WHOLE_BYTES
         or sign not in {0, 1}
         or not isinstance(stored, int)
         or not 1 <= stored <= allocated
-        or dataset.get("PhotometricInterpretation") not in GREY
+        or view.get("PhotometricInterpretation") not in GREY
     ):
         return None
     return Native(place, f"<{'ui'[sign]}{allocated // 8}", stored, (int(rows), int(columns)))

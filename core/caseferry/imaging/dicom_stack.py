@@ -19,6 +19,7 @@ import numpy as np
 from caseferry.errors import GeometryError
 from caseferry.geometry import FloatArray, Geometry, normal, plane_affine
 from caseferry.imaging.dicom_file import frame_count, functional_group, number
+from caseferry.imaging.dicom_view import View
 from caseferry.imaging.header import ImageProblem
 
 if TYPE_CHECKING:
@@ -61,11 +62,11 @@ VARYING_ATTRIBUTES = ("TriggerTime", "ContentTime", "AcquisitionTime", "Instance
 
 @dataclass(slots=True)
 class Instance:
-    """One file of a series, as far as its header says."""
+    """One file of a series, or one frame of a file, as far as its header says."""
 
     index: int
     name: str
-    dataset: Any
+    view: View
     position: FloatArray | None = None
     along: float = 0.0
     identifying: tuple[str, ...] = ()
@@ -82,7 +83,7 @@ def flat(dataset: Any) -> Geometry:
     spacing = (
         dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing") or dataset.get("NominalScannedPixelSpacing")
     )
-    shape = (int(dataset.Columns), int(dataset.Rows), 1)
+    shape = (int(dataset.get("Columns")), int(dataset.get("Rows")), 1)
     sizes = [number(value) or 0.0 for value in spacing] if isinstance(spacing, MutableSequence) else []
     if len(sizes) != 2 or min(sizes) <= 0 or not np.isfinite(sizes).all():
         return Geometry(shape, np.eye(4), frame_count(dataset), "pixel")
@@ -91,14 +92,14 @@ def flat(dataset: Any) -> Geometry:
 
 def stack(instances: list[Instance]) -> tuple[Geometry, list[int]]:
     """The grid of the slices and the order of their files."""
-    homeless = [i.name for i in instances if not has_place(i.dataset)]
+    homeless = [i.name for i in instances if not has_place(i.view)]
     if homeless:
         raise ImageProblem(
             homeless[0],
             "does not say its position or orientation",
             "slices without a place make no volume: give them apart",
         )
-    first = instances[0].dataset
+    first = instances[0].view
     orientation = _orientation(instances[0])
     for instance in instances[1:]:
         if np.abs(_orientation(instance) - orientation).max() > SAME_DIRECTION:
@@ -116,7 +117,7 @@ def stack(instances: list[Instance]) -> tuple[Geometry, list[int]]:
     ordered = _by_frame(groups)
     step = _step([group[0] for group in groups], across, first)
     origin = groups[0][0].position
-    shape = (int(first.Columns), int(first.Rows), len(groups))
+    shape = (int(first.get("Columns")), int(first.get("Rows")), len(groups))
     try:
         geometry = Geometry(shape, plane_affine(cast("Any", origin), orientation, spacing, step), len(groups[0]))
     except GeometryError as error:
@@ -126,8 +127,8 @@ def stack(instances: list[Instance]) -> tuple[Geometry, list[int]]:
 
 def _floats(instance: Instance, keyword: str, count: int) -> FloatArray:
     try:
-        values = np.array([float(v) for v in instance.dataset[keyword].value], dtype=np.float64)
-    except (KeyError, TypeError, ValueError):
+        values = np.array([float(v) for v in instance.view.get(keyword)], dtype=np.float64)
+    except (TypeError, ValueError):
         values = np.array([])
     if len(values) != count or not np.isfinite(values).all():
         raise ImageProblem(instance.name, f"has no usable {keyword}: {count} numbers are expected")
@@ -180,7 +181,7 @@ def _by_frame(groups: list[list[Instance]]) -> list[Instance]:
     if len(groups[0]) == 1:
         return [group[0] for group in groups]
     for keyword in FRAME_ATTRIBUTES:
-        keys = [[number(i.dataset.get(keyword)) for i in group] for group in groups]
+        keys = [[number(i.view.get(keyword)) for i in group] for group in groups]
         if any(None in row or len(set(row)) < len(row) for row in keys):
             continue
         shared = len({tuple(sorted(cast("list[float]", row))) for row in keys}) == 1
@@ -224,20 +225,20 @@ def _step(slices: Sequence[Instance], across: FloatArray, dataset: Any) -> Float
 
 def frame_places(instance: Instance) -> list[tuple[FloatArray, FloatArray, Sequence[float]]] | None:
     """Position, orientation and pixel spacing of each frame, or None when the file says none."""
-    dataset = instance.dataset
-    if dataset.get("GridFrameOffsetVector") and has_place(dataset):
+    view = instance.view
+    if view.get("GridFrameOffsetVector") and has_place(view):
         return _dose_places(instance)
     found = []
-    for frame in range(frame_count(dataset)):
-        position = functional_group(dataset, frame, "PlanePositionSequence")
-        orientation = functional_group(dataset, frame, "PlaneOrientationSequence")
-        measures = functional_group(dataset, frame, "PixelMeasuresSequence")
+    for frame in range(frame_count(view)):
+        position = functional_group(view, frame, "PlanePositionSequence")
+        orientation = functional_group(view, frame, "PlaneOrientationSequence")
+        measures = functional_group(view, frame, "PixelMeasuresSequence")
         if position is None or orientation is None or measures is None or "PixelSpacing" not in measures:
             return None
         found.append(
             (
-                _floats(Instance(0, instance.name, position), "ImagePositionPatient", 3),
-                _orientation(Instance(0, instance.name, orientation)),
+                _floats(Instance(0, instance.name, View(position)), "ImagePositionPatient", 3),
+                _orientation(Instance(0, instance.name, View(orientation))),
                 cast("Sequence[float]", [float(v) for v in measures.PixelSpacing]),
             )
         )
@@ -249,7 +250,7 @@ def _dose_places(instance: Instance) -> list[tuple[FloatArray, FloatArray, Seque
     orientation = _orientation(instance)
     position = _floats(instance, "ImagePositionPatient", 3)
     spacing = cast("Sequence[float]", _floats(instance, "PixelSpacing", 2).tolist())
-    offsets = _floats(instance, "GridFrameOffsetVector", frame_count(instance.dataset))
+    offsets = _floats(instance, "GridFrameOffsetVector", frame_count(instance.view))
     return [(position + normal(orientation) * (o - offsets[0]), orientation, spacing) for o in offsets]
 
 
@@ -257,7 +258,7 @@ def frame_stack(
     instance: Instance, places: list[tuple[FloatArray, FloatArray, Sequence[float]]]
 ) -> tuple[Geometry, list[int]]:
     """The grid of a multi-frame file whose frames say their places, and the order of its frames."""
-    dataset = instance.dataset
+    view = instance.view
     _, orientation, spacing = places[0]
     if min(min(sizes) for _, _, sizes in places) <= 0:
         raise ImageProblem(instance.name, "has a PixelSpacing that is not positive", "correct it")
@@ -268,14 +269,14 @@ def frame_stack(
             raise ImageProblem(instance.name, f"mixes values of PixelSpacing (frames 1 and {frame + 1})", "split it")
     across = normal(orientation)
     frames = [
-        Instance(frame, f"frame {frame + 1}", dataset, position, float(position @ across))
+        Instance(frame, f"frame {frame + 1}", view, position, float(position @ across))
         for frame, (position, _, _) in enumerate(places)
     ]
     groups = _positions(frames)
     _by_dimension(groups)
-    measures = functional_group(dataset, 0, "PixelMeasuresSequence")
+    measures = functional_group(view, 0, "PixelMeasuresSequence")
     step = _step([group[0] for group in groups], across, measures)
-    shape = (int(dataset.Columns), int(dataset.Rows), len(groups))
+    shape = (int(view.get("Columns")), int(view.get("Rows")), len(groups))
     affine = plane_affine(cast("Any", groups[0][0].position), orientation, spacing, step)
     order = [group[repeat].index for repeat in range(len(groups[0])) for group in groups]
     try:
@@ -291,9 +292,9 @@ def _by_dimension(groups: list[list[Instance]]) -> None:
     ------
     DICOM PS3.3 C.7.6.17 (Multi-frame Dimension); without one the order of the file stays.
     """
-    dataset = groups[0][0].dataset
+    view = groups[0][0].view
     for group in groups:
-        contents = [functional_group(dataset, frame.index, "FrameContentSequence") for frame in group]
+        contents = [functional_group(view, frame.index, "FrameContentSequence") for frame in group]
         keys = [content.get("DimensionIndexValues") if content is not None else None for content in contents]
         if all(isinstance(key, MutableSequence) for key in keys):
             order = sorted(range(len(group)), key=lambda n: [int(value) for value in cast("Any", keys[n])])

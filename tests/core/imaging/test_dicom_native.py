@@ -8,11 +8,12 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.pixels import pixel_array
-from pydicom.uid import ExplicitVRBigEndian, JPEGBaseline8Bit
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEGBaseline8Bit
 
 import caseferry as cf
-from caseferry.imaging.dicom_file import read_with_place
+from caseferry.imaging.dicom_file import read_view, transfer_syntax
 from caseferry.imaging.dicom_native import Native, native
+from caseferry.imaging.dicom_view import View
 from oracles import PYDICOM, memory_below, ramp, write_slice
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 
 def lying(path: Path) -> Native | None:
-    return native(*read_with_place(cf.FileRef.of(path)))
+    view, place = read_view(cf.FileRef.of(path))
+    return native(view, transfer_syntax(view.dataset), place)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -71,18 +73,17 @@ def test_values_of_every_width_are_those_of_pydicom(tmp_path: Path, dtype: str, 
 )
 def test_what_leaves_a_choice_is_left_to_pydicom(tmp_path: Path, attributes: dict[str, object]) -> None:
     path = write_slice(tmp_path / "a.dcm", ramp(6, 4), np.eye(4))
-    dataset, place = read_with_place(cf.FileRef.of(path))
-    assert native(dataset, place) is not None
+    view, place = read_view(cf.FileRef.of(path))
+    assert native(view, ExplicitVRLittleEndian, place) is not None
     for keyword, value in attributes.items():
-        setattr(dataset, keyword, value)
-    assert native(dataset, place) is None
+        setattr(view.dataset, keyword, value)
+    assert native(View(view.dataset), ExplicitVRLittleEndian, place) is None
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRBigEndian, JPEGBaseline8Bit])
 def test_other_transfer_syntaxes_are_left_to_pydicom(tmp_path: Path, syntax: str) -> None:
-    dataset, place = read_with_place(cf.FileRef.of(write_slice(tmp_path / "a.dcm", ramp(6, 4), np.eye(4))))
-    dataset.file_meta.TransferSyntaxUID = syntax
-    assert native(dataset, place) is None
+    view, place = read_view(cf.FileRef.of(write_slice(tmp_path / "a.dcm", ramp(6, 4), np.eye(4))))
+    assert native(view, syntax, place) is None
 
 
 def test_a_file_that_was_written_anew_is_read_anew(tmp_path: Path) -> None:
