@@ -235,6 +235,9 @@ size = {colour = "#0000ff"}
         assert made["Tinted"]["description"] == "SCT:4147007"
         report = cf.transfer(start, dataset, unmapped="create")
         assert report.ok, str(report)
+        told = dataset.label_details()  # what a first mapping from here gives the classes of another team
+        assert told["nodul"] == {"colour": "#c00010", "code": "SCT:4147007"}
+        assert told["size"]["colour"] == "#0000ff"
 
 
 @pytest.mark.parametrize(

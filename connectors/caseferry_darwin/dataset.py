@@ -200,6 +200,11 @@ class DarwinDataset(Life, Dataset):
                 types.setdefault(known.name, []).append(known.types[0])
         return {"labels": {name: ", ".join(sorted(own)) for name, own in types.items()}}
 
+    def label_details(self) -> Mapping[str, Mapping[str, str]]:
+        """Colours and codes of the team's classes; see `Dataset.label_details`."""
+        self._refresh_classes()
+        return {self.names.label_back(each.name): each.details for each in self.place.classes.known.values()}
+
     def diagnose(self) -> Iterator[Finding]:
         """What is to be said of the external storage; see `Dataset.diagnose`."""
         if self.place.storage is not None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import caseferry as cf
 from caseferry.mapping import PARTS, Names, read_mapping
-from caseferry.mapping.first import first_mapping, names_in
+from caseferry.mapping.first import Used, first_mapping, names_in
 from caseferry.testing import Samples
 from strategies import WORD, cases
 
@@ -78,7 +78,8 @@ def test_a_file_that_cannot_be_read(content: bytes | None, tmp_path: Path) -> No
 
 
 def test_a_first_mapping_maps_what_is_there_and_tells_of_the_rest() -> None:
-    used = {
+    used = Used()
+    used.names |= {
         "images": {"CT image": 2, "overlay": 1},
         "labels": {'say "hi"\x7f\n': 1},
         "values": {},
@@ -105,18 +106,39 @@ def test_a_first_mapping_maps_what_is_there_and_tells_of_the_rest() -> None:
 def test_a_first_mapping_is_a_mapping(held: list[cf.Case], offered: dict[str, dict[str, str]]) -> None:
     """Whatever names are like; and what it maps is there on both sides."""
     used = names_in(held)
-    names = read_mapping(tomllib.loads(first_mapping("x", used, offered)), "x")
+    fields = ("colour", "code")
+    names = read_mapping(tomllib.loads(first_mapping("x", used, offered, fields)), "x", (), fields)
     for part in PARTS:
         for ours, theirs in getattr(names, part).items():
-            assert ours in used[part]
-            assert theirs in offered[part]
-        assert all(name in getattr(names, part) for name in used[part] if name in offered.get(part, {}))
+            assert ours in used.names[part]
+            assert theirs in offered[part] or names.details_of(theirs) == used.details[ours]
+        assert all(name in getattr(names, part) for name in used.names[part] if name in offered.get(part, {}))
 
 
 def test_a_first_mapping_speaks_of_every_name_in_the_cases(tmp_path: Path) -> None:
     case = Samples(tmp_path).full_case()
     used = names_in([case, case])
-    assert used["images"] == {"dicom-series": 2, "picture": 2}
-    assert {"spot", "blob", "diameter", "whole case"} < used["labels"].keys()
-    assert used["values"].keys() == case.values.keys()
-    assert used["attachments"] == {"report": 2, "table": 2}
+    assert used.names["images"] == {"dicom-series": 2, "picture": 2}
+    assert {"spot", "blob", "diameter", "whole case"} < used.names["labels"].keys()
+    assert used.names["values"].keys() == case.values.keys()
+    assert used.names["attachments"] == {"report": 2, "table": 2}
+
+
+def test_colours_and_codes_of_labels_stand_in_a_first_mapping() -> None:
+    """Where all that say one say the same; read back, they are those of a class that is made."""
+    mass, lump = cf.Code("4147007", "SCT", "Mass"), cf.Code("300848003", "SCT")
+    annotations = [
+        cf.Label(None, "mass", codes=(mass,), attributes={"ROIDisplayColor": [192, 0, 16]}),
+        cf.Label(None, "mass", codes=(mass,), attributes={"Color": "0.1 0.2 0.3"}),
+        cf.Label(None, "two", codes=(mass,), attributes={"Color": "1 0.5 0"}),
+        cf.Label(None, "two", codes=(lump,), attributes={"Color": "nan a b"}),
+        cf.Label(None, "two", codes=(mass,), attributes={"ROIDisplayColor": "red"}),
+        cf.Label(None, "there", codes=(lump,)),
+    ]
+    used = names_in([cf.Case("a", annotations=annotations)])
+    text = first_mapping("darwin", used, {"labels": {"There": "tag"}}, ("colour", "code"))
+    names = read_mapping(tomllib.loads(text), "darwin", (), ("colour", "code"))
+    assert names.labels == {"mass": "mass", "there": "There", "two": "two"}
+    assert names.details == {"mass": {"code": "SCT:4147007"}, "two": {"colour": "#ff8000"}}
+    assert "--create-missing makes it" in text
+    assert "colour" not in first_mapping("datamint", used, {"labels": {}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -53,12 +54,14 @@ class Known:
     ----------
     types : the type of shape and what its annotations may carry besides
     datasets : ids of the datasets in which it is used
+    details : its colour, and the code that its description is; see `caseferry.mapping`
     """
 
     id: int
     name: str
     types: tuple[str, ...]
     datasets: frozenset[int]
+    details: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass
@@ -98,7 +101,7 @@ class Classes:
         if kinds:
             datasets = frozenset(int(each["id"]) for each in answered.get("datasets") or ())
             self.known[str(answered["name"]), kinds[0]] = Known(
-                int(answered["id"]), str(answered["name"]), kinds, datasets
+                int(answered["id"]), str(answered["name"]), kinds, datasets, _details(answered)
             )
 
     def attached(self, body: Mapping[str, Any]) -> None:
@@ -208,6 +211,22 @@ class Classes:
             repeat=Repeat.DETECTABLE,
             purpose=f"make class {wanted.name!r} of type {wanted.kind}",
         )
+
+
+_RGBA = re.compile(r"rgba?\((\d{1,3}),(\d{1,3}),(\d{1,3})(,[\d.]+)?\)")
+_CODE = re.compile(r"[\w.-]+:[\w.-]+")
+
+
+def _details(answered: Mapping[str, Any]) -> dict[str, str]:
+    """What is said of a class beside its name, in the words of a mapping."""
+    found = {}
+    metadata = answered.get("metadata")
+    colour = str(metadata.get("_color", "")) if isinstance(metadata, dict) else ""
+    if (numbers := _RGBA.fullmatch(colour.replace(" ", ""))) and all(int(each) < 256 for each in numbers.groups()[:3]):
+        found["colour"] = "#{:02x}{:02x}{:02x}".format(*map(int, numbers.groups()[:3]))
+    if _CODE.fullmatch(description := str(answered.get("description") or "")):
+        found["code"] = description
+    return found
 
 
 def _colour(code: str) -> str:

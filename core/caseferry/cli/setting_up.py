@@ -77,12 +77,16 @@ def connectors(given: Any) -> int:
 def mapping_init(given: Any) -> int:
     """Print a first mapping from the names in the cases of one dataset and what is there in another."""
     from caseferry.mapping.first import first_mapping, names_in
-    from caseferry.registry import DatasetURL
+    from caseferry.registry import DatasetURL, connector
 
     with ExitStack() as opened:
         source = opened.enter_context(open_given(given.source, given))
         target = opened.enter_context(open_given(given.target, given))
         select = selection(given.select)
         used = names_in(item.case() for item in source.items() if select is None or select(item))
-        print(first_mapping(DatasetURL.parse(given.target).scheme, used, target.offered()))
+        for label, details in source.label_details().items():
+            if label in used.names["labels"]:
+                used.tell(label, details)
+        scheme = DatasetURL.parse(given.target).scheme
+        print(first_mapping(scheme, used, target.offered(), connector(scheme).label_fields))
     return DONE

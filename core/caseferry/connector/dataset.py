@@ -30,7 +30,7 @@ from caseferry.mapping.unmapped import check_unmapped, makes_names, refused, unm
 from caseferry.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from caseferry.annotation import Annotation
     from caseferry.capability import Capabilities, Limits
@@ -413,6 +413,15 @@ class Dataset(Closing):
         """What the parts of cases may be called there: names that are there already, and what each is.
 
         Of a part that may have any name it says nothing.
+        """
+        return {}
+
+    def label_details(self) -> Mapping[str, Mapping[str, str]]:
+        """What the platform says of labels beside their names, by what they are called in a case.
+
+        Returns
+        -------
+        ``colour`` (``#rrggbb``) and ``code`` (``SCT:4147007``), where they are said.
         """
         return {}
 
