@@ -20,6 +20,7 @@ from pydicom.pixels import apply_rescale, apply_windowing
 import caseferry as cf
 from caseferry.cli import main
 from caseferry.errors import ConfigurationError, Inexpressible
+from caseferry.held import refuse_inexact
 from caseferry.imaging.kinds import Kind
 from caseferry.storage import Bucket
 from caseferry.transfers.verify import check
@@ -122,6 +123,41 @@ def test_frames_show_the_patient_as_darwin_does(
         lower = seen(bucket, section["storage_lq_key"])
         assert lower.shape == shown.shape
         assert np.abs(lower.astype(float) - shown).mean() < 12
+
+
+@pytest.mark.parametrize("window", [None, "10,40"], ids=["all values", "a window"])
+def test_a_plan_says_by_how_much_shades_differ_from_values(
+    scene: Scene, stores: Stores, bucket: Bucket, samples: Samples, window: str | None
+) -> None:
+    """A shade stands for the value in its place of the window; what lies outside is cut off."""
+    image = samples.image(Kind.NIFTI)
+    case = cf.Case("v", images=[image])
+    dataset = opened(scene, **({"window": window} if window else {}))
+    sent = put(scene, stores, dataset, case)
+
+    voxels = image.voxels().astype(float)
+    low, high = (10 - 0.5 - 39 / 2, 10 - 0.5 + 39 / 2) if window else (voxels.min(), voxels.max())
+    (slot,) = slots_of(sent.plan)
+    shown = np.stack([seen(bucket, each["storage_hq_key"]) for each in slot["sections"]])
+    affine = nib.load(image.files[0].path).affine
+    planes = np.stack(as_darwin_shows(voxels, affine))
+    measured = np.abs(low + shown / 255 * (high - low) - planes).max()
+    (told,) = [loss for loss in sent.plan.losses if loss.part.startswith("image")]
+    assert told.kept == "converted"
+    assert told.error.values == pytest.approx(measured)
+    assert measured > 0
+    with pytest.raises(Inexpressible, match="in value"):
+        refuse_inexact("v", sent.plan.held)
+
+
+def test_shades_of_8_bits_are_the_values_themselves(
+    scene: Scene, stores: Stores, bucket: Bucket, tmp_path: Path
+) -> None:
+    voxels = np.arange(7 * 5 * 3, dtype=np.uint8).reshape(7, 5, 3)
+    nib.save(nib.Nifti1Image(voxels, np.diag([1.0, 1, 2, 1])), tmp_path / "v.nii")
+    plan = opened(scene, window="128,256").plan(cf.Case("v", images=[cf.Image("v", tmp_path / "v.nii")]))
+    (told,) = [loss for loss in plan.losses if loss.part.startswith("image")]
+    assert (told.kept, told.error.exact) == ("converted", True)
 
 
 VOLUMES = [Kind.DICOM_SERIES, Kind.NIFTI, Kind.METAIMAGE, Kind.NRRD]

@@ -16,6 +16,7 @@ V7's guide "Registering Items From External Storage", "Read-Only Registration".
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -23,7 +24,7 @@ import numpy as np
 
 from caseferry.files import CHUNK, FileProblem, FileRef, made
 from caseferry.files.making import made_together
-from caseferry.held import Loss
+from caseferry.held import Deviation, Loss
 from caseferry.imaging.kinds import Kind
 from caseferry.imaging.shades import Shader, Window, jpeg, png, thumbnail
 from caseferry.plain import fingerprint
@@ -76,7 +77,9 @@ class Prepared:
 
 
 def prepare(image: Image, slot: str, display: Display, storage: Storage, address: str) -> Prepared:
-    """What is made of an image, and how it is registered then. Pixels are read when the first object is opened.
+    """What is made of an image, and how it is registered then.
+
+    Pixels are read once to tell by how much what is seen differs from them, and when the first object is opened.
 
     Parameters
     ----------
@@ -189,7 +192,8 @@ class _Workshop:
         loss = None
         if form:
             what = f"Darwin may not look into the files of the storage {self._storage.name!r}"
-            loss = Loss(f"image {self._image.role!r}", what, "converted", f"{form}; its files are in the bucket")
+            part, where = f"image {self._image.role!r}", f"{form} in 8 bits; its files are in the bucket"
+            loss = Loss(part, what, "converted", where, Deviation(values=self._shader.deviation(self._near.planes())))
         return Prepared(
             self._key(file),
             {"type": kind, "storage_thumbnail_key": thumb, **fields},
@@ -237,11 +241,21 @@ class _Workshop:
         assert frame is not None  # noqa: S101  frames follow each other as planes do, in one direction or the other
         return frame + 1
 
+    @cached_property
+    def _shader(self) -> Shader:
+        return Shader(self._image.header, self._near.planes, self._window)
+
+    @cached_property
+    def _near(self) -> Image:
+        """The image with all its files at hand: its pixels are read more than once."""
+        near = self._image.with_files([_at_hand(ref) for ref in self._image.files])
+        near.__dict__["header"] = self._image.header
+        return near
+
     def _pictures(self) -> Iterator[NDArray[np.uint8]]:
         """The planes in their own order, as they are seen."""
-        shader = Shader(self._image.header, self._image.planes, self._window)
-        for plane in self._image.planes():
-            yield shader.picture(self._turned(plane))
+        for plane in self._near.planes():
+            yield self._shader.picture(self._turned(plane))
 
     def _turned(self, plane: NDArray[Any]) -> NDArray[Any]:
         turn = self.view.turn

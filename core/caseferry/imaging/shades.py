@@ -63,10 +63,24 @@ class Window:
             with np.errstate(over="ignore"):
                 part = 1 / (1 + np.exp(-4 * (wide - self.center) / self.width))
         else:
-            less = 1.0 if self.function == "LINEAR" else 0.0
-            low, span = self.center - less / 2 - (self.width - less) / 2, self.width - less
+            low, span = self._line
             part = (wide - low) / span if span > 0 else (wide > low).astype(np.float64)
         return np.rint(np.clip(part, 0, 1) * 255).astype(np.uint8)
+
+    @property
+    def _line(self) -> tuple[float, float]:
+        """The value that is just black, and how many values there are until white."""
+        less = 1.0 if self.function == "LINEAR" else 0.0
+        return self.center - less / 2 - (self.width - less) / 2, self.width - less
+
+    def value_of(self, shades: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """The value for which a shade stands: the inverse of `shades`, as far as there is one."""
+        part = shades.astype(np.float64) / 255
+        if self.function == "SIGMOID":
+            inside = np.clip(part, 0.5 / 255, 1 - 0.5 / 255)
+            return np.asarray(self.center - self.width / 4 * np.log(1 / inside - 1))
+        low, span = self._line
+        return np.asarray(low + part * span)
 
 
 def declared_window(header: Header) -> Window | None:
@@ -126,12 +140,30 @@ class Shader:
         shades = self._window.shades(plane) if self._window is not None else plane.astype(np.uint8)
         return 255 - shades if self._negative else shades
 
+    def deviation(self, planes: Iterable[NDArray[Any]]) -> float:
+        """By how much the value for which a shade stands differs from the image's own, at most."""
+        return max((self._deviation(plane) for plane in planes), default=0.0)
+
+    def _deviation(self, plane: NDArray[Any]) -> float:
+        if self._channels > 1:
+            shown: NDArray[Any] = _colours(plane).astype(np.float64) * (_most(plane) / 255)
+        elif self._window is None:
+            return 0.0
+        else:
+            shown = self._window.value_of(self._window.shades(plane))
+        off = np.abs(shown - plane.astype(np.float64))
+        return float(np.max(off, where=np.isfinite(off), initial=0.0))
+
 
 def _colours(plane: NDArray[Any]) -> NDArray[np.uint8]:
     if plane.dtype == np.uint8:
         return plane
-    most = float(np.iinfo(plane.dtype).max) if plane.dtype.kind in "iu" else 1.0
-    return np.rint(np.clip(plane.astype(np.float64) / most, 0, 1) * 255).astype(np.uint8)
+    return np.rint(np.clip(plane.astype(np.float64) / _most(plane), 0, 1) * 255).astype(np.uint8)
+
+
+def _most(plane: NDArray[Any]) -> float:
+    """The value of a colour at its fullest."""
+    return float(np.iinfo(plane.dtype).max) if plane.dtype.kind in "iu" else 1.0
 
 
 def png(picture: NDArray[np.uint8]) -> bytes:
