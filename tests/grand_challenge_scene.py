@@ -53,9 +53,10 @@ class Scene:
     opened: ExitStack = field(default_factory=ExitStack)
     archive: str = "sandbox"
 
-    def open(self, name: str = "", **options: Any) -> GrandChallengeDataset:
+    def open(self, name: str | None = None, **options: Any) -> GrandChallengeDataset:
         """The connector's dataset; closed at the end of the test."""
-        dataset = self.opened.enter_context(cf.connect(f"grand-challenge:{name or self.archive}", **options))
+        place = self.archive if name is None else name
+        dataset = self.opened.enter_context(cf.connect(f"grand-challenge:{place}", **options))
         assert isinstance(dataset, GrandChallengeDataset)
         return dataset
 

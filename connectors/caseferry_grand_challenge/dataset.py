@@ -14,7 +14,13 @@ from caseferry.sidecar import case_fingerprint
 from caseferry_grand_challenge.socket_verbs import SocketVerbs
 from caseferry_grand_challenge.wire import annotating, putting, reading
 from caseferry_grand_challenge.wire.item_calls import filled_sockets, held_elsewise
-from caseferry_grand_challenge.wire.sockets import Sockets, offered_sockets, sidecar_candidates, wanted_slugs
+from caseferry_grand_challenge.wire.sockets import (
+    Sockets,
+    offered_sockets,
+    sidecar_candidates,
+    sockets_of,
+    wanted_slugs,
+)
 from caseferry_grand_challenge.wire.stored import stored_image, stored_set
 from caseferry_grand_challenge.wire.uploads import PART
 
@@ -229,7 +235,7 @@ class GrandChallengeDataset(SocketVerbs):
             for slug in lists
         }
         stand = annotating.Stand(item.id, self.place, kept, sidecar, values, contents)
-        sockets = self._sockets(revision.after)
+        sockets = {**sockets_of(values), **self._sockets(revision.after)}
         return annotating.plan_revision(revision, stand, self.names, sockets, self.url)
 
     def close(self) -> None:

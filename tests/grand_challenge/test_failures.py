@@ -284,7 +284,7 @@ class TestBadDays:
     def test_a_download_that_is_spoilt(
         self, scene: Scene, archive: GrandChallengeDataset, samples: Samples, fault: str
     ) -> None:
-        content = bytes(range(256)) * 40
+        content = b"".join(b"%d,%d\n" % (number, number**2) for number in range(900))
         attachment = cf.Attachment("table", FileRef.of_bytes(content, "table.csv"))
         item = archive.put(cf.Case(id="one", attachments=[attachment]))
         (there,) = item.case().attachments

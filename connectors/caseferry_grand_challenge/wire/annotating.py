@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from caseferry.annotation import Annotation, Mask
+from caseferry.annotation import Annotation, Mask, Raw
 from caseferry.case.compare import annotation_differences
 from caseferry.errors import Inexpressible, PlatformError, Problem
 from caseferry.files import FileRef
@@ -17,12 +17,12 @@ from caseferry.held import Loss
 from caseferry.plan import Given, Plan
 from caseferry.sidecar import Kept, build
 from caseferry_grand_challenge.wire.annotations import SEVERAL, socket_value
+from caseferry_grand_challenge.wire.assigning import Assignment, assign_annotation
 from caseferry_grand_challenge.wire.filling import replaced_files
 from caseferry_grand_challenge.wire.images import mask_file
 from caseferry_grand_challenge.wire.item_calls import PLATFORM, entry, import_call, look_again, ready_call, value_call
 from caseferry_grand_challenge.wire.pairing import entries_in, standing_in
 from caseferry_grand_challenge.wire.reading import listed, put_grid
-from caseferry_grand_challenge.wire.sockets import Assignment, Sockets, assign_annotation
 from caseferry_grand_challenge.wire.uploads import upload_calls
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from caseferry.mapping import Names
     from caseferry.plan import Call
     from caseferry_grand_challenge.wire.places import Place
+    from caseferry_grand_challenge.wire.sockets import Sockets
 
 REMEDY = "empty it with detach, or leave it"
 
@@ -142,16 +143,23 @@ def _assigned(
 ) -> Assignment:
     """Where annotations go: those that stay, where they are; each other one into a socket that nobody uses."""
     native, gone = stand.kept.native, revision.gone
-    found = Assignment(dict(native.images), {}, {}, dict(native.values), dict(native.attachments), stand.sidecar)
+    found = Assignment(
+        dict(native.images), {}, {}, dict(native.values), dict(native.attachments), sidecar=stand.sidecar
+    )
+    known = {each.id: each for each in stand.kept.case.annotations}
     for name, key in standing.items():
         slug = key.rpartition("#")[0]
         (found.marks if slug else found.masks)[name] = slug or key
+        if slug and name in known:
+            found.grounds[slug] = known[name].image
+        if isinstance(known.get(name), Raw):
+            found.whole.add(slug)
     ours = {key.rpartition("#")[0] or key for key in native.annotations.values()}
     free = {key for name, key in native.annotations.items() if name in gone}
     theirs = {slug for slug in stand.before if slug not in {*ours, *free, *found.taken()}}
     open_to_us = {slug: socket for slug, socket in sockets.items() if slug not in theirs}
     for annotation in revision.written:
-        assign_annotation(found, annotation, names, open_to_us)
+        assign_annotation(found, annotation, revision.after, names, open_to_us)
     return found
 
 
@@ -164,10 +172,12 @@ def _value(
     new = [each for each in revision.written if assignment.marks.get(each.id) == slug]
     role = new[0].image if new else None
     grid = revision.after.image(role).geometry if role is not None else None
-    if kind not in SEVERAL:
+    if kind not in SEVERAL or any(isinstance(each, Raw) for each in new):
         return (socket_value(kind, new, grid) if new else None), {each.id: f"{slug}#0" for each in new}
     member, there = SEVERAL[kind][0], stand.contents.get(slug) or {}
     entries, put = entries_in(kind, there), listed(stand.kept).get(slug, [])
+    if any(isinstance(each, Raw) for each in put):
+        entries, put = [], []
     known = standing_in(kind, put, put_grid(stand.kept, put[0]) if put else None, there)
     fresh = socket_value(kind, new, grid) if new else {}
     over = {*revision.gone, *(each.id for each in new)}

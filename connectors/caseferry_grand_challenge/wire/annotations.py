@@ -10,6 +10,7 @@ Grand Challenge's JSON schemas of annotation sockets (``components/schemas.py`` 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,13 +29,14 @@ from caseferry.annotation import (
     Polygon,
     Polyline,
     Position,
+    Raw,
     Text,
 )
-from caseferry.geometry import Geometry, as_stored
+from caseferry.geometry import SAME_PLACE_MM, Geometry, as_stored
 from caseferry.shapes import upright_axes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -56,13 +58,53 @@ SEVERAL = {
 }
 """Kinds that hold several annotations: the member that lists them, and the kind of each."""
 
+DRAWN: dict[str, Any] = {"sub_type": "brush", "groups": []}
+"""What a polygon says of how it was drawn, where nobody says anything else."""
+
+BESIDE = "grand-challenge"
+"""The attribute that keeps what an annotation says in the platform's own words alone."""
+
+PLACES = {
+    "Point": ("point",),
+    "Distance measurement": ("start", "end"),
+    "Line": ("path_point_lists",),
+    "2D bounding box": ("corners",),
+    "Ellipse": ("major_axis", "minor_axis"),
+    "Angle": ("lines",),
+    "Three-point angle": ("angle",),
+    "Polygon": ("path_points",),
+}
+"""The members of an annotation of each kind that say where it lies."""
+
+ANY_ORDER = ("2D bounding box", "Ellipse")
+"""Kinds of which the points may be told in another order."""
+
 MARKS = (*(single for _, single in SEVERAL.values()), *SEVERAL)
 """Kinds of sockets whose values are positions."""
 
 
-def kinds_for(annotation: Annotation) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The kinds of sockets that may hold an annotation: those that hold one, and those that hold several."""
+LATER = "it lies in a later moment of its image, which a position in space does not tell"
+"""Why an annotation of an image that changes with time finds no socket."""
+
+
+def lies_later(annotation: Annotation, grid: Geometry | None) -> bool:
+    """Whether an annotation lies in a moment of its image, kept as the platform keeps it, that is not the first."""
+    if grid is None or annotation.frame is None:
+        return False
+    stored = as_stored(grid)
+    return stored.frames > 1 and annotation.frame >= stored.shape[2]
+
+
+def kinds_for(annotation: Annotation, grid: Geometry | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The kinds of sockets that may hold an annotation: those that hold one, and those that hold several.
+
+    Parameters
+    ----------
+    grid : of the image that it lies in
+    """
     if isinstance(annotation, Placed | Polygon):
+        if lies_later(annotation, grid):
+            return (), ()
         single = _shape_kinds(annotation)
         return single, tuple(several for several, (_, each) in SEVERAL.items() if each in single)
     if annotation.frame is not None:
@@ -104,6 +146,8 @@ def socket_value(kind: str, annotations: Sequence[Annotation], grid: Geometry | 
     grid : of the image that they lie in, for those that lie somewhere
     """
     first = annotations[0]
+    if isinstance(first, Raw):
+        return first.payload["value"] if isinstance(first.payload, dict) else None
     if isinstance(first, Label):
         return True
     if isinstance(first, Category | Text | Numeric):
@@ -121,12 +165,13 @@ def _mark(kind: str, annotation: Annotation, grid: Geometry) -> dict[str, Any]:
     mark: dict[str, Any] = {"type": kind, "name": annotation.label}
     if annotation.confidence is not None:
         mark["probability"] = annotation.confidence
+    own = _own_members(annotation, world)
     if kind == "Point":
         return mark | {"point": world[0]}
     if kind == "Distance measurement":
         return mark | {"start": world[0], "end": world[1]}
     if kind == "Line":
-        return mark | {"seed_points": world, "path_point_lists": [world]}
+        return mark | {"seed_points": world, "path_point_lists": [world], **own}
     if kind == "2D bounding box":
         return mark | {"corners": world}
     if kind == "Ellipse":
@@ -135,7 +180,22 @@ def _mark(kind: str, annotation: Annotation, grid: Geometry) -> dict[str, Any]:
         return mark | {"lines": [world[:2], world[2:]]}
     if kind == "Three-point angle":
         return mark | {"angle": world}
-    return mark | {"seed_point": world[0], "path_points": world, "sub_type": "brush", "groups": []}
+    return mark | {"seed_point": world[0], "path_points": world, **DRAWN, **own}
+
+
+def _own_members(annotation: Annotation, world: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """What an annotation says in the platform's own words alone; where it was begun, unless it was moved since."""
+    said = annotation.attributes.get(BESIDE)
+    if not isinstance(said, dict):
+        return {}
+    own = {name: said[name] for name in DRAWN if name in said and isinstance(annotation, Polygon)}
+    name = "seed_point" if isinstance(annotation, Polygon) else "seed_points"
+    seeds = said.get(name)
+    low, high = np.min(world, axis=0) - SAME_PLACE_MM, np.max(world, axis=0) + SAME_PLACE_MM
+    points = _flat_points(seeds)
+    if points and all(((low <= point) & (point <= high)).all() for point in points):
+        own[name] = seeds
+    return own
 
 
 def _world(annotation: Placed | Polygon, grid: Geometry) -> list[list[float]]:
@@ -143,7 +203,7 @@ def _world(annotation: Placed | Polygon, grid: Geometry) -> list[list[float]]:
     if isinstance(annotation, Box):
         (left, top), (right, bottom) = (point[:2] for point in points)
         points = [(left, top), (right, top), (right, bottom), (left, bottom)]
-    third = 0.0 if annotation.frame is None else float(annotation.frame % as_stored(grid).shape[2])
+    third = 0.0 if annotation.frame is None else float(annotation.frame)
     solid = np.array([[*point, third] if len(point) == 2 else list(point) for point in points], dtype=np.float64)
     world = as_stored(grid).to_patient(solid)
     if isinstance(annotation, Ellipse) and (upright := upright_axes(world)) is not None:
@@ -203,6 +263,9 @@ def _mark_back(
     kind: str, mark: Mapping[str, Any], common: Mapping[str, Any], grid: Geometry, put: Annotation | None
 ) -> Annotation:
     named = dict(common)
+    beside = _own_words(mark)
+    if beside:
+        named["attributes"] = {BESIDE: beside}
     if mark.get("name"):
         named["label"] = mark["name"]
     if mark.get("probability") is not None:
@@ -235,6 +298,13 @@ def _mark_back(
     return Polygon(**named, frame=frame, rings=[points])
 
 
+def _own_words(mark: Mapping[str, Any]) -> dict[str, Any]:
+    """What an annotation in a socket says in the platform's own words alone, and not as everybody does."""
+    firsts = {"seed_point": mark.get("path_points"), "seed_points": mark.get("path_point_lists")}
+    usual = {**DRAWN, **{name: places[0] for name, places in firsts.items() if places}}
+    return {name: mark[name] for name in usual if name in mark and mark[name] != usual[name]}
+
+
 def _voxels(world: Sequence[Sequence[float]], grid: Geometry) -> tuple[list[Position], int | None]:
     """World positions as (column, row) and the plane where all lie on one, else as (column, row, slice)."""
     flat = [[point[0], point[1], 0.0] for point in world] if _flat(grid) else [list(point) for point in world]
@@ -243,3 +313,33 @@ def _voxels(world: Sequence[Sequence[float]], grid: Geometry) -> tuple[list[Posi
     if np.abs(voxels[:, 2] - plane).max() <= ON_SLICE:
         return [(float(v[0]), float(v[1])) for v in voxels], (plane if grid.planes > 1 else None)
     return [(float(v[0]), float(v[1]), float(v[2])) for v in voxels], None
+
+
+def places_in(kind: str, one: Any, grid: Geometry, other: Mapping[str, Any]) -> bool:
+    """Whether two annotations of a kind, as sockets hold them, lie in the same places."""
+    if not isinstance(one, Mapping) or one.get("type", kind) != kind:
+        return False
+    ours, theirs = (_points([mark.get(name) for name in PLACES[kind]], grid) for mark in (one, other))
+    if len(ours) != len(theirs):
+        return False
+    if kind not in ANY_ORDER:
+        return all(_near(a, b) for a, b in zip(ours, theirs, strict=True))
+    return all(any(_near(a, b) for b in theirs) for a in ours) and all(any(_near(a, b) for a in ours) for b in theirs)
+
+
+def _points(places: Any, grid: Geometry) -> list[tuple[float, ...]]:
+    """All points in some lists; on flat images their third coordinate says nothing."""
+    return [point[:2] if _flat(grid) else point for point in _flat_points(places)]
+
+
+def _flat_points(places: Any) -> list[tuple[float, ...]]:
+    """All points in lists of lists, in order."""
+    if not isinstance(places, list):
+        return []
+    if len(places) == 3 and all(isinstance(each, int | float) for each in places):
+        return [tuple(map(float, places))]
+    return [point for each in places for point in _flat_points(each)]
+
+
+def _near(one: Sequence[float], other: Sequence[float]) -> bool:
+    return all(abs(a - b) <= SAME_PLACE_MM for a, b in zip(one, other, strict=True))

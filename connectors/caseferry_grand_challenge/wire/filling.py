@@ -33,6 +33,7 @@ from caseferry_grand_challenge.wire.item_calls import (
     value_call,
 )
 from caseferry_grand_challenge.wire.sockets import (
+    JSON_KINDS,
     Socket,
     Sockets,
     attachment_problem,
@@ -85,7 +86,7 @@ def _problem(socket: Socket, content: Content) -> str | None:
         return _image_problem(socket, content)
     if isinstance(content, Image | Stored):
         return f"is of kind {socket.kind}, and holds no images"
-    if holds_files(socket):
+    if holds_files(socket, content):
         return _file_problem(socket, content)
     try:
         plain(content, "the value")
@@ -145,9 +146,10 @@ def _image_problem(socket: Socket, content: Content) -> str | None:
     return None
 
 
-def holds_files(socket: Socket) -> bool:
-    """Whether a socket is filled with files as they are, rather than with JSON that is kept as a file."""
-    return socket.super_kind == "File" and socket.kind not in {*MARKS, "Anything", "String", "Chart"}
+def holds_files(socket: Socket, content: Content) -> bool:
+    """Whether a socket is filled with a file as it is, rather than with JSON that is kept as a file."""
+    given = isinstance(content, FileRef | PathLike) and socket.kind not in MARKS
+    return socket.super_kind == "File" and (given or socket.kind not in {*MARKS, *JSON_KINDS})
 
 
 def plan_filling(
@@ -183,7 +185,7 @@ def plan_filling(
             sent, imports[slug] = uploads_of(case_id, slug, stored_files(content))
             uploads += sent
         elif socket.super_kind == "File":
-            ref = FileRef.of(content) if holds_files(socket) else _json(slug, content)  # type: ignore[arg-type]
+            ref = FileRef.of(content) if holds_files(socket, content) else _json(slug, content)  # type: ignore[arg-type]
             ref = _told_apart(ref, before.get(slug, {}))
             uploads += upload_calls(case_id, slug, ref)
             entries[slug] = entry(slug, user_upload=Given(f"upload {slug}"))

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caseferry.annotation import Annotation, Mask
+from caseferry.annotation import Annotation, Mask, Placed, Polygon
 from caseferry.case import Attachment, Case, Image
 from caseferry_grand_challenge.wire.annotations import MARKS, annotations_in
+from caseferry_grand_challenge.wire.raws import raw_value, understood
+from caseferry_grand_challenge.wire.sockets import JSON_KINDS
 from caseferry_grand_challenge.wire.stored import Source, file_ref, image_in, plain_name, value_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from caseferry.geometry import Geometry
     from caseferry.mapping import Names
     from caseferry.plain import Json
     from caseferry_grand_challenge.wire.sockets import Socket
@@ -56,10 +59,12 @@ def foreign_case(
                 annotations.append(mask)
             else:
                 images[slug] = image_in(slug, value, source)
+    grounds = [*known.values(), *images.values()]
     for slug, value in values.items():
-        if sockets[slug].kind in MARKS and (images or known):
-            grounds = {**known, **images}
+        if sockets[slug].kind in MARKS:
             annotations += _foreign_marks(slug, value_in(value, source), sockets[slug], grounds, names)
+        elif _is_strange(sockets[slug], value):
+            annotations.append(raw_value(slug, sockets[slug].kind, value["value"], names.label_back(slug)))
     return Case(
         id=str(item.get("title") or item["pk"]),
         images=[*images.values(), *(image for role, image in known.items() if role not in images)],
@@ -67,7 +72,7 @@ def foreign_case(
         values={
             slug: value["value"]
             for slug, value in values.items()
-            if value.get("value") is not None and sockets[slug].kind not in MARKS
+            if value.get("value") is not None and sockets[slug].kind in JSON_KINDS
         },
         attachments=[
             Attachment(slug, file_ref(str(value["file"]), plain_name(value, slug), source))
@@ -127,11 +132,37 @@ def _foreign_mask(
     return Mask(role, image_in(slug, value, source).files[0], labels, label=slug, id=slug)
 
 
+def _is_strange(socket: Socket, value: Mapping[str, Any]) -> bool:
+    """Whether a socket holds a value, and is of a kind that is not known."""
+    return value.get("value") is not None and socket.kind not in JSON_KINDS
+
+
 def _foreign_marks(
-    slug: str, value: Json, socket: Socket, images: Mapping[str, Image], names: Names
+    slug: str, value: Json, socket: Socket, images: Sequence[Image], names: Names
 ) -> Sequence[Annotation]:
-    """Positions in the first image that has a grid: the platform does not say which image is meant."""
-    image = next(iter(images.values()))
-    common = {"image": image.role, "label": names.label_back(slug)}
-    there = annotations_in(socket.kind, value, common, image.geometry, ())
-    return [replace(annotation, id=f"{slug}#{index}") for index, annotation in enumerate(there)]
+    """Positions in the first image that has them all within its grid: the platform does not say which one is meant.
+
+    What is not understood is kept whole.
+    """
+    label = names.label_back(slug)
+    found: Sequence[Annotation] = ()
+    for image in images:
+        grid = image.geometry
+        there = annotations_in(socket.kind, value, {"image": image.role, "label": label}, grid, ())
+        if grid is None or not understood(socket.kind, value, there, grid):
+            continue
+        if all(_lies_within(each, grid) for each in there):
+            found = there
+            break
+        found = found or there
+    if not found:
+        return [raw_value(slug, socket.kind, value, label)]
+    return [replace(annotation, id=f"{slug}#{index}") for index, annotation in enumerate(found)]
+
+
+def _lies_within(annotation: Annotation, grid: Geometry) -> bool:
+    """Whether all points of an annotation lie on voxels of its image."""
+    assert isinstance(annotation, Placed | Polygon)  # noqa: S101  kinds of positions give nothing else
+    counts = [*grid.shape[:2], grid.planes]
+    points = [(*point, annotation.frame or 0)[:3] for point in annotation.points]
+    return all(-0.5 <= at < count - 0.5 for point in points for at, count in zip(point, counts, strict=True))

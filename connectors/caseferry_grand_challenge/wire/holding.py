@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from caseferry.annotation import Annotation
     from caseferry.case import Case
     from caseferry.files import FileRef
-    from caseferry_grand_challenge.wire.sockets import Assignment, Sockets
+    from caseferry_grand_challenge.wire.assigning import Assignment
+    from caseferry_grand_challenge.wire.sockets import Sockets
 
 CATEGORY = Conversion("a text", "a socket of kind String has no list of answers")
 """What becomes of a category whose socket is not one of kind Choice."""

@@ -33,7 +33,7 @@ def standing_in(kind: str, put: Sequence[Annotation], grid: Geometry | None, val
     grid : of the image that it was put on
     """
     there = entries_in(kind, value)
-    if grid is None or any(kind not in kinds_for(each)[1] for each in put):
+    if grid is None or any(kind not in kinds_for(each, grid)[1] for each in put):
         return {index: index for index in range(min(len(put), len(there)))}
     return paired(entries_in(kind, socket_value(kind, put, grid)) if put else [], there)
 

@@ -18,6 +18,7 @@ from caseferry.files import FileRef
 from caseferry.plan import Call, Given, Plan, Repeat
 from caseferry.sidecar import Native, build
 from caseferry_grand_challenge.wire.annotations import socket_value
+from caseferry_grand_challenge.wire.assigning import Assignment, assign
 from caseferry_grand_challenge.wire.holding import held_parts
 from caseferry_grand_challenge.wire.images import import_problem, mask_file, stored_files
 from caseferry_grand_challenge.wire.imagesets import DICOM_SET, INSTANCES
@@ -30,7 +31,6 @@ from caseferry_grand_challenge.wire.item_calls import (
     value_call,
 )
 from caseferry_grand_challenge.wire.places import NOUNS, Place
-from caseferry_grand_challenge.wire.sockets import Assignment, Socket, Sockets, assign
 from caseferry_grand_challenge.wire.uploads import upload_calls
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from caseferry.case import Case, Image
     from caseferry.mapping import Names
     from caseferry.plain import Json
+    from caseferry_grand_challenge.wire.sockets import Socket, Sockets
 
 LARGEST_VALUE = 8 << 20
 """Bytes of files in a sidecar that is sent as a value: the platform's front refuses bodies above 16 MB."""

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from caseferry.annotation import Annotation, Mask
+from caseferry.annotation import Annotation, Mask, Raw
 from caseferry.case import Case, Image
 from caseferry.geometry import Geometry, as_stored
 from caseferry.imaging.kinds import Kind
@@ -17,7 +17,7 @@ from caseferry_grand_challenge.wire.foreign import foreign_case
 from caseferry_grand_challenge.wire.imagesets import set_name
 from caseferry_grand_challenge.wire.item_calls import filled_sockets
 from caseferry_grand_challenge.wire.pairing import standing_in
-from caseferry_grand_challenge.wire.sockets import Socket
+from caseferry_grand_challenge.wire.sockets import Socket, sockets_of
 from caseferry_grand_challenge.wire.stored import Source, file_as_put, image_in, size_in, value_in
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def case_of(
     sidecar : the socket that holds it
     """
     values = filled_sockets(item)
-    sockets = {slug: Socket.read(value.get("socket") or value["interface"]) for slug, value in values.items()}
+    sockets = sockets_of(values)
     if kept is None:
         return foreign_case(item, values, sockets, names, source)
     native = kept.native
@@ -61,7 +61,11 @@ def case_of(
         *(key.partition("#")[0] for key in native.annotations.values()),
         sidecar,
     }
-    beside = {slug: value for slug, value in values.items() if slug not in claimed}
+    beside = {
+        slug: value
+        for slug, value in values.items()
+        if slug not in claimed and not _is_emptied(sockets[slug].kind, value)
+    }
     if beside:
         others = foreign_case(item, beside, sockets, names, source, images)
         images |= {image.role: image for image in others.images if image.role not in images}
@@ -70,6 +74,11 @@ def case_of(
         taken = {each.name for each in kept.case.attachments}
         files |= {each.name: each.file for each in others.attachments if each.name not in taken}
     return merge(kept, images, found, held, files)
+
+
+def _is_emptied(kind: str, value: Mapping[str, Any]) -> bool:
+    """Whether a socket for several annotations holds none, as the last one was taken out of it."""
+    return kind in SEVERAL and isinstance(value.get("value"), dict) and value["value"].get(SEVERAL[kind][0]) == []
 
 
 def _kept_image(role: str, put: Image | None, value: Mapping[str, Any], source: Source, case_id: str) -> Image:
@@ -137,6 +146,10 @@ def _kept_marks(
         if slug not in values or slug not in sockets:
             continue
         first, kind = group[0], sockets[slug].kind
+        if isinstance(first, Raw):
+            payload = {"socket": slug, "kind": kind, "value": value_in(values[slug], source)}
+            found.append(Found(replace(first, payload=payload), kept.native.annotations[first.id]))
+            continue
         put = put_grid(kept, first)
         grid = put
         if put is not None and put.space == "patient" and kind in MARKS and first.image in images:

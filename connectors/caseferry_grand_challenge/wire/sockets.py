@@ -1,20 +1,19 @@
-"""Which part of a case goes to which socket.
-
-Sockets are global on Grand Challenge and no user can make one; a part that finds none of a fitting kind goes to the
-sidecar. What a mapping names comes first; without one a part looks for a socket of its own name.
-"""
+"""Sockets: which of them may hold a part of a case by its name, and what fits into one of each kind."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Annotation, Mask, Raw, slug
 from caseferry.imaging.kinds import Kind
-from caseferry.mapping.unmapped import Missing
-from caseferry_grand_challenge.wire.annotations import MARKS, kinds_for
+from caseferry.plain import plain
+from caseferry_grand_challenge.wire.annotations import MARKS
 from caseferry_grand_challenge.wire.imagesets import DICOM_SET, set_problem
+from caseferry_grand_challenge.wire.raws import raw_socket
 
 if TYPE_CHECKING:
     from caseferry.case import Attachment, Case, Image
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
 
 SIDECAR = ("caseferry-sidecar", "case-metadata", "results-json-file")
 """Sockets of kind Anything that hold the sidecar when no mapping names one; the first that is there."""
+
+HOME = re.compile(r"([a-z0-9-]+)#\d+")
+"""The id of an annotation that was read from a socket where people had put it: the socket, and where in it."""
 
 GENERIC_IMAGE, GENERIC_OVERLAY = "generic-medical-image", "generic-overlay"
 
@@ -36,19 +38,26 @@ DIRECTIONS = 3
 """Frames of a displacement field: along x, y and z."""
 
 VALUE_KINDS = ("Bool", "Choice", "String", "Integer", "Float")
-FILE_KINDS = {
-    "PDF file": b"%PDF-",
-    "CSV file": None,
-    "ZIP file": b"PK\x03\x04",
-    "Thumbnail jpg": b"\xff\xd8\xff",
-    "Thumbnail png": b"\x89PNG",
-    "OBJ file": None,
-    "MP4 file": None,
-    "SQREG file": None,
-    "Newick tree-format file": None,
-    "BIOM format": None,
+JSON_KINDS = (*VALUE_KINDS, "Multiple choice", "Anything", "Chart", "Affine transform registration")
+"""Kinds of JSON that says nothing of places."""
+
+LARGEST_JSON = 64 << 20
+"""Bytes of a file that is looked into to see whether it is JSON."""
+
+BEGINS = {
+    "PDF file": rb"%PDF-",
+    "CSV file": rb"\xff\xfe|\xfe\xff|[^\0]*\Z",
+    "ZIP file": rb"PK\x03\x04|PK\x05\x06",
+    "Thumbnail jpg": rb"\xff\xd8\xff",
+    "Thumbnail png": rb"\x89PNG\r\n\x1a\n",
+    "MP4 file": rb"....ftyp",
+    "Newick tree-format file": rb"\s*[(\w\[']",
+    "BIOM format": rb"\x89HDF\r\n\x1a\n",
 }
-"""Kinds of files, and how they begin where that is certain: the platform itself does not look."""
+"""How files of some kinds begin. Whatever else comes, the platform takes it and says nothing, or drops it likewise."""
+
+FILE_KINDS = (*BEGINS, "OBJ file", "SQREG file")
+"""Kinds of sockets for files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,32 +102,9 @@ Sockets = Mapping[str, "Socket | None"]
 """Sockets by slug; None where the platform has none of that name."""
 
 
-@dataclass
-class Assignment:
-    """Where each part of a case goes.
-
-    Attributes
-    ----------
-    images, values, attachments : name in the case to slug
-    masks, marks : id of the annotation to slug: masks, and what is written as JSON
-    sidecar : the socket of the sidecar; None when there is none
-    reasons : why a part finds no socket, by ``kind name``
-    missing : sockets that labels need and that the platform does not have
-    """
-
-    images: dict[str, str] = field(default_factory=dict)
-    masks: dict[str, str] = field(default_factory=dict)
-    marks: dict[str, str] = field(default_factory=dict)
-    values: dict[str, str] = field(default_factory=dict)
-    attachments: dict[str, str] = field(default_factory=dict)
-    sidecar: str | None = None
-    reasons: dict[tuple[str, str], str] = field(default_factory=dict)
-    missing: list[Missing] = field(default_factory=list)
-
-    def taken(self) -> set[str]:
-        """Sockets that hold something that no other part may share."""
-        alone = [self.images, self.masks, self.values, self.attachments]
-        return {name for part in alone for name in part.values()} | ({self.sidecar} if self.sidecar else set())
+def sockets_of(values: Mapping[str, Mapping[str, Any]]) -> dict[str, Socket]:
+    """The sockets of the values of an item, by slug."""
+    return {slug: Socket.read(value.get("socket") or value["interface"]) for slug, value in values.items()}
 
 
 def image_candidates(image: Image, names: Names) -> list[str]:
@@ -145,9 +131,14 @@ def mask_candidates(mask: Mask, names: Names) -> list[str]:
     return [*own, *(f"{name}-segmentation" for name in own), f"{role}-segmentation", GENERIC_OVERLAY]
 
 
-def label_candidate(annotation: Annotation, names: Names) -> str:
-    """The socket that may hold an annotation that is written as JSON."""
-    return names.labels.get(annotation.label, slug(annotation.label))
+def label_candidates(annotation: Annotation, names: Names) -> list[str]:
+    """Sockets that may hold an annotation that is written as JSON: the one that it was read from comes first."""
+    if isinstance(annotation, Raw):
+        return [name for name in [raw_socket(annotation)] if name]
+    if annotation.label in names.labels:
+        return [names.labels[annotation.label]]
+    home = HOME.fullmatch(annotation.id)
+    return list(dict.fromkeys([*([home[1]] if home else []), slug(annotation.label)]))
 
 
 def value_candidate(name: str, names: Names) -> str:
@@ -177,8 +168,8 @@ def wanted_slugs(case: Case, names: Names) -> list[str]:
         for annotation in case.annotations:
             if isinstance(annotation, Mask):
                 yield from mask_candidates(annotation, names)
-            elif not isinstance(annotation, Raw):
-                yield label_candidate(annotation, names)
+            else:
+                yield from label_candidates(annotation, names)
         for name in case.values:
             yield value_candidate(name, names)
         for attachment in case.attachments:
@@ -186,48 +177,6 @@ def wanted_slugs(case: Case, names: Names) -> list[str]:
         yield from sidecar_candidates(names)
 
     return list(dict.fromkeys(name for name in all_of_them() if name))
-
-
-def assign(case: Case, names: Names, sockets: Sockets) -> Assignment:
-    """Give each part of a sealed case the first fitting socket that no other part has taken."""
-    found = Assignment()
-    if names.options.get("sidecar"):
-        found.sidecar = _sidecar(found, names, sockets)
-    for image in case.images:
-        _assign_image(found, image, names, sockets)
-    for name, value in case.values.items():
-        _assign_value(found, name, value, names, sockets)
-    for annotation in case.annotations:
-        assign_annotation(found, annotation, names, sockets)
-    for attachment in case.attachments:
-        _assign_attachment(found, attachment, names, sockets)
-    if found.sidecar is None:
-        found.sidecar = _sidecar(found, names, sockets)
-    return found
-
-
-def assign_annotation(found: Assignment, annotation: Annotation, names: Names, sockets: Sockets) -> None:
-    """Give an annotation the first fitting socket that no other part has taken, or note why there is none."""
-    if isinstance(annotation, Mask):
-        _assign_mask(found, annotation, names, sockets)
-    else:
-        _assign_mark(found, annotation, names, sockets)
-
-
-def _assign_image(found: Assignment, image: Image, names: Names, sockets: Sockets) -> None:
-    candidates = image_candidates(image, names)
-    unfit = []
-    for name in candidates:
-        socket = sockets.get(name)
-        if socket is None or name in found.taken():
-            continue
-        if (reason := image_problem(socket, image)) is None:
-            found.images[image.role] = name
-            return
-        unfit.append(f"socket {name!r} {reason}")
-    wanted = KEPT_AS_FILES.get(image.kind, IMAGE_KINDS)
-    nothing = f"no free socket of kind {' or '.join(wanted)} is called {', '.join(candidates)}"
-    found.reasons["image", image.role] = "; ".join([nothing, *unfit])
 
 
 def image_problem(socket: Socket, image: Image) -> str | None:
@@ -250,63 +199,6 @@ def _displacement_problem(image: Image) -> str | None:
     return f"takes a volume of {DIRECTIONS} frames, one for each direction, and the image has {what}"
 
 
-def _assign_mask(found: Assignment, mask: Mask, names: Names, sockets: Sockets) -> None:
-    reason = "no free socket fits"
-    for name in mask_candidates(mask, names):
-        socket = sockets.get(name)
-        if socket is None or socket.kind not in MASK_KINDS or name in found.taken():
-            continue
-        allowed = {value for value, _ in socket.segments}
-        if socket.kind == "Segmentation" and allowed and not set(mask.labels) <= allowed:
-            reason = f"socket {name!r} takes the voxel values {sorted(allowed)}"
-            continue
-        if socket.kind == "Segmentation" and max(mask.labels) > 255:
-            reason = f"socket {name!r} takes voxel values up to 255"
-            continue
-        found.masks[mask.id] = name
-        return
-    candidates = mask_candidates(mask, names)
-    if all(sockets.get(name) is None for name in candidates):
-        called = " or ".join(repr(name) for name in candidates)
-        wanted = f"socket {called} of kind {' or '.join(MASK_KINDS)}"
-        found.missing += [
-            Missing(f"label {label!r}", names.label(label), wanted, makes=False)
-            for label in ([mask.label] if mask.label else mask.labels.values())
-        ]
-    found.reasons["annotation", mask.id] = reason
-
-
-def _assign_mark(found: Assignment, annotation: Annotation, names: Names, sockets: Sockets) -> None:
-    key = ("annotation", annotation.id)
-    name = label_candidate(annotation, names) if not isinstance(annotation, Raw) else ""
-    socket = sockets.get(name)
-    single, several = kinds_for(annotation)
-    if not single and not several:
-        found.reasons[key] = f"Grand Challenge has no socket for {annotation.kind} annotations of this form"
-    elif socket is None or name in found.taken():
-        wanted = f"socket {name!r} of kind {' or '.join([*single, *several])}"
-        found.reasons[key] = f"there is no {wanted}"
-        if socket is None:
-            found.missing.append(Missing(f"label {annotation.label!r}", name, wanted, makes=False))
-    elif socket.kind not in {*single, *several}:
-        found.reasons[key] = f"socket {name!r} is of kind {socket.kind}"
-    elif socket.kind in single and name in found.marks.values():
-        found.reasons[key] = f"socket {name!r} holds one annotation"
-    else:
-        found.marks[annotation.id] = name
-
-
-def _assign_value(found: Assignment, name: str, value: Json, names: Names, sockets: Sockets) -> None:
-    candidate = value_candidate(name, names)
-    socket = sockets.get(candidate)
-    if socket is None or candidate in found.taken():
-        found.reasons["value", name] = f"there is no socket {candidate!r}"
-    elif (reason := value_problem(socket, value)) is not None:
-        found.reasons["value", name] = reason
-    else:
-        found.values[name] = candidate
-
-
 def value_problem(socket: Socket, value: Json) -> str | None:
     """Why a value does not fit a socket, or None when it does as far as can be told from outside."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -326,40 +218,31 @@ def value_problem(socket: Socket, value: Json) -> str | None:
     return None if fits[socket.kind] else f"socket {socket.slug!r} is of kind {socket.kind}, which the value is not"
 
 
-def _assign_attachment(found: Assignment, attachment: Attachment, names: Names, sockets: Sockets) -> None:
-    reason = f"there is no socket {slug(attachment.name)!r} for files"
-    for name in attachment_candidates(attachment, names):
-        socket = sockets.get(name)
-        if socket is None or name in found.taken() or socket.kind not in FILE_KINDS:
-            continue
-        if (problem := attachment_problem(socket, attachment)) is not None:
-            reason = problem
-            continue
-        found.attachments[attachment.name] = name
-        return
-    found.reasons["attachment", attachment.name] = reason
-
-
 def attachment_problem(socket: Socket, attachment: Attachment) -> str | None:
-    """Why a file does not fit a socket, or None when it does as far as its beginning tells."""
-    if socket.kind not in FILE_KINDS:
+    """Why a file does not fit a socket, or None when it does as far as can be told from outside."""
+    if socket.super_kind != "File" or socket.kind in MARKS:
         return f"socket {socket.slug!r} is of kind {socket.kind}"
     if not attachment.file.length():
         return "Grand Challenge takes no empty files"
-    begins = FILE_KINDS[socket.kind]
+    if socket.kind in JSON_KINDS:
+        return _json_problem(socket, attachment)
+    begins = BEGINS.get(socket.kind)
     if begins is not None and not _begins(attachment, begins):
         return f"socket {socket.slug!r} takes {socket.kind}s, which the file is not"
     return None
 
 
+def _json_problem(socket: Socket, attachment: Attachment) -> str | None:
+    """Why the content of a file is none that a socket for JSON takes: the platform would tell nobody."""
+    if attachment.file.length() > LARGEST_JSON:
+        return f"socket {socket.slug!r} takes JSON, and the file has more than {LARGEST_JSON} bytes"
+    try:
+        value = plain(json.loads(attachment.file.read()), "the file")
+    except (ValueError, RecursionError):
+        return f"socket {socket.slug!r} takes JSON, which the file is not"
+    return value_problem(socket, value)
+
+
 def _begins(attachment: Attachment, start: bytes) -> bool:
     with attachment.file.open() as stream:
-        return stream.read(len(start)) == start
-
-
-def _sidecar(found: Assignment, names: Names, sockets: Sockets) -> str | None:
-    for name in sidecar_candidates(names):
-        socket = sockets.get(name)
-        if socket is not None and socket.kind == "Anything" and name not in found.taken():
-            return name
-    return None
+        return re.match(start, stream.read(4096), re.DOTALL) is not None
