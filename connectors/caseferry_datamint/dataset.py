@@ -12,9 +12,9 @@ from caseferry_datamint.wire import putting, reading, revising
 from caseferry_datamint.wire.address import case_tag
 from caseferry_datamint.wire.amending import amendment_in
 from caseferry_datamint.wire.annotating import There
-from caseferry_datamint.wire.annotations import link_of
 from caseferry_datamint.wire.entities import Resource
 from caseferry_datamint.wire.filters import any_of, resource_query
+from caseferry_datamint.wire.links import link_of
 from caseferry_datamint.wire.rows import chosen_rows, rows_by_annotation
 from caseferry_datamint.wire.standing import Standing
 

@@ -12,7 +12,7 @@ import caseferry as cf
 from caseferry.case.compare import differences
 from caseferry.imaging.kinds import Kind
 from caseferry.mapping import Names
-from caseferry_datamint.wire.annotations import core_form
+from caseferry_datamint.wire.meaning import core_form
 from caseferry_datamint.wire.raws import raw_form
 from datamint_images import image
 from transfer_scene import fresh_dataset

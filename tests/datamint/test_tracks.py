@@ -14,9 +14,9 @@ from caseferry.case.compare import differences, same_meaning
 from caseferry.errors import Inexpressible
 from caseferry.imaging.kinds import Kind
 from caseferry.mapping import Names
-from caseferry_datamint.wire.annotations import core_form
 from caseferry_datamint.wire.forms import missing_forms, native_forms
 from caseferry_datamint.wire.frames import place_of
+from caseferry_datamint.wire.meaning import core_form
 from caseferry_datamint.wire.tracks import MOST_FRAMES, bundled, reads_back, track_of
 from datamint_images import answered, flats, stacks, volumes
 

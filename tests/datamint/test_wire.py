@@ -14,8 +14,9 @@ import caseferry as cf
 from caseferry.imaging.kinds import Kind
 from caseferry.mapping import Names
 from caseferry_datamint.sandbox.annotation_shapes import four_corners
-from caseferry_datamint.wire.annotations import core_form, native_form
+from caseferry_datamint.wire.annotations import native_form
 from caseferry_datamint.wire.frames import cut_of, place_of, plane_of
+from caseferry_datamint.wire.meaning import core_form
 from datamint_images import answered, flats, image, stacks, volumes
 from oracles import affine_of, rotation
 

@@ -9,12 +9,12 @@ from urllib.parse import quote
 from caseferry.annotation import Annotation, Mask
 from caseferry.files import FileRef
 from caseferry.plan import Call, Given, Part, Repeat, Reply
-from caseferry_datamint.wire.annotations import SEGMENTATION, link
 from caseferry_datamint.wire.answers import made_ids
 from caseferry_datamint.wire.forms import missing_forms, native_forms
 from caseferry_datamint.wire.frames import Place
 from caseferry_datamint.wire.holding import image_of, reason_against
-from caseferry_datamint.wire.masks import NIFTI, PNG, as_volume, frames_of, volume_file
+from caseferry_datamint.wire.links import link
+from caseferry_datamint.wire.masks import NIFTI, PNG, SEGMENTATION, as_volume, frames_of, volume_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

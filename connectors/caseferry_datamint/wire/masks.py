@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from caseferry.case import Image
     from caseferry.mapping import Names
 
+SEGMENTATION = "segmentation"
+"""The type of annotations that have voxels."""
+
 NIFTI = "application/nifti"
 PNG = "image/png"
 

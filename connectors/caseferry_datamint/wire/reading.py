@@ -15,7 +15,8 @@ from caseferry.imaging.kinds import Kind
 from caseferry.sidecar import KEY, Found, Kept, amended, merge, parse
 from caseferry_datamint.wire.address import Address, is_own_tag, reason_against_tag
 from caseferry_datamint.wire.amending import amendment_in
-from caseferry_datamint.wire.annotations import common_back, core_form, is_revised, link_of
+from caseferry_datamint.wire.links import is_revised, link_of
+from caseferry_datamint.wire.meaning import common_back, core_form
 from caseferry_datamint.wire.raws import unchanged
 from caseferry_datamint.wire.segmentations import Piece, grouped, is_segmentation, mask_of
 from caseferry_datamint.wire.tracks import bundled, track_of

@@ -16,8 +16,9 @@ from caseferry.plan import Call, Plan, Repeat
 from caseferry.sidecar import amendment, amendment_number, said_beside
 from caseferry_datamint.wire.amending import amendment_form, amendment_in
 from caseferry_datamint.wire.annotating import There, annotation_calls
-from caseferry_datamint.wire.annotations import CONVERSIONS, link, link_of
+from caseferry_datamint.wire.annotations import CONVERSIONS
 from caseferry_datamint.wire.holding import image_of, loss_of, reason_against
+from caseferry_datamint.wire.links import link, link_of
 from caseferry_datamint.wire.masks import as_volume
 from caseferry_datamint.wire.reading import is_stray
 from caseferry_datamint.wire.rows import chosen_rows, rows_by_annotation

@@ -23,9 +23,8 @@ from caseferry.imaging.convert import nifti_bytes
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.pixels import load_voxels
 from caseferry.imaging.reading import read_header
-from caseferry_datamint.wire.annotations import SEGMENTATION
 from caseferry_datamint.wire.frames import cut_of
-from caseferry_datamint.wire.masks import NIFTI
+from caseferry_datamint.wire.masks import NIFTI, SEGMENTATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

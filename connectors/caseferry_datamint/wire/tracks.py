@@ -3,7 +3,7 @@
 Datamint has ranges of frames as well, for what is said without a place. They are not written: where one is listed
 among annotations, no version of the platform's client says which frames it is about, and what a server answers there
 is nowhere documented. An annotation in each frame is listed, with its frame, by all of them; client 2.5 makes a range
-into that itself. Ranges that others have written are read; see `caseferry_datamint.wire.annotations`.
+into that itself. Ranges that others have written are read; see `caseferry_datamint.wire.meaning`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 from caseferry.annotation import Ellipse, Placed, Polygon, Shape, Track
 from caseferry.case.compare import annotation_differences, same_meaning
 from caseferry.errors import InvalidCase
-from caseferry_datamint.wire.annotations import link_of, native_form
+from caseferry_datamint.wire.annotations import native_form
 from caseferry_datamint.wire.frames import place_of
+from caseferry_datamint.wire.links import link_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
