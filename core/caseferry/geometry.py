@@ -31,9 +31,6 @@ Space = Literal["patient", "scaled", "pixel"]
 SAME_GRID_MM = 1e-3
 """How far apart corresponding voxel centres of one grid, written by different programs, may lie."""
 
-SAME_PLACE_MM = 1e-3
-"""How far apart the same position may lie after it went through a platform's own coordinates."""
-
 
 @dataclass(frozen=True, eq=False)
 class Geometry:

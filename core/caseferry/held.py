@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from caseferry.annotation.placed import SAME_PLACE_MM
 from caseferry.errors import Inexpressible, Problem
-from caseferry.geometry import SAME_PLACE_MM
 from caseferry.text import columns, table
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
-from caseferry.connector.installed import entry_points_of_connectors, schemes
 from caseferry.errors import ConfigurationError
+from caseferry.installed import entry_points_of_connectors, schemes
 
 if TYPE_CHECKING:
     from contextlib import ExitStack

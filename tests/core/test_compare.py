@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import caseferry as cf
+from caseferry.annotation.placed import SAME_PLACE_MM
 from caseferry.case.compare import differences
 from caseferry.case.seal import seal
-from caseferry.geometry import SAME_PLACE_MM, Geometry
+from caseferry.geometry import Geometry
 from caseferry.imaging.convert import nifti_bytes
 from caseferry.testing.samples import SHAPE, oblique, ramp
 

@@ -11,9 +11,9 @@ import pytest
 
 import caseferry
 import caseferry_datamint
-from caseferry.connector.installed import GROUP
 from caseferry.errors import ConfigurationError
 from caseferry.imaging.kinds import Kind
+from caseferry.installed import GROUP
 from caseferry_datamint import from_sdk
 from peers import DATAMINT, DATAMINT_NEWEST, DATAMINT_OLD, TORCH_FREE, Peer
 

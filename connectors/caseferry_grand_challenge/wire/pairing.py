@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from caseferry.geometry import SAME_PLACE_MM
+from caseferry.annotation.placed import SAME_PLACE_MM
 from caseferry_grand_challenge.wire.annotations import SEVERAL, kinds_for, socket_value
 
 if TYPE_CHECKING:

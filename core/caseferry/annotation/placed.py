@@ -16,6 +16,9 @@ Point2: TypeAlias = "tuple[float, float]"
 Point3: TypeAlias = "tuple[float, float, float]"
 Position: TypeAlias = "Point2 | Point3"
 
+SAME_PLACE_MM = 1e-3
+"""How far apart the same position may lie after it went through a platform's own coordinates."""
+
 
 def _position(value: Any) -> Position | None:
     """Two or three finite numbers as a tuple of floats; None for anything else."""

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from caseferry.annotation import Mask
 from caseferry.case.seal import aligned
-from caseferry.files import FileRef
+from caseferry.errors import InvalidCase, Problem
+from caseferry.files import FileProblem, FileRef
 from caseferry.held import Deviation, Loss, part_of
+from caseferry.imaging.header import ImageProblem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +45,7 @@ def flattened_case(case: Case, priority: Priority) -> Case:
 
     Raises
     ------
-    ImageProblem, FileProblem
+    InvalidCase
         A mask cannot be read, or does not lie on its image.
     """
     groups: dict[str, list[Mask]] = defaultdict(list)
@@ -53,7 +55,10 @@ def flattened_case(case: Case, priority: Priority) -> Case:
     flat: dict[str, Annotation] = {}
     for role, masks in groups.items():
         if len(masks) > 1:
-            flat |= {each.id: each for each in _flattened(masks, case.image(role), priority)}
+            try:
+                flat |= {each.id: each for each in _flattened(masks, case.image(role), priority)}
+            except (ImageProblem, FileProblem) as error:
+                raise InvalidCase(case.id, [Problem(f"masks of image {role!r}", str(error))]) from error
     return replace(case, annotations=[flat.get(each.id, each) for each in case.annotations]) if flat else case
 
 

@@ -18,11 +18,9 @@ from caseferry.cli.arguments import (
 )
 from caseferry.cli.given import open_given, selection
 from caseferry.cli.telling import DONE, NOTHING_SENT, SOME_FAILED, print_array, print_json, say
-from caseferry.connector import Spare
 from caseferry.deidentify import Phi
 from caseferry.errors import CaseferryError, ConfigurationError
 from caseferry.held import Tally, refuse_inexact
-from caseferry.plan import Plan
 from caseferry.text import size
 from caseferry.transfers.outcome import Outcome, TransferIncomplete, names_removed
 from caseferry.transfers.progress import Silent, usual
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     from caseferry.cli.arguments import Commands
     from caseferry.connector import Dataset, Item
     from caseferry.plain import Json
+    from caseferry.plan import Plan
     from caseferry.transfers.outcome import Report, Result
     from caseferry.transfers.progress import Progress
 
@@ -197,6 +196,8 @@ def _refuse_empty(source: str, given: Any) -> NoReturn:
 
 def plan(given: Any) -> int:
     """Show what a transfer would do, case by case."""
+    from caseferry.plan import Plan
+
     with ExitStack() as opened:
         source = opened.enter_context(open_given(given.source, given))
         target = opened.enter_context(open_given(given.target, given))
@@ -229,6 +230,8 @@ def plan(given: Any) -> int:
 
 def _plans(items: Iterable[Item], target: Dataset, given: Any) -> Iterator[tuple[str, Plan | CaseferryError]]:
     """The plan for each item, or why there is none."""
+    from caseferry.connector import Spare
+
     spare = None if given.strict else Spare.imagined()
     unmapped = given.unmapped or target.unmapped or "stop"
     for item in items:

@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from caseferry.connector.installed import schemes
 from caseferry.deidentify import check_phi
 from caseferry.errors import ConfigurationError, UnsupportedOperation
+from caseferry.installed import schemes
 from caseferry.mapping import read_mapping
 from caseferry.mapping.overlap import read_overlap
 from caseferry.mapping.unmapped import check_unmapped

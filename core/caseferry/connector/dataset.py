@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from abc import abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace as changed
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from caseferry.case.flattening import flattened_case, with_overlaps
 from caseferry.case.revision import Revision, revision_of
 from caseferry.case.seal import refuse_identifying, refuse_identifying_annotations, seal
 from caseferry.closing import Closing
@@ -18,16 +20,13 @@ from caseferry.connector.settle import settle
 from caseferry.deidentify import check_phi
 from caseferry.errors import (
     Cancelled,
-    InvalidCase,
-    Problem,
     ProcessingFailed,
     TemporaryFailure,
     UnsupportedOperation,
 )
-from caseferry.files import FileProblem
-from caseferry.imaging.header import ImageProblem
 from caseferry.mapping.unmapped import check_unmapped, makes_names, refused, unmapped_labels
 from caseferry.plan import Plan
+from caseferry.removal.case import annotations_without_identity, removed_from, without_identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -233,22 +232,13 @@ class Dataset(Closing):
             return lambda: Plan(dataset=self.url, case_id=item.case_id, adopts=item.id)
         word = check_phi(phi or self.phi)
         if word == "remove":
-            from caseferry.removal.case import annotations_without_identity
-
             revision = changed(revision, after=annotations_without_identity(revision.after, revision.written))
         if word != "keep" and self.capabilities.remote:
             refuse_identifying_annotations(item.case_id, revision.written)
         wanted = check_unmapped(unmapped or self.unmapped or "accept")
         planned = self._annotating(item, changed(revision, create=makes_names(wanted)))
 
-        def known() -> Plan:
-            plan = planned()
-            if plan.calls and (missing := refused(plan.missing, wanted)):
-                plan.release()
-                raise unmapped_labels(item.case_id, missing, self.offered().get("labels", {}))
-            return _naming_what_goes(plan, revision.after)
-
-        return known
+        return lambda: self._told(planned(), revision.after, wanted)
 
     def delete(self, item: Item) -> None:
         """Remove an item.
@@ -279,8 +269,6 @@ class Dataset(Closing):
             The user asked to stop.
         """
         self._require("wait")
-        import time
-
         began = time.monotonic()
         end = began + (self.patience.total if most is None else most)
         while item.state not in {State.READY, State.FAILED}:
@@ -301,8 +289,6 @@ class Dataset(Closing):
         sealed = self.arranged(seal(case))
         word = check_phi(phi or self.phi)
         if word == "remove":
-            from caseferry.removal.case import without_identity
-
             return without_identity(sealed, self.reads)
         if word == "refuse" and self.capabilities.remote:
             refuse_identifying(sealed)
@@ -316,14 +302,7 @@ class Dataset(Closing):
         InvalidCase
             A mask cannot be read.
         """
-        if self.names.overlap is None:
-            return case
-        from caseferry.case.flattening import flattened_case
-
-        try:
-            return flattened_case(case, self.names.overlap)
-        except (ImageProblem, FileProblem) as error:
-            raise InvalidCase(case.id, [Problem("masks", str(error))]) from error
+        return flattened_case(case, self.names.overlap) if self.names.overlap is not None else case
 
     def execute(self, plan: Plan) -> Execution:
         """Send the calls of a plan."""
@@ -356,16 +335,19 @@ class Dataset(Closing):
     def _planned(self, sealed: Case, standing: Any, spare: Spare | None, unmapped: Unmapped | None) -> Plan:
         wanted = check_unmapped(unmapped or self.unmapped or "accept")
         plan, overflow = self._plan(sealed, standing, allow_spare=spare is not None, create=makes_names(wanted))
-        if plan.calls and (missing := refused(plan.missing, wanted)):
-            plan.release()
-            raise unmapped_labels(sealed.id, missing, self.offered().get("labels", {}))
+        plan = self._told(plan, sealed, wanted)
         if overflow and spare is not None:
             spare.keep(sealed.id, overflow)
         if self.names.overlap is not None:
-            from caseferry.case.flattening import with_overlaps
-
             plan = changed(plan, held=with_overlaps(sealed, plan.held, self.names.overlap))
-        return _naming_what_goes(plan, sealed)
+        return plan
+
+    def _told(self, plan: Plan, case: Case, unmapped: Unmapped) -> Plan:
+        """A plan that says what is removed from the files of its case; refused where names are missing for it."""
+        if plan.calls and (missing := refused(plan.missing, unmapped)):
+            plan.release()
+            raise unmapped_labels(case.id, missing, self.offered().get("labels", {}))
+        return changed(plan, removed=removed_from(case))
 
     def _require(self, verb: str) -> None:
         if verb not in self.capabilities.verbs:
@@ -460,11 +442,3 @@ class Dataset(Closing):
 
     def _delete(self, item: Item) -> None:
         raise NotImplementedError
-
-
-def _naming_what_goes(plan: Plan, case: Case) -> Plan:
-    """A plan that says what is removed from the files of its case."""
-    from caseferry.removal.case import removed_from
-
-    removed = removed_from(case)
-    return changed(plan, removed=removed) if removed else plan
