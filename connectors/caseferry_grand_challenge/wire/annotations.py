@@ -32,7 +32,8 @@ from caseferry.annotation import (
     Raw,
     Text,
 )
-from caseferry.geometry import SAME_PLACE_MM, Geometry, as_stored
+from caseferry.annotation.placed import SAME_PLACE_MM
+from caseferry.geometry import Geometry, as_stored
 from caseferry.shapes import upright_axes
 
 if TYPE_CHECKING:
