@@ -22,7 +22,6 @@ from caseferry_grand_challenge.wire.sockets import (
     wanted_slugs,
 )
 from caseferry_grand_challenge.wire.stored import stored_image, stored_set
-from caseferry_grand_challenge.wire.uploads import PART
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -65,7 +64,7 @@ class GrandChallengeDataset(SocketVerbs):
     ) -> None:
         super().__init__(f"grand-challenge:{place.name}", names=names, phi=phi, unmapped=unmapped, patience=PATIENCE)
         self.capabilities = capabilities
-        self.limits = Limits(in_flight=16, sidecar_bytes=64 << 20, part_bytes=PART)
+        self.limits = Limits(in_flight=16, sidecar_bytes=64 << 20)
         self.place = place
         self._client = client
         client.stop_with(self.cancelled)

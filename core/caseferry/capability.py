@@ -101,11 +101,9 @@ class Limits:
     sidecar_bytes : how large the sidecar of a case may be; what does not fit stays in the journal's folder
     batch : items in one request, where a platform takes several
     per_minute : such requests in a minute; 0 where there is no limit
-    part_bytes : the size of the pieces in which a large file is sent; 0 where files are sent whole
     """
 
     in_flight: int = 16
     sidecar_bytes: int = 1 << 20
     batch: int = 1
     per_minute: int = 0
-    part_bytes: int = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from caseferry.errors import ConfigurationError, MissingCredentials
 
@@ -45,12 +45,41 @@ def user_config_folder(application: str) -> Path:
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / application
 
 
-def _config_file(path: Path) -> dict[str, Any]:
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """The document in a TOML file.
+
+    Parameters
+    ----------
+    what : the file is, for the message
+
+    Raises
+    ------
+    ConfigurationError
+        It cannot be read.
+    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"the configuration file {str(path)!r} cannot be read: {error}"
+        msg = f"the {what} {str(path)!r} cannot be read: {error}"
         raise ConfigurationError(msg) from error
+
+
+def one_of(words: Any, given: Any, setting: str) -> Any:
+    """The given word, which is one that a setting can have.
+
+    Parameters
+    ----------
+    words : a type that is `Literal` of them
+
+    Raises
+    ------
+    ConfigurationError
+        It is no such word.
+    """
+    if given not in get_args(words):
+        msg = f"{setting} is {given!r}, expected one of {', '.join(map(repr, get_args(words)))}"
+        raise ConfigurationError(msg)
+    return given
 
 
 def profile(name: str, platform: str) -> dict[str, str]:
@@ -69,7 +98,7 @@ def profile(name: str, platform: str) -> dict[str, str]:
     if not path.is_file():
         msg = f"profile {name!r} is asked for, and there is no configuration file {str(path)!r}"
         raise ConfigurationError(msg)
-    profiles = _config_file(path).get("profiles", {})
+    profiles = read_toml(path, "configuration file").get("profiles", {})
     if name not in profiles:
         msg = f"there is no profile {name!r} in {str(path)!r}; known are {', '.join(sorted(profiles)) or 'none'}"
         raise ConfigurationError(msg)

@@ -20,46 +20,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from caseferry.errors import ConfigurationError
+from caseferry.config import one_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from caseferry.plain import Json
 
 Phi = Literal["refuse", "keep", "remove"]
 """What is done with a case that identifies a patient: it is not sent to another machine; it is sent as it is; or what
 identifies the patient is removed from its files on their way, wherever they go."""
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """What is taken out of the files of one part of a case on their way, by name; never a value.
-
-    Attributes
-    ----------
-    part : the part of the case: ``image 'ct'``
-    names : of attributes and other elements
-    files : how many files they are taken out of
-    """
-
-    part: str
-    names: tuple[str, ...]
-    files: int = 1
-
-    def __str__(self) -> str:
-        return f"{self.part}: {', '.join(self.names)}" + (f" ({self.files} files)" if self.files > 1 else "")
-
-    def to_json(self) -> dict[str, Json]:
-        """Plain data."""
-        return {"part": self.part, "names": list(self.names), "files": self.files}
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Removed:
-        """Read what `to_json` wrote."""
-        return cls(document["part"], tuple(document["names"]), document["files"])
 
 
 PSEUDONYMS = frozenset(
@@ -403,7 +374,4 @@ def check_phi(phi: Any) -> Phi:
     ConfigurationError
         It is no such word.
     """
-    if phi not in get_args(Phi):
-        msg = f"phi is {phi!r}, expected 'refuse', 'keep' or 'remove'"
-        raise ConfigurationError(msg)
-    return cast("Phi", phi)
+    return cast("Phi", one_of(Phi, phi, "phi"))

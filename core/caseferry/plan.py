@@ -17,9 +17,9 @@ from caseferry.files import FileRef, release
 from caseferry.held import Held, Loss, Tally
 
 if TYPE_CHECKING:
-    from caseferry.deidentify import Removed
     from caseferry.mapping.unmapped import Missing
     from caseferry.plain import Json
+    from caseferry.removal.removed import Removed
 
 _TAKEN = re.compile(r"\{([^{}]+)\}")
 

@@ -294,5 +294,5 @@ def test_stopping_ends_a_wait_at_once() -> None:
 
 
 def test_words_for_what_is_done_with_patients() -> None:
-    with pytest.raises(cf.ConfigurationError, match="phi is 'hide', expected 'refuse', 'keep' or 'remove'"):
+    with pytest.raises(cf.ConfigurationError, match="phi is 'hide', expected one of 'refuse', 'keep', 'remove'"):
         Memory().put(CASE, phi="hide")  # type: ignore[arg-type]

@@ -44,7 +44,7 @@ def test_what_is_no_url(text: str) -> None:
         ("local:a?b", {}, "the options of 'local:a?b' cannot be read; expected ?name=value&name=value"),
         ("local:a?colour=red", {}, "local has no option colour; known are "),
         ("local:a", {"colour": "red"}, "local has no option colour; known are "),
-        ("local:a?phi=hide", {}, "phi is 'hide', expected 'refuse', 'keep' or 'remove'"),
+        ("local:a?phi=hide", {}, "phi is 'hide', expected one of 'refuse', 'keep', 'remove'"),
         ("local:a", {"mapping": "/no/such.toml"}, "the mapping '/no/such.toml' cannot be read: "),
     ],
 )

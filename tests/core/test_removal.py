@@ -24,11 +24,12 @@ from pydicom.sequence import Sequence
 
 import caseferry as cf
 from caseferry.case.seal import seal
-from caseferry.deidentify import Removed, identifying_attributes
+from caseferry.deidentify import identifying_attributes
 from caseferry.imaging.pdf import one_page
 from caseferry.imaging.reading import identifying_fields
 from caseferry.removal.case import removed_from, without_identity
 from caseferry.removal.files import cleaned
+from caseferry.removal.removed import Removed
 from caseferry.removal.splice import Edit, Spliced
 
 if TYPE_CHECKING:

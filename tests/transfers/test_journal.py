@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import caseferry as cf
-from caseferry.deidentify import Removed
 from caseferry.held import Loss
+from caseferry.removal.removed import Removed
 from caseferry.testing import Samples
 from caseferry.transfers.journal import DONE, FAILED, INTENT, REFUSED, Journal
 from caseferry.transfers.journal_file import STATEMENTS, VERSION, Unwritable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from caseferry import Outcome
 from caseferry.cli import main
-from caseferry.deidentify import Removed
 from caseferry.held import Loss
+from caseferry.removal.removed import Removed
 from caseferry.transfers.journal import Journal
 from caseferry.transfers.outcome import Note, Result
 

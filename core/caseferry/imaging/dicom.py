@@ -160,8 +160,6 @@ def _identity(instances: Sequence[Instance]) -> dict[str, Any]:
     return {
         "modality": str(first.get("Modality", "") or "") or None,
         "identifying": tuple(dict.fromkeys(name for i in instances for name in i.identifying)),
-        "study_uid": str(first.get("StudyInstanceUID", "") or "") or None,
-        "series_uid": str(first.get("SeriesInstanceUID", "") or "") or None,
     }
 
 

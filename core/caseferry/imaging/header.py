@@ -63,9 +63,29 @@ class Header:
     modality: str | None = None
     layout: Layout = ()
     identifying: tuple[str, ...] = ()
-    study_uid: str | None = None
-    series_uid: str | None = None
     details: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+def beside(files: Sequence[FileRef], name: str, whole: str) -> FileRef:
+    """The file of the data, which the header in the first file names.
+
+    Parameters
+    ----------
+    whole : the ending of a file that holds both
+
+    Raises
+    ------
+    ImageProblem
+        It is not among the files.
+    """
+    others = {ref.name: ref for ref in files[1:]}
+    name = name.removeprefix("./")
+    if name not in others:
+        what = f"keeps its data in {name!r}, which is not among the image's files {sorted(others)}"
+        raise ImageProblem(
+            files[0].name, what, f"give header and data as files of one image, or write one {whole} file"
+        )
+    return others[name]
 
 
 class Reader(Protocol):

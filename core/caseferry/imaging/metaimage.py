@@ -17,7 +17,7 @@ import numpy as np
 from caseferry.deidentify import identifying_line
 from caseferry.errors import GeometryError
 from caseferry.geometry import FloatArray, Geometry
-from caseferry.imaging.header import Header, ImageProblem
+from caseferry.imaging.header import Header, ImageProblem, beside
 from caseferry.imaging.kinds import Kind
 from caseferry.imaging.length import HIGHEST_RATIO, check_length, read_fully, skip
 
@@ -113,14 +113,7 @@ def _grid(ref: FileRef, fields: dict[str, str]) -> Geometry:
 
 def _data_file(files: Sequence[FileRef], name: str) -> FileRef | None:
     """The file with the data: None when it follows the header, else the one of that name among `files`."""
-    if name.upper() == "LOCAL":
-        return None
-    others = {ref.name: ref for ref in files[1:]}
-    name = name.removeprefix("./")
-    if name not in others:
-        what = f"keeps its data in {name!r}, which is not among the image's files {sorted(others)}"
-        raise ImageProblem(files[0].name, what, "give header and data as files of one image, or write one .mha file")
-    return others[name]
+    return None if name.upper() == "LOCAL" else beside(files, name, ".mha")
 
 
 def read_header(files: Sequence[FileRef]) -> Header:
@@ -147,8 +140,6 @@ def read_header(files: Sequence[FileRef]) -> Header:
         channels=channels,
         modality=fields.get("Modality", "").removeprefix("MET_MOD_") or None,
         identifying=tuple(key for key, said in fields.items() if key != DATA_FILE and identifying_line(key, said)),
-        study_uid=fields.get("StudyInstanceUID"),
-        series_uid=fields.get("SeriesInstanceUID"),
         details={"fields": fields},
     )
     expected = _voxels_size(header)

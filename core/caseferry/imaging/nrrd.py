@@ -19,7 +19,7 @@ import numpy as np
 from caseferry.deidentify import identifying_line
 from caseferry.errors import GeometryError
 from caseferry.geometry import Geometry
-from caseferry.imaging.header import Header, ImageProblem
+from caseferry.imaging.header import Header, ImageProblem, beside
 from caseferry.imaging.kinds import Kind
 from caseferry.imaging.length import check_gzip, check_length, read_fully, read_out, skip
 
@@ -175,14 +175,7 @@ def _spacings(ref: FileRef, fields: dict[str, str], axes: list[int]) -> list[flo
 
 def _data_file(files: Sequence[FileRef], fields: dict[str, str]) -> FileRef | None:
     name = fields.get("data file", fields.get("datafile"))
-    if name is None:
-        return None
-    others = {ref.name: ref for ref in files[1:]}
-    name = name.removeprefix("./")
-    if name not in others:
-        what = f"keeps its data in {name!r}, which is not among the image's files {sorted(others)}"
-        raise ImageProblem(files[0].name, what, "give header and data as files of one image, or write one .nrrd file")
-    return others[name]
+    return None if name is None else beside(files, name, ".nrrd")
 
 
 def read_header(files: Sequence[FileRef]) -> Header:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from caseferry.annotation import slug
+from caseferry.config import read_toml
 from caseferry.errors import ConfigurationError
 from caseferry.mapping.overlap import Priority, read_overlap
 from caseferry.plain import plain
@@ -94,7 +94,7 @@ def read_mapping(
     """
     if source is None:
         return Names()
-    document = source if isinstance(source, Mapping) else _load(Path(source))
+    document = source if isinstance(source, Mapping) else read_toml(Path(source), "mapping")
     if platforms and (unknown := [key for key in document if key not in {platform, *platforms}]):
         known = ", ".join(f"[{each}]" for each in sorted({platform, *platforms}))
         msg = f"the mapping has [{unknown[0]}], which is no platform that is installed; tables are {known}"
@@ -158,14 +158,6 @@ def _plain_table(where: str, value: Mapping[str, Any]) -> dict[str, Any]:
         return {key: plain(item, f"{where}.{key}") for key, item in value.items()}
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"the mapping {str(path)!r} cannot be read: {error}"
-        raise ConfigurationError(msg) from error
 
 
 def nearest(name: str, offered: Iterable[str], like_by: float = 0.4) -> list[str]:

@@ -18,9 +18,10 @@ or is mapped to. What is done then is one setting, of a dataset or of a call:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from caseferry.errors import ConfigurationError, Problem, UnmappedLabels
+from caseferry.config import one_of
+from caseferry.errors import Problem, UnmappedLabels
 from caseferry.mapping.names import nearest
 
 if TYPE_CHECKING:
@@ -60,10 +61,7 @@ def check_unmapped(given: Any) -> Unmapped:
     ConfigurationError
         It is no such word.
     """
-    if given not in get_args(Unmapped):
-        msg = f"unmapped is {given!r}, expected {', '.join(map(repr, get_args(Unmapped)))}"
-        raise ConfigurationError(msg)
-    return cast("Unmapped", given)
+    return cast("Unmapped", one_of(Unmapped, given, "unmapped"))
 
 
 def makes_names(unmapped: Unmapped) -> bool:

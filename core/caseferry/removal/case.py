@@ -10,12 +10,12 @@ from caseferry.annotation import Annotation, Mask
 from caseferry.case import Attachment, Case, Image
 from caseferry.case.seal import identifying
 from caseferry.case.told import names_of, texts_of
-from caseferry.deidentify import Removed
 from caseferry.errors import IdentifiableData, Problem
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.reading import identifying_fields
 from caseferry.removal.dicom import IN_PIXELS
 from caseferry.removal.files import CleanedRef, cleaned, words
+from caseferry.removal.removed import Removed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

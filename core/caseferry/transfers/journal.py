@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from caseferry.closing import Closing
-from caseferry.deidentify import Removed
 from caseferry.errors import ConfigurationError
 from caseferry.files import CHUNK, PathLike
 from caseferry.held import Loss
+from caseferry.removal.removed import Removed
 from caseferry.transfers.journal_file import JournalFile, Unwritable
 from caseferry.transfers.merge import Base
 from caseferry.transfers.outcome import Note, Outcome, Result

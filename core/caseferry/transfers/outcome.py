@@ -14,9 +14,9 @@ from caseferry.text import duration, size
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from caseferry.deidentify import Removed
     from caseferry.held import Held
     from caseferry.plain import Json
+    from caseferry.removal.removed import Removed
 
 
 class Outcome(StrEnum):

@@ -11,9 +11,9 @@ from caseferry.annotation import Mask, Point
 from caseferry.case import Case, Image
 from caseferry.case.compare import differences
 from caseferry.connector import Dataset, Item
-from caseferry.deidentify import Removed
 from caseferry.errors import CaseferryError, IdentifiableData, InvalidCase, UnsupportedOperation
 from caseferry.imaging.kinds import Kind
+from caseferry.removal.removed import Removed
 from caseferry.testing.samples import SHAPE, Samples
 
 if TYPE_CHECKING:
