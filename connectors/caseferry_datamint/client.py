@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar, cast
 from urllib.parse import quote
 
-from caseferry.errors import ConfigurationError, NotFound, TemporaryFailure
+from caseferry.errors import ConfigurationError, NotFound, TemporaryFailure, UnexpectedResponse
 from caseferry.http import Http
 from caseferry.plan import Repeat
 from caseferry_datamint.errors import PLATFORM, explain, refuse_error_in_answer
@@ -247,7 +247,8 @@ class DatamintClient:
             return
         for start in range(0, len(resource_ids), SEARCHED_AT_ONCE):
             some = list(resource_ids[start : start + SEARCHED_AT_ONCE])
-            yield from self._searched({**wanted, "resource_ids": some})
+            for row in self._searched({**wanted, "resource_ids": some}):
+                yield _of_resource(row, some)
 
     def _searched(self, wanted: Mapping[str, Any]) -> Iterator[Row]:
         what = "list annotations"
@@ -257,6 +258,22 @@ class DatamintClient:
             return self.http.request("POST", "annotations/search", json=search, what=what).body
 
         return _paged(page, lambda answer: rows_of(answer, "annotations", what))
+
+
+def _of_resource(row: Row, asked: Sequence[str]) -> Row:
+    """An annotation with its resource, which the platform's short form leaves out.
+
+    Raises
+    ------
+    UnexpectedResponse
+        It does not say of which of several it is.
+    """
+    if row.get("resource_id") is not None:
+        return row
+    if len(asked) > 1:
+        what = f"annotation {row['id']} does not say to which of {len(asked)} resources it belongs"
+        raise UnexpectedResponse(PLATFORM, "list annotations", what)
+    return {**row, "resource_id": asked[0]}
 
 
 def path_part(name: str) -> str:

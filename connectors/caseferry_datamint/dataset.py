@@ -14,7 +14,7 @@ from caseferry_datamint.wire.amending import amendment_in
 from caseferry_datamint.wire.annotating import There
 from caseferry_datamint.wire.entities import Resource
 from caseferry_datamint.wire.filters import any_of, resource_query
-from caseferry_datamint.wire.links import link_of
+from caseferry_datamint.wire.links import is_gone, link_of
 from caseferry_datamint.wire.rows import chosen_rows, rows_by_annotation
 from caseferry_datamint.wire.standing import Standing
 
@@ -182,7 +182,7 @@ class DatamintDataset(Dataset):
         standing.in_project = self._in_project(found)
         for row in self._client.annotations(list(standing.resources.values())):
             standing.revised = standing.revised or amendment_in(row) is not None
-            if (link := link_of(row)) is not None:
+            if (link := link_of(row)) is not None and not is_gone(row):
                 standing.annotations.setdefault(link, []).append(row)
         return standing
 

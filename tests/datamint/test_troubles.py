@@ -12,9 +12,11 @@ from PIL import Image as Picture
 
 import caseferry as cf
 from caseferry.case.compare import differences
+from caseferry.errors import UnexpectedResponse
 from caseferry.imaging.kinds import Kind
 from caseferry_datamint import DatamintConnector
-from caseferry_datamint.sandbox import MEMBER_KEY, POWERLESS_KEY
+from caseferry_datamint.sandbox import MEMBER_KEY, POWERLESS_KEY, search
+from caseferry_datamint.sandbox.annotation_shapes import annotation_answer
 from datamint_shapes import drawings
 
 if TYPE_CHECKING:
@@ -285,3 +287,39 @@ def test_rights_that_end_half_way_leave_what_can_be_gone_on_with(scene: Scene, s
     scene.sandbox.faults.clear()
     dataset.put(case)
     assert len(alive(scene)) == 1
+
+
+@pytest.mark.parametrize("files", [1, 2])
+def test_annotations_that_do_not_say_to_which_resource_they_belong(
+    scene: Scene, samples: Samples, monkeypatch: pytest.MonkeyPatch, files: int
+) -> None:
+    """The short form leaves it out: of one resource nothing is lost, of several nothing is guessed."""
+    images = [samples.image(kind) for kind in (Kind.PICTURE, Kind.NIFTI)[:files]]
+    case = cf.Case("short", images=images, annotations=[cf.Label("picture", "seen", id="seen")])
+    item = scene.open().put(case)
+
+    def short(desk: Any, record: Any) -> Any:
+        return {name: value for name, value in annotation_answer(desk, record).items() if name != "resource_id"}
+
+    monkeypatch.setattr(search, "annotation_answer", short)
+    if files == 1:
+        assert [each.id for each in scene.open().get(item.id).case().annotations] == ["seen"]
+        assert scene.open().plan(case).calls == ()
+    else:
+        with pytest.raises(UnexpectedResponse, match="does not say to which of 2 resources it belongs"):
+            scene.open().get(item.id).case()
+
+
+def test_annotations_that_are_deleted_are_not_there_however_the_platform_says_it(
+    scene: Scene, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = samples.case("gone", Kind.PICTURE, annotations=[cf.Label("picture", "seen", id="seen")])
+    item = scene.open().put(case)
+
+    def gone(desk: Any, record: Any) -> Any:
+        answered = {name: value for name, value in annotation_answer(desk, record).items() if name != "deleted"}
+        return answered | {"deleted_at": "2026-01-02T03:04:05Z"}
+
+    monkeypatch.setattr(search, "annotation_answer", gone)
+    assert scene.open().get(item.id).case().annotations == ()
+    assert [call.name for call in scene.open().plan(case).calls] == ["annotate picture 0 0"]

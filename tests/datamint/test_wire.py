@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -199,7 +201,23 @@ def test_a_range_of_one_frame_is_a_frame(frames: list[int]) -> None:
     assert (type(found), found.frame, found.id) == (cf.Category, frames[0], "1")
 
 
-@pytest.mark.parametrize("frames", [[3, 1], [1, 9], [1], "1-3", {"start": 1}])
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ({"frame_range": ["1", "2"]}, [1, 2]),
+        ({"frame_range": {"start": 1, "end": 3}}, [1, 2]),
+        ({"frame_ranges": [{"start": 0, "end": 1}, {"start": 2, "end": 4}]}, [0, 2, 3]),
+    ],
+    ids=["text", "half-open", "several"],
+)
+def test_ranges_as_the_platform_writes_them_elsewhere(written: dict[str, Any], expected: list[int]) -> None:
+    """On the path of tracks the end is not included; in an annotation it is."""
+    found = read(row("category", None, text_value="x", **written))
+    assert isinstance(found, cf.Track)
+    assert list(found.frames) == expected
+
+
+@pytest.mark.parametrize("frames", [[3, 1], [1, 9], [1], "1-3", {"start": 1}, {"start": 2, "end": 2}])
 def test_a_range_that_is_none_is_kept_whole(frames: Any) -> None:
     found = read(row("category", None, frame_range=frames, text_value="x"))
     assert isinstance(found, cf.Raw)
@@ -220,13 +238,84 @@ def test_a_range_that_is_none_is_kept_whole(frames: Any) -> None:
         row("of tomorrow", None),
         row("label", None, identifier=""),
         row("label", None, identifier=None),
+        row("line", {"points": [[1, 2, 0.5], [3, 4, 0.5]]}, frame_index=0),
+        row("category", None, text_value="x", frame_index="first"),
+        row("float", None, numeric_value="many"),
+        row("category", None, text_value="x", frame_index=1e400),
     ],
     ids=str,
 )
 def test_what_nobody_understands_is_kept_whole(written: dict[str, Any]) -> None:
     found = read(written)
     assert isinstance(found, cf.Raw)
-    assert (found.platform, found.payload) == ("datamint", written)
+    assert found.platform == "datamint"
+    assert found.payload == {name: "Infinity" if value == 1e400 else value for name, value in written.items()}
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda number: row("float", None, numeric_value=number),
+        lambda number: row("point", {"points": [[1, number, 0]]}, frame_index=0),
+        lambda number: row("point", {"points": [[1, 2, 0]]}, frame_index=0, text_value=json.dumps({"score": number})),
+        lambda number: row("of tomorrow", None, score=number),
+    ],
+    ids=["number", "place", "attribute", "unknown"],
+)
+def test_what_is_no_number_does_not_stop_a_case(written: Any, number: float) -> None:
+    """A server that writes NaN, which is no JSON, writes it as Python reads it."""
+    found = read(written(number))
+    assert isinstance(found, cf.Raw)
+    assert json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_half_a_character_does_not_stop_a_case() -> None:
+    found = read(row("of tomorrow", None, identifier="a\ud800", created_by="\ud800@example.org"))
+    assert (found.label, found.author) == ("a?", None)
+    assert json.dumps(found.to_json(), ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ({"numeric_value": "2.5"}, 2.5),
+        ({"numeric_value": None, "value": "3"}, 3),
+        ({"numeric_value": 2.7}, 2.7),
+        ({"numeric_value": 4.0}, 4),
+        ({"numeric_value": 2**60 + 1}, 2**60 + 1),
+        ({"numeric_value": str(2**60 + 1)}, 2**60 + 1),
+    ],
+    ids=str,
+)
+def test_whole_numbers_that_are_written_in_other_ways(written: dict[str, Any], expected: float) -> None:
+    found = read(row("integer", None, scope="image", **written))
+    assert (found.value, type(found.value)) == (expected, type(expected))
+
+
+def test_what_a_label_or_a_category_says_in_another_field_is_not_lost() -> None:
+    assert read(row("label", None, text_value="mild")).attributes == {"value": "mild"}
+    assert read(row("label", None, text_value=None, value=None)).attributes == {}
+    assert read(row("category", None, text_value=None, numeric_value=3)).value == "3"
+    assert read(row("category", None, text_value=None, value="x", frame_index=None, index=2)).frame == 2
+
+
+def test_a_region_is_closed_where_it_says_so() -> None:
+    """As the platform's client reads it."""
+    points = [[1, 2, 0], [3, 4, 0], [5, 2, 0]]
+    assert read(row("region", {"points": points})).kind == "polyline"
+    assert read(row("region", {"points": points, "closed": False})).kind == "polyline"
+    assert read(row("region", {"points": points, "closed": True})).kind == "polygon"
+
+
+def test_pixels_of_several_frames_are_positions_between_them() -> None:
+    """In a volume; the frames of a cine do not lie in space."""
+    down = image(Kind.NIFTI, (20, 30, 6), affine_of(np.diag([1.0, 1, -1]), (0.5, 0.8, 3), (-100, -50, 7)))
+    written = row("line", {"points": [[2, 3, 1], [7, 9, 4]]}, frame_index=1)
+    found = read(written, down)
+    assert (found.points, found.frame) == (((2, 3, 4), (7, 9, 1)), None)
+    cine = image(Kind.VIDEO, (20, 30, 1), np.eye(4), frames=6, space="pixel")
+    assert isinstance(read(written, cine), cf.Raw)
 
 
 def test_what_a_shape_says_beside_its_place_is_kept() -> None:

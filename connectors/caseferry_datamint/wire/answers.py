@@ -125,6 +125,11 @@ def whole(value: Any) -> int | None:
     return int(written) if written.isascii() and written.isdecimal() and len(written) < 20 else None
 
 
+def first_of(row: Row, *fields: str) -> Any:
+    """The value of the first of several fields that has one; None when none has."""
+    return next((row[field] for field in fields if row.get(field) is not None), None)
+
+
 def texts(row: Row, field: str) -> tuple[str, ...]:
     """The elements of a list as texts."""
     values = row.get(field)

@@ -169,20 +169,29 @@ def _in_frame(image: Image, pixels: list[list[float]], file: int) -> tuple[list[
     Raises
     ------
     ValueError
-        The image has no such frame.
+        The image has no such frame, or they lie between frames, or in several that do not follow each other in space.
     """
     grid = image.geometry
     if grid is None or grid.planes == 1:
         return [(point[0], point[1]) for point in pixels], None if grid is None else 0
-    frame = round(pixels[0][2])
-    cut = cut_of(image, file, frame)
-    if cut is None:
-        msg = f"there is no frame {frame}"
+    if any(abs(point[2] - round(point[2])) > ON_SLICE for point in pixels):
+        msg = "it lies between frames"
         raise ValueError(msg)
-    axis, index = next((axis, index) for axis, index in enumerate(cut) if isinstance(index, int))
-    if axis == 2:
-        return [(point[0], point[1]) for point in pixels], index
-    solid = [[*point[:2][:axis], float(index), *point[:2][axis:]] for point in pixels]
+    solid, axes = [], set()
+    for column, row, height in pixels:
+        cut = cut_of(image, file, round(height))
+        if cut is None:
+            msg = f"there is no frame {round(height)}"
+            raise ValueError(msg)
+        axis, index = next((axis, index) for axis, index in enumerate(cut) if isinstance(index, int))
+        axes.add(axis)
+        solid.append((*(column, row)[:axis], float(index), *(column, row)[axis:]))
+    planes = {point[2] for point in solid}
+    if axes == {2} and len(planes) == 1:
+        return [(point[0], point[1]) for point in solid], int(planes.pop())
+    if grid.frames > 1:
+        msg = "it runs through several frames"
+        raise ValueError(msg)
     return [(a, b, c) for a, b, c in solid], None
 
 

@@ -1,4 +1,4 @@
-"""By what rows of the platform are known that were put there by caseferry."""
+"""By what rows of the platform are known that were put there by caseferry, and whether they are still there."""
 
 from __future__ import annotations
 
@@ -39,3 +39,8 @@ def link_of(row: Mapping[str, Any]) -> str | None:
 def is_revised(key: str) -> bool:
     """Whether rows of that link have come with a revision."""
     return _REVISED.match(key) is not None
+
+
+def is_gone(row: Mapping[str, Any]) -> bool:
+    """Whether somebody has deleted what a row tells of: some servers still answer those."""
+    return bool(row.get("deleted") or row.get("deleted_at"))

@@ -28,12 +28,19 @@ from caseferry.annotation import (
     Track,
 )
 from caseferry.files import encodable
+from caseferry_datamint.wire.answers import first_of
 from caseferry_datamint.wire.frames import are_pixels, from_points, plane_of
 
 if TYPE_CHECKING:
     from caseferry.annotation import Shape
     from caseferry.case import Image
     from caseferry.mapping import Names
+
+
+NOT_UNDERSTOOD = (TypeError, ValueError, KeyError, IndexError, ArithmeticError)
+"""What is raised by the reading of an answer that is not written as its kind is."""
+
+STATES = {"approved": "approved", "published": "approved", "new": "new", "rejected": "rejected"}
 
 
 def core_form(row: Mapping[str, Any], role: str, image: Image, file: int, names: Names) -> Annotation:
@@ -45,19 +52,49 @@ def core_form(row: Mapping[str, Any], role: str, image: Image, file: int, names:
     """
     common = common_back(row, role, names)
     try:
-        if row.get("frame_index") is not None or not row.get("frame_range"):
+        frames = _frames_of(row)
+        if not frames:
             return _of_one_frame(row, common, image, file)
-        first, last = map(int, row["frame_range"])  # both included
-        if first == last:
-            return _of_one_frame({**row, "frame_index": first}, common, image, file)
-        return _over_frames(row, range(first, last + 1), common, image, file)
-    except (TypeError, ValueError, KeyError, IndexError):
+        if len(frames) == 1:
+            return _of_one_frame({**row, "frame_index": frames[0]}, common, image, file)
+        return _over_frames(row, frames, common, image, file)
+    except NOT_UNDERSTOOD:
         pass
     try:
         frame = _frame_back(row, image, file)
-    except (TypeError, ValueError):
+    except NOT_UNDERSTOOD:
         frame = None
-    return Raw(**common, frame=frame, platform="datamint", payload=json.loads(json.dumps(row)))
+    return Raw(**common, frame=frame, platform="datamint", payload=_plainly(row))
+
+
+def _plainly(row: Mapping[str, Any]) -> Any:
+    """A row as JSON that everybody reads: what is no number is written as text, half a character as ``?``."""
+    written = json.dumps(row, ensure_ascii=False).encode(errors="replace")
+    return json.loads(written, parse_constant=str)
+
+
+def _frames_of(row: Mapping[str, Any]) -> list[int]:
+    """The frames of a row that speaks of a range of them, or of several; none for one of a frame or of the image.
+
+    Raises
+    ------
+    TypeError, ValueError, KeyError, IndexError
+        It is no range, or ends before it starts.
+    """
+    spans = row.get("frame_ranges") or [row.get("frame_range")]
+    if first_of(row, "frame_index", "index") is not None or not any(spans):
+        return []
+    frames: set[int] = set()
+    for span in spans:
+        if isinstance(span, Mapping):  # as on the path of tracks: the end is not included
+            first, end = int(span["start"]), int(span["end"])
+        else:
+            first, end = (int(each) + place for place, each in enumerate(span))  # as in an annotation: it is
+        if first >= end:
+            msg = f"a range of frames ends before it starts: {first} to {end - 1}"
+            raise ValueError(msg)
+        frames.update(range(first, end))
+    return sorted(frames)
 
 
 def _of_one_frame(row: Mapping[str, Any], common: dict[str, Any], image: Image, file: int) -> Annotation:
@@ -69,38 +106,46 @@ def _of_one_frame(row: Mapping[str, Any], common: dict[str, Any], image: Image, 
         It is of no kind, or is not written as its kind is.
     """
     kind = str(row.get("annotation_type") or row.get("type") or "")
-    value = row.get("text_value", row.get("value"))
+    value = first_of(row, "text_value", "value")
     geometry = row.get("geometry")
     if geometry is not None and kind in {"line", "point", "square", "region"}:
         return _placed_back(kind, row, common, image, file)
     frame = _frame_back(row, image, file)
     if kind == "label":
-        return Label(**common, frame=frame)
+        return Label(**{**common, "attributes": _said_beside(value)}, frame=frame)
     if kind == "category":
-        return Category(**common, frame=frame, value=str(value if value is not None else ""))
+        answer = value if value is not None else first_of(row, "numeric_value")
+        return Category(**common, frame=frame, value=str(answer if answer is not None else ""))
     if kind == "text":
-        return Text(**common, frame=frame, value=str(value or ""))
+        return Text(**common, frame=frame, value=str(value if value is not None else ""))
     if kind in {"integer", "float"}:
-        number = row.get("numeric_value", row.get("value"))
-        unit = str(row.get("units") or "")
-        return Numeric(**common, value=int(number) if kind == "integer" else float(number), unit=unit)
+        number = _number(first_of(row, "numeric_value", "value", "text_value"), kind)
+        return Numeric(**common, frame=frame, value=number, unit=str(row.get("units") or ""))
     msg = "it is of no kind"
     raise ValueError(msg)
 
 
-def _over_frames(row: Mapping[str, Any], frames: range, common: dict[str, Any], image: Image, file: int) -> Track:
-    """An annotation that speaks of a range of frames: the same in each.
+def _number(value: Any, kind: str) -> float:
+    """A number, whole when its kind is and it is; the platform writes it as a number or as text."""
+    if kind == "integer" and (isinstance(value, int) or (isinstance(value, str) and value.strip("+-").isdigit())):
+        return int(value)
+    number = float(value)
+    return int(number) if kind == "integer" and number.is_integer() else number
+
+
+def _over_frames(row: Mapping[str, Any], frames: list[int], common: dict[str, Any], image: Image, file: int) -> Track:
+    """An annotation that speaks of several frames: the same in each.
 
     Raises
     ------
     TypeError, ValueError, KeyError, IndexError
-        See `_of_one_frame`; or the range is empty, or its frames are no planes of the image.
+        See `_of_one_frame`; or its frames are no planes of the image.
     """
     named = {name: common[name] for name in ("image", "label")}
     each = [_of_one_frame({**row, "frame_index": frame}, named, image, file) for frame in frames]
     planes = sorted(shape.frame for shape in each if shape.frame is not None)
     if len(planes) < len(frames):
-        msg = f"frames {frames.start} to {frames.stop - 1} are no planes of the image"
+        msg = f"some of the frames {frames[0]} to {frames[-1]} are no planes of the image"
         raise ValueError(msg)
     first = replace(each[0], frame=planes[0])
     return Track(**common, keyframes=[cast("Shape", first)], ranges=[(plane, plane) for plane in planes])
@@ -109,15 +154,15 @@ def _over_frames(row: Mapping[str, Any], frames: range, common: dict[str, Any], 
 def common_back(row: Mapping[str, Any], role: str, names: Names) -> dict[str, Any]:
     """What a row says whatever its kind."""
     model = bool(row.get("is_model") or row.get("created_by_model") or row.get("model_id"))
-    status = {"approved": "approved", "published": "approved", "new": "new"}.get(str(row.get("status")))
+    called = str(row.get("identifier") or row.get("name") or "").encode(errors="replace").decode()
     return {
         "image": role,
-        "label": names.label_back(str(row.get("identifier") or row.get("name") or "")),
+        "label": names.label_back(called),
         "id": str(row.get("id") or ""),
         "author": _text(row.get("import_author")) or _text(row.get("created_by")) or _text(row.get("added_by")),
         "reviewer": _text(row.get("approved_by")),
         "created": _moment(row.get("created_at")),
-        "status": status,
+        "status": STATES.get(str(row.get("status"))),
         "source": "model" if model else None,
         "model": str(row.get("model_id") or row.get("created_by_model")) if model else None,
     }
@@ -143,7 +188,7 @@ def _frame_back(row: Mapping[str, Any], image: Image, file: int) -> int | None:
     ValueError
         It speaks of a frame that is no plane of the image.
     """
-    index = row.get("frame_index", row.get("index"))
+    index = first_of(row, "frame_index", "index")
     if index is None:
         return plane_of(image, file, 0) if len(image.files) > 1 else None
     plane = plane_of(image, file, int(index))
@@ -156,19 +201,19 @@ def _frame_back(row: Mapping[str, Any], image: Image, file: int) -> int | None:
 def _placed_back(kind: str, row: Mapping[str, Any], common: dict[str, Any], image: Image, file: int) -> Annotation:
     geometry = row["geometry"]
     loose = geometry if isinstance(geometry, Mapping) else {"points": geometry}
-    index = row.get("frame_index", row.get("index"))
+    index = first_of(row, "frame_index", "index")
     raw = [[float(v if v is not None else index or 0) for v in point] for point in loose["points"]]
     patient = bool(loose.get("viewPlaneNormal")) or not are_pixels(image, raw, index)
     solid = [[*point, float(index or 0)][:3] for point in raw]
     points, plane = from_points(image, _opposite(solid) if kind == "square" else solid, patient=patient, file=file)
-    common = {**common, "attributes": _said_beside(row.get("text_value", row.get("value")))}
+    common = {**common, "attributes": _said_beside(first_of(row, "text_value", "value"))}
     if kind == "line":
         return Line(**common, frame=plane, points=points)
     if kind == "point":
         return Point(**common, frame=plane, points=points)
     if kind == "square":
         return Box(**common, frame=plane, points=points)
-    if loose.get("closed", True):
+    if loose.get("closed"):  # what is not said is open for the platform's client
         return Polygon(**common, frame=plane, rings=[points])
     return Polyline(**common, frame=plane, points=points)
 

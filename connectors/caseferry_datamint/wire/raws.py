@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from caseferry_datamint.wire.annotations import common_form
+from caseferry_datamint.wire.answers import first_of
 from caseferry_datamint.wire.frames import place_of
 
 if TYPE_CHECKING:
@@ -62,14 +63,10 @@ def raw_form(raw: Raw, image: Image, names: Names) -> tuple[int, dict[str, Any]]
 
 def _said(row: Mapping[str, Any]) -> dict[str, Any]:
     """What a row says of itself, in the words in which it is sent."""
-    number = row.get("numeric_value")
-    said: dict[str, Any] = {
-        "type": row.get("annotation_type") or row.get("type"),
-        "value": number if number is not None else row.get("text_value", row.get("value")),
-        **{name: row.get(name) for name in SAID},
-    }
-    if said["frame_index"] is None:
-        said["frame_index"] = row.get("index")
+    said: dict[str, Any] = {name: row.get(name) for name in SAID}
+    said["type"] = first_of(row, "annotation_type", "type")
+    said["value"] = first_of(row, "numeric_value", "text_value", "value")
+    said["frame_index"] = first_of(row, "frame_index", "index")
     if said["scope"] is None:
         said["scope"] = "image" if said["frame_index"] is None else "frame"
     return {name: value for name, value in said.items() if value is not None}

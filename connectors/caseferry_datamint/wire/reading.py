@@ -15,7 +15,7 @@ from caseferry.imaging.kinds import Kind
 from caseferry.sidecar import KEY, Found, Kept, amended, merge, parse
 from caseferry_datamint.wire.address import Address, is_own_tag, reason_against_tag
 from caseferry_datamint.wire.amending import amendment_in
-from caseferry_datamint.wire.links import is_revised, link_of
+from caseferry_datamint.wire.links import is_gone, is_revised, link_of
 from caseferry_datamint.wire.meaning import common_back, core_form
 from caseferry_datamint.wire.raws import unchanged
 from caseferry_datamint.wire.segmentations import Piece, grouped, is_segmentation, mask_of
@@ -61,7 +61,7 @@ class Group:
         for row in rows:
             if (document := amendment_in(row)) is None:
                 others.append(row)
-            elif not row.get("deleted"):
+            elif not is_gone(row):
                 found.append(document)
         return replace(self, amendments=tuple(found)), others
 
@@ -202,9 +202,7 @@ def annotations_of(
     known = known_in(kept)
     held = kept.native.annotations if kept is not None else None
     rows = [
-        row
-        for row in rows
-        if str(row.get("resource_id")) in places and not row.get("deleted") and not is_stray(row, held)
+        row for row in rows if str(row.get("resource_id")) in places and not is_gone(row) and not is_stray(row, held)
     ]
     result: list[Found] = []
     voxels, plain = parted(rows, known)

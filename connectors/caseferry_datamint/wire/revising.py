@@ -18,7 +18,7 @@ from caseferry_datamint.wire.amending import amendment_form, amendment_in
 from caseferry_datamint.wire.annotating import There, annotation_calls
 from caseferry_datamint.wire.annotations import CONVERSIONS
 from caseferry_datamint.wire.holding import image_of, loss_of, reason_against
-from caseferry_datamint.wire.links import link, link_of
+from caseferry_datamint.wire.links import is_gone, link, link_of
 from caseferry_datamint.wire.masks import as_volume
 from caseferry_datamint.wire.reading import is_stray
 from caseferry_datamint.wire.rows import chosen_rows, rows_by_annotation
@@ -72,7 +72,7 @@ class Begun:
         ConfigurationError
             What shall go is one with what shall stay.
         """
-        there = [row for row in rows if not row.get("deleted")]
+        there = [row for row in rows if not is_gone(row)]
         whole, _ = found.parted(there)
         kept = whole.kept
         held = kept.native.annotations if kept is not None else None
@@ -120,7 +120,7 @@ def plan_revision(
         raise Inexpressible(case.id, needed)
     there = There(there.names, there.project, there.ids, there.standing, begun.number if amends else 0)
     links = {_key(each.id, there.revision): each.id for each in written}
-    present = {str(row["id"]) for row in rows if not row.get("deleted")}
+    present = {str(row["id"]) for row in rows if not is_gone(row)}
     old = begun.replaced | begun.removed | begun.leftover | begun.amendments
     for row in rows:
         if (name := links.get(link_of(row) or "")) is not None and str(row["id"]) not in old:
@@ -179,7 +179,7 @@ def _losses(case: Case, written: Sequence[Annotation], there: There) -> list[Los
 
 def _amends(row: Mapping[str, Any], number: int) -> bool:
     document = amendment_in(row)
-    return document is not None and not row.get("deleted") and amendment_number(document) == number
+    return document is not None and not is_gone(row) and amendment_number(document) == number
 
 
 def _amendment(lead: str, document: Mapping[str, Any], after: tuple[str, ...]) -> Call:

@@ -12,7 +12,7 @@ from caseferry.errors import ConfigurationError
 from caseferry_datamint.wire.address import Address
 from caseferry_datamint.wire.answers import text, whole
 from caseferry_datamint.wire.entities import Marking, moment
-from caseferry_datamint.wire.links import link_of
+from caseferry_datamint.wire.links import is_gone, link_of
 from caseferry_datamint.wire.reading import is_stray, known_in, parted
 from caseferry_datamint.wire.segmentations import Piece, grouped
 from caseferry_datamint.wire.tracks import bundled
@@ -32,7 +32,7 @@ def rows_by_annotation(found: Group, rows: Sequence[Mapping[str, Any]]) -> dict[
     pieces: defaultdict[str, list[Piece]] = defaultdict(list)
     roles = {str(resource["id"]): _role(resource) for resource in found.resources}
     held = kept.native.annotations if kept is not None else None
-    rows = [row for row in rows if not row.get("deleted") and not is_stray(row, held)]
+    rows = [row for row in rows if not is_gone(row) and not is_stray(row, held)]
     voxels, plain = parted(rows, known_in(kept))
     for key, bundle in bundled(plain):
         ids = [str(row["id"]) for row in bundle]

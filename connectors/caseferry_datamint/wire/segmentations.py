@@ -23,6 +23,7 @@ from caseferry.imaging.convert import nifti_bytes
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.pixels import load_voxels
 from caseferry.imaging.reading import read_header
+from caseferry_datamint.wire.answers import first_of, whole
 from caseferry_datamint.wire.frames import cut_of
 from caseferry_datamint.wire.masks import NIFTI, SEGMENTATION
 
@@ -65,10 +66,7 @@ class Piece:
     @property
     def frame(self) -> int | None:
         """The frame within the resource; None for a volume."""
-        try:
-            return int(self.row.get("frame_index", self.row.get("index")))
-        except (TypeError, ValueError):
-            return None
+        return whole(first_of(self.row, "frame_index", "index"))
 
     @property
     def classes(self) -> dict[int, str]:

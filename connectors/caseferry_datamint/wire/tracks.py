@@ -15,6 +15,7 @@ from caseferry.annotation import Ellipse, Placed, Polygon, Shape, Track
 from caseferry.case.compare import annotation_differences, same_meaning
 from caseferry.errors import InvalidCase
 from caseferry_datamint.wire.annotations import native_form
+from caseferry_datamint.wire.answers import first_of, whole
 from caseferry_datamint.wire.frames import place_of
 from caseferry_datamint.wire.links import link_of
 
@@ -87,8 +88,8 @@ def bundled(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, list[Ma
 
 def _spot(row: Mapping[str, Any]) -> tuple[str, int] | None:
     """The resource and the frame of a row; None when it is of no frame."""
-    index = row.get("frame_index", row.get("index"))
-    return None if index is None else (str(row.get("resource_id")), int(index))
+    index = whole(first_of(row, "frame_index", "index"))
+    return None if index is None else (str(row.get("resource_id")), index)
 
 
 def track_of(shapes: Sequence[Annotation]) -> Track | None:
