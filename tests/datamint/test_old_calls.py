@@ -20,6 +20,7 @@ from pydicom import dcmread
 
 import caseferry as cf
 from caseferry.imaging.kinds import Kind
+from caseferry.testing import Samples
 from caseferry_datamint import Datamint
 from datamint_old_calls import API, DOCUMENTED, HANDLER, NOT_OFFERED, Row
 from old_calls import fails, run
@@ -28,7 +29,6 @@ from peers import DATAMINT, DATAMINT_OLD, Peer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from caseferry.testing import Samples
     from datamint_scene import Scene
 
 
@@ -81,38 +81,44 @@ def zip_names(path: Path) -> set[str]:
         return set(archive.namelist())
 
 
-@pytest.fixture
-def names(scene: Scene, samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """What the rows speak of."""
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """What is put, or was put by the old calls."""
+    folder = tmp_path_factory.mktemp("files")
+    samples = Samples(folder / "samples")
     volume, picture = samples.image(Kind.NIFTI, "ct"), samples.image(Kind.PICTURE, "xr")
-    series = samples.image(Kind.DICOM_SERIES, "series")
+    series = [Path(ref.location) for ref in samples.image(Kind.DICOM_SERIES, "series").files]
     voxels = np.zeros(volume.geometry.shape, np.uint8)  # type: ignore[union-attr]
     voxels[1:3, 2, 1], voxels[5, 1:4, 3] = 1, 2
     labels = cf.Mask.of_array("ct", voxels, {1: "liver", 2: "tumor"}, volume.geometry.affine)  # type: ignore[union-attr]
-    named_path = tmp_path / "named.dcm"
-    named = dcmread(series.files[0].location)
+    (folder / "labels.nii.gz").write_bytes(labels.file.read())
+    named = dcmread(series[0])
     named.PatientName = "Canary^Yellow"
-    named.save_as(named_path)
-    labels_path = tmp_path / "labels.nii.gz"
-    labels_path.write_bytes(labels.file.read())
-    with cf.connect(f"local:{tmp_path / 'cases'}") as folder:
-        folder.put(samples.case("from a folder", Kind.PICTURE))
-    patient = tmp_path / "folder" / "patient-1" / "study"
+    named.save_as(folder / "named.dcm")
+    with cf.connect(f"local:{folder / 'cases'}") as cases:
+        cases.put(samples.case("from a folder", Kind.PICTURE))
+    patient = folder / "folder" / "patient-1" / "study"
     patient.mkdir(parents=True)
-    for ref in series.files:
-        shutil.copy(ref.location, patient)
-    shutil.copy(picture.files[0].location, tmp_path / "folder" / "picture.png")
-    monkeypatch.chdir(tmp_path)
+    for path in series:
+        shutil.copy(path, patient)
+    shutil.copy(picture.files[0].location, folder / "folder" / "picture.png")
+    return SimpleNamespace(folder=folder, volume=volume, picture=picture, series=series, voxels=voxels)
+
+
+@pytest.fixture
+def names(
+    scene: Scene, files: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, Any]]:
+    """What the rows speak of."""
+    monkeypatch.chdir(files.folder)
+    volume_path, picture_path = (Path(image.files[0].location) for image in (files.volume, files.picture))
     waiting = scene.ask(
         "POST", "/resources", files={"source": (None, "api"), "resource": ("notes.bin", b"text", "text/plain")}
     )["id"]
     url, api_key = (scene.sandbox.variables[name] for name in ("DATAMINT_API_URL", "DATAMINT_API_KEY"))
     with Datamint() as account, account.open("sandbox", channel="gc") as dataset:
-        files = [
-            cf.FileRef(volume.files[0].location, "nifti.nii.gz"),
-            cf.FileRef(picture.files[0].location, "picture.png"),
-        ]
-        images = [cf.Image("ct", files[0], modality="MR"), cf.Image("xr", files[1])]
+        volume, picture = cf.FileRef(str(volume_path), "nifti.nii.gz"), cf.FileRef(str(picture_path), "picture.png")
+        images = [cf.Image("ct", volume, modality="MR"), cf.Image("xr", picture)]
         item = dataset.put(cf.Case("first", images=images, tags=["train"]))
         resource_id, picture_id = (each.id for each in dataset.resources(item))
 
@@ -129,7 +135,7 @@ def names(scene: Scene, samples: Samples, tmp_path: Path, monkeypatch: pytest.Mo
         with pytest.raises(cf.NotFound) as missed:
             account.resource(NOWHERE)
         today = dt.datetime.now(dt.UTC).date()
-        corners = volume.geometry.to_patient([[1, 1, 0], [5, 3, 3]])  # type: ignore[union-attr]
+        corners = files.volume.geometry.to_patient([[1, 1, 0], [5, 3, 3]])
         yield {
             "cf": cf,
             "np": np,
@@ -145,24 +151,24 @@ def names(scene: Scene, samples: Samples, tmp_path: Path, monkeypatch: pytest.Mo
             "worklist_id": scene.project()["worklist_id"],
             "resource_id": resource_id,
             "picture_id": picture_id,
-            "picture_size": picture.geometry.shape[:2],  # type: ignore[union-attr]
+            "picture_size": files.picture.geometry.shape[:2],
             "waiting": waiting,
             "nowhere": NOWHERE,
             "error": missed.value,
             "folder": tmp_path,
-            "cases_url": f"local:{tmp_path / 'cases'}",
-            "volume_path": Path(volume.files[0].location),
-            "picture_path": Path(picture.files[0].location),
-            "slice_path": Path(series.files[0].location),
-            "series_paths": [Path(ref.location) for ref in series.files],
-            "named_path": named_path,
-            "labels_path": labels_path,
-            "label_voxels": voxels,
+            "cases_url": "local:cases",
+            "volume_path": volume_path,
+            "picture_path": picture_path,
+            "slice_path": files.series[0],
+            "series_paths": files.series,
+            "named_path": files.folder / "named.dcm",
+            "labels_path": files.folder / "labels.nii.gz",
+            "label_voxels": files.voxels,
             "patient_p": tuple(corners[0]),
             "patient_q": tuple(corners[1]),
             "today": today,
             "tomorrow": today + dt.timedelta(days=1),
-            "content": Path(picture.files[0].location).read_bytes(),
+            "content": picture_path.read_bytes(),
             "islice": islice,
             "replace": replace,
             "where": where,
