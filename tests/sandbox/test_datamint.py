@@ -1614,12 +1614,20 @@ class TestTracks:
         first = dm.annotation(created["created"][0])
         assert (first["frame_range"], first["text_value"], first["scope"]) == ([0, 9], "D", "frame")
         dm.send("PUT", path, json=track | {"identifier": "other", "values": values[1:]})
-        (read, other) = dm.get(path).json()
-        assert (read["identifier"], read["type"], read["values"]) == ("pos", "category", values)
-        assert other["identifier"] == "other"
+        told = [(row["identifier"], row["type"], row["value"], row["frame_ranges"]) for row in dm.get(path).json()]
+        spans = [each["frame_ranges"] for each in values]
+        assert told == [
+            ("pos", "category", "D", spans[0]),
+            ("pos", "category", "N", spans[1]),
+            ("other", "category", "N", spans[1]),
+        ]
         again = dm.send("PUT", path, json=track | {"values": values[1:]}).json()
         assert sorted(again["deleted"]) == sorted(created["created"])
-        assert {each["identifier"]: each["values"] for each in dm.get(path).json()}["pos"] == values[1:]
+        left = [row for row in dm.get(path).json() if row["identifier"] == "pos"]
+        assert [(row["value"], row["frame_ranges"]) for row in left] == [("N", spans[1])]
+        mine = {"created_by": left[0]["created_by"]}
+        assert dm.get(path, **mine).json() == dm.get(path).json()
+        assert dm.get(path, created_by="somebody.else@example.org").json() == []
 
     def test_annotations_of_single_frames_belong_to_it(self, dm: Plain) -> None:
         resource = dm.upload(b"1")
@@ -1627,7 +1635,7 @@ class TestTracks:
         dm.annotate(resource, *frames, {"scope": "frame", "frame_range": [8, 9]}, {"scope": "image"})
         (track,) = dm.get(f"/annotations/{resource}/frame-ranges").json()
         spans = [{"start": 4, "end": 5}, {"start": 6, "end": 7}, {"start": 8, "end": 10}]
-        assert track["values"] == [{"value": None, "frame_ranges": spans}]
+        assert (track["value"], track["frame_ranges"]) == (None, spans)
 
     @pytest.mark.parametrize(
         "wish",

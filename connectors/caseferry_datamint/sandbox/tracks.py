@@ -1,7 +1,8 @@
 """Frame ranges: labels and categories over runs of frames, written and read a whole track at a time.
 
 On this path a range is half-open, ``{"start", "end"}``; an annotation keeps it as ``frame_range``, first and last
-frame included. The answer's form is not documented beyond being a list: it is given as it is written.
+frame included. A track is what one person says of one label in one worklist. What is answered has one record for each
+label, value and author, as the platform's client (2.45, ``get_frame_ranges``) reads it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ async def put_track(desk: Desk, call: Call) -> web.StreamResponse:
     replaced = [
         record
         for record in _tracked(desk, resource["id"])
-        if _key(record)[:3] == (wish["identifier"], wish["type"], wish.get("annotation_worklist_id"))
+        if record["created_by"] == call.caller.email
+        and _key(record)[:3] == (wish["identifier"], wish["type"], wish.get("annotation_worklist_id"))
     ]
     for record in replaced:
         remove(desk, record, call.caller)
@@ -73,19 +75,18 @@ def _ranges(values: Any) -> list[tuple[Any, list[int]]]:
 
 @calls.on("GET", "annotations/*/frame-ranges")
 async def get_tracks(desk: Desk, call: Call) -> web.StreamResponse:
-    """Answer all tracks of a resource."""
-    tracks: dict[tuple[Any, ...], dict[Any, list[Record]]] = {}
+    """Answer all tracks of a resource, or those of a worklist or an author."""
+    tracks: dict[tuple[Any, ...], Record] = {}
     for record in _tracked(desk, desk.resource(call.ids[0])["id"]):
         value = record["text_value"] if record["numeric_value"] is None else record["numeric_value"]
+        said = dict(zip(OF_A_TRACK, _key(record), strict=True)) | {"value": value, "created_by": record["created_by"]}
+        asked = call.request.query
+        if any(asked[name] != said[name] for name in ("annotation_worklist_id", "created_by") if asked.get(name)):
+            continue
         first, last = record["frame_range"] or [record["frame_index"]] * 2
-        tracks.setdefault(_key(record), {}).setdefault(value, []).append({"start": first, "end": last + 1})
-    return answer(
-        [
-            dict(zip(OF_A_TRACK, key, strict=True))
-            | {"values": [{"value": value, "frame_ranges": spans} for value, spans in values.items()]}
-            for key, values in tracks.items()
-        ]
-    )
+        track = tracks.setdefault(tuple(said.values()), said | {"frame_ranges": []})
+        track["frame_ranges"].append({"start": first, "end": last + 1})
+    return answer(list(tracks.values()))
 
 
 def _tracked(desk: Desk, resource_id: str) -> list[Record]:
