@@ -288,7 +288,10 @@ class Plan:
     def __str__(self) -> str:
         from caseferry.text import columns, size
 
-        head = f"{self.case_id} -> {self.dataset}: {len(self.calls)} calls, {size(self.bytes)}"
+        more = (
+            " and files of unknown size" if any(part.size is None for call in self.calls for part in call.files) else ""
+        )
+        head = f"{self.case_id} -> {self.dataset}: {len(self.calls)} calls, {size(self.bytes)}{more}"
         if self.adopts:
             head += f", completing {self.adopts}" if self.calls else f", already there as {self.adopts}"
         lines = [head]
