@@ -20,6 +20,8 @@ from caseferry_darwin.setup import command
 from caseferry_darwin.wire import annotations as marks
 from caseferry_darwin.wire import legacy, slotfile
 from caseferry_darwin.wire.display import SINGLE_SETTINGS, TABLES, read_displays, read_window
+from caseferry_darwin.wire.outlines import KINDS as OUTLINE_KINDS
+from caseferry_darwin.wire.outlines import MASKS, OUTLINED
 from caseferry_darwin.wire.place import Place, Storage, prefix_to_prepare_in
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ class DarwinConnector(Connector):
     settings: ClassVar[tuple[str, ...]] = ("storage", "prepare", "window", "container", "url", "api_key", "team")
     tables: ClassVar[tuple[str, ...]] = TABLES
     mapping_settings: ClassVar[tuple[str, ...]] = SINGLE_SETTINGS
-    label_fields: ClassVar[tuple[str, ...]] = ("colour", "code")
+    label_fields: ClassVar[tuple[str, ...]] = ("colour", "code", MASKS)
 
     def __init__(self, **options: Any) -> None:
         if "create" in options:
@@ -60,6 +62,10 @@ class DarwinConnector(Connector):
             )
             raise ConfigurationError(msg)
         super().__init__(**options)
+        for name, details in self.names.details.items():
+            if (wanted := details.get(MASKS, "mask")) not in OUTLINE_KINDS:
+                msg = f"the mapping has {MASKS} = {wanted!r} for {name!r} in darwin.labels, expected mask or polygon"
+                raise ConfigurationError(msg)
         self.displays = read_displays(self.names)
         if (window := options.get("window")) is not None:
             if not options.get("prepare"):
@@ -191,7 +197,11 @@ class DarwinConnector(Connector):
         return Capabilities(
             images=images,
             annotations=annotations,
-            conversions={**marks.CONVERSIONS, **{str(kind): each for kind, each in slotfile.CONVERSIONS.items()}},
+            conversions={
+                **marks.CONVERSIONS,
+                "mask": OUTLINED,
+                **{str(kind): each for kind, each in slotfile.CONVERSIONS.items()},
+            },
             tags="native",
             folders="native",
             shows_unfinished=True,

@@ -6,17 +6,20 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Annotation, Mask
+from caseferry.case.seal import aligned
 from caseferry.held import Held, Loss, native, part_of
 from caseferry_darwin.wire.annotations import CONVERSIONS, Form, Ids, native_form
 from caseferry_darwin.wire.beside import unsaid, with_beside
 from caseferry_darwin.wire.classes import Wanted
-from caseferry_darwin.wire.masks import joined, mask_forms, no_layer
+from caseferry_darwin.wire.masks import joined_voxels, mask_forms, no_layer
+from caseferry_darwin.wire.outlines import OUTLINED, drawn_as, outline_forms, parted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from caseferry.capability import Conversion
     from caseferry.case import Case, Image
     from caseferry.mapping.unmapped import Missing
     from caseferry_darwin.wire.place import Place
@@ -52,6 +55,14 @@ class Drawn:
         """Note that an annotation has no form."""
         self.held.append(Loss(part_of(annotation), reason, "sidecar", BESIDE))
 
+    def hold(self, annotation: Annotation, form: Form, where: str, conversion: Conversion | None = None) -> None:
+        """Note that an annotation is drawn; what is said of it besides may have no place there."""
+        part = part_of(annotation)
+        held = conversion.loss(part) if conversion is not None else native(part, where)
+        beside = f"{', '.join(names)} in {BESIDE}" if (names := unsaid(form, annotation)) else ""
+        self.held.append(replace(held, reason="; ".join(filter(None, (held.reason, beside)))))
+        self.said[annotation.id] = form.said
+
     def lacks(self, missing: Missing | None) -> None:
         """Note a class that is not there."""
         self.missing += [missing] if missing is not None else []
@@ -76,6 +87,7 @@ def forms_of(
     drawn = Drawn()
     covered = place.displays.covered([image.role for image in case.images])
     masks: dict[str, list[tuple[Mask, NDArray[Any]]]] = {}
+    outlines: list[tuple[Mask, NDArray[Any]]] = []
     for annotation in case.annotations:
         if annotation.id in others:
             continue
@@ -86,11 +98,33 @@ def forms_of(
         elif view is None or role in covered:
             drawn.lose(annotation, _unseen(role, place, covered))
         elif isinstance(annotation, Mask):
-            reason = mask_reason(annotation, case.image(role), place, masks.setdefault(role, []), drawn)
-            if reason is not None:
-                drawn.lose(annotation, reason)
+            parts = mask_parts(annotation, case.image(role), place, masks.setdefault(role, []), drawn)
+            if isinstance(parts, str):
+                drawn.lose(annotation, parts)
+            elif "polygon" in parts:
+                outlines.append((annotation, parts["polygon"]))
         else:
             _draw(annotation, native_form(annotation, view, place.names, ids), view, place, drawn)
+    _draw_masks(masks, outlines, views, place, ids, drawn)
+    return drawn
+
+
+def _draw_masks(
+    masks: Mapping[str, list[tuple[Mask, NDArray[Any]]]],
+    outlines: Sequence[tuple[Mask, NDArray[Any]]],
+    views: Mapping[str, View | None],
+    place: Place,
+    ids: Ids,
+    drawn: Drawn,
+) -> None:
+    """Note what becomes of masks.
+
+    Parameters
+    ----------
+    masks : by role, those that share the layer of their slot, with the voxels that are drawn in it
+    outlines : those of which polygons are made, with the voxels that they enclose
+    """
+    outlined = {mask.id for mask, _ in outlines}
     for role, group in masks.items():
         view = views[role]
         if view is not None and group:
@@ -99,11 +133,16 @@ def forms_of(
             forms = [with_beside(f, owners[f.id], view, place) if f.id in owners else f for f in forms]
             for mask, _ in group:
                 drawn.forms[mask.id] = []
-                own = next(form for form in forms if owners.get(form.id) is mask)
-                drawn.held.append(_native(mask, own, "masks in the raster layer"))
-                drawn.said[mask.id] = own.said
+                if mask.id not in outlined:
+                    own = next(form for form in forms if owners.get(form.id) is mask)
+                    drawn.hold(mask, own, "masks in the raster layer")
             drawn.forms[group[0][0].id] = forms
-    return drawn
+    for mask, voxels in outlines:
+        view = views[str(mask.image)]
+        if view is not None:
+            forms = [with_beside(form, mask, view, place) for form in outline_forms(mask, voxels, view, place, ids)]
+            drawn.forms[mask.id] = [*drawn.forms.get(mask.id, ()), *forms]
+            drawn.hold(mask, forms[0], OUTLINED.into, OUTLINED)
 
 
 def _draw(annotation: Annotation, form: Form | str, view: View, place: Place, drawn: Drawn) -> None:
@@ -117,17 +156,9 @@ def _draw(annotation: Annotation, form: Form | str, view: View, place: Place, dr
         return
     whole = with_beside(form, annotation, view, place)
     drawn.forms[annotation.id] = [whole]
-    drawn.said[annotation.id] = whole.said
     text = " with a text" if form.wanted.text else ""
-    drawn.held.append(_native(annotation, whole, f"{form.wanted.kind}{text} of class {form.wanted.name!r}"))
-
-
-def _native(annotation: Annotation, form: Form, where: str) -> Held:
-    """What becomes of an annotation that is drawn; what is said of it besides may have no place there."""
-    part, conversion = part_of(annotation), CONVERSIONS.get(annotation.kind)
-    held = conversion.loss(part) if conversion is not None else native(part, where)
-    beside = f"{', '.join(names)} in {BESIDE}" if (names := unsaid(form, annotation)) else ""
-    return replace(held, reason="; ".join(filter(None, (held.reason, beside))))
+    where = f"{form.wanted.kind}{text} of class {form.wanted.name!r}"
+    drawn.hold(annotation, whole, where, CONVERSIONS.get(annotation.kind))
 
 
 def loss_of(annotation: Annotation, reason: str, where: str) -> Loss:
@@ -144,16 +175,24 @@ def _unseen(role: str, place: Place, covered: Mapping[str, str]) -> str:
     return "Darwin annotates images only"
 
 
-def mask_reason(
+def mask_parts(
     mask: Mask, image: Image, place: Place, group: list[tuple[Mask, NDArray[Any]]], drawn: Drawn | None = None
-) -> str | None:
-    """Why a mask has no native form; when it has one, it joins the group of its slot."""
+) -> dict[str, NDArray[Any]] | str:
+    """The voxels of a mask by what they are drawn as, or why it has no native form.
+
+    Those that are drawn as masks join the group of their slot.
+    """
     if (reason := no_layer(image)) is not None:
         return reason
-    for label in mask.labels.values():
-        (drawn or Drawn()).lacks(place.classes.missing(f"label {label!r}", Wanted(place.names.label(label), "mask")))
-    for label in mask.labels.values():
-        reason = place.classes.why_not(Wanted(place.names.label(label), "mask"), create=place.create)
-        if reason is not None:
+    wanted = {label: Wanted(place.names.label(label), drawn_as(label, place)) for label in mask.labels.values()}
+    for label, each in wanted.items():
+        (drawn or Drawn()).lacks(place.classes.missing(f"label {label!r}", each))
+    for each in wanted.values():
+        if (reason := place.classes.why_not(each, create=place.create)) is not None:
             return reason
-    return joined(mask, image, group)
+    voxels = aligned(mask, image)
+    if not voxels.any():
+        return "it has no pixels"
+    parts = {kind: own for kind, own in parted(mask, voxels, place).items() if own.any()}
+    reason = joined_voxels(mask, parts["mask"], group) if "mask" in parts else None
+    return reason or parts

@@ -45,8 +45,11 @@ def joined(mask: Mask, image: Image, group: list[tuple[Mask, NDArray[Any]]]) -> 
     if (reason := no_layer(image)) is not None:
         return reason
     voxels = aligned(mask, image)
-    if not voxels.any():
-        return "it has no pixels"
+    return joined_voxels(mask, voxels, group) if voxels.any() else "it has no pixels"
+
+
+def joined_voxels(mask: Mask, voxels: NDArray[Any], group: list[tuple[Mask, NDArray[Any]]]) -> str | None:
+    """The same for those of a mask's voxels that are drawn as masks."""
     if any(np.logical_and(voxels, other).any() for _, other in group):
         return "it overlaps another mask of the image, and Darwin keeps one layer of pixels"
     group.append((mask, voxels))
@@ -123,7 +126,7 @@ class Layer:
         )
 
     def voxels(self, parts: Mapping[str, int], view: View) -> NDArray[Any]:
-        """The voxels of some masks, each with the value that it is given.
+        """The voxels of some masks, each with the value that it is given; 0 for those that have none here.
 
         Parameters
         ----------

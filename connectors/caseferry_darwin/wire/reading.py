@@ -5,38 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from caseferry.annotation import Annotation, Mask
+from caseferry.annotation import Mask, Raw
 from caseferry.case import Case, Image
-from caseferry.files import FileRef, check_name, file_name, made
+from caseferry.files import FileRef, check_name
 from caseferry.geometry import as_stored
-from caseferry.imaging.convert import nifti_bytes
 from caseferry.imaging.kinds import Kind
 from caseferry.sidecar import KEY, Found, Kept, amended, merge, parse
 from caseferry_darwin.wire.amending import amendment_in, amendments_in
 from caseferry_darwin.wire.annotations import Ids, core_form
-from caseferry_darwin.wire.attributes import Attributes, said_of
 from caseferry_darwin.wire.classes import RASTER_TYPE
 from caseferry_darwin.wire.comments import comments_of
 from caseferry_darwin.wire.masks import Layer
 from caseferry_darwin.wire.preparing import originals
-from caseferry_darwin.wire.properties import same_words
 from caseferry_darwin.wire.raws import raw_form
 from caseferry_darwin.wire.reconciling import reconciled
 from caseferry_darwin.wire.registering import case_id_of
 from caseferry_darwin.wire.series import members
+from caseferry_darwin.wire.structures import DRAWN, SAID, mask_said, masks_of
 from caseferry_darwin.wire.view import View, preparation, registered_slot, shown_view
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from caseferry.geometry import Geometry
     from caseferry.mapping import Names
     from caseferry_darwin.wire.classes import Classes
-
-SAID = "said"
-"""Beside a mask that was listed: what is said of it, in core's words."""
 
 Fetch = Callable[[str], BinaryIO]
 """Opens the file of an upload by its id."""
@@ -251,6 +243,7 @@ def annotations_of(
     ids : under which those that are kept stand there
     """
     known = {ids.annotation(a.id): a for a in kept.case.annotations} if kept is not None else {}
+    parts_of_masks = {ids.value(a.id, v) for a in known.values() if isinstance(a, Mask) for v in a.labels}
     found: list[Found] = []
     structures: dict[str, dict[str, Mapping[str, Any]]] = {}
     layers: dict[str, Mapping[str, Any]] = {}
@@ -265,75 +258,22 @@ def annotations_of(
         elif kind == RASTER_TYPE:
             layers[slot] = row
         elif kind == "mask":
-            structures.setdefault(slot, {})[str(row["id"])] = {**row, "label": label, SAID: _said(row, classes)}
+            structures.setdefault(slot, {})[str(row["id"])] = {**row, "label": label, SAID: mask_said(row, classes)}
         else:
             put = known.get(str(row["id"]))
-            found.append(Found(core_form(row, label, role, view, put, classes.properties), str(row["id"])))
+            one = core_form(row, label, role, view, put, classes.properties)
+            if str(row["id"]) in parts_of_masks and not isinstance(one, Raw):
+                said = {"attributes": one.attributes}
+                structures.setdefault(slot, {})[str(row["id"])] = {**row, "label": label, SAID: said, DRAWN: one}
+            else:
+                found.append(Found(one, str(row["id"])))
     for slot, parts in structures.items():
         role = shown.roles[slot]
-        if slot in layers:
-            layer = Layer.read(layers[slot]["data"])
-            found += _masks(parts, layer, shown.views[slot], shown.images[role], known.values(), ids)
-        else:  # masks without pixels say nothing, and yet somebody made them
-            found += [Found(raw_form(row, str(row["label"]), role), part) for part, row in parts.items()]
+        layer = Layer.read(layers[slot]["data"]) if slot in layers else Layer({})
+        seen = {part: row for part, row in parts.items() if slot in layers or DRAWN in row}
+        found += masks_of(seen, layer, shown.views[slot], shown.images[role], known.values(), ids)
+        # masks without pixels say nothing, and yet somebody made them
+        found += [
+            Found(raw_form(row, str(row["label"]), role), part) for part, row in parts.items() if part not in seen
+        ]
     return found
-
-
-def _masks(
-    parts: Mapping[str, Mapping[str, Any]],
-    layer: Layer,
-    view: View,
-    image: Image,
-    known: Iterable[Annotation],
-    ids: Ids,
-) -> list[Found]:
-    """The masks of one slot: those that were put together come back together, each other one by itself."""
-    left = dict(parts)
-    found: list[Found] = []
-    for annotation in known:
-        if not isinstance(annotation, Mask) or annotation.image != image.role:
-            continue
-        own = {ids.value(annotation.id, value): value for value in annotation.labels}
-        there = {part: value for part, value in own.items() if part in left}
-        if there:
-            named = {part: (value, str(left[part]["label"])) for part, value in there.items()}
-            mask = _mask(annotation.id, named, layer, view, image)
-            agreed = _agreed([left[part][SAID]["attributes"] for part in there])
-            found.append(Found(replace(mask, attributes=agreed), ids.annotation(annotation.id)))
-            left = {part: row for part, row in left.items() if part not in there}
-    for part, row in left.items():
-        mask = _mask(part, {part: (1, str(row["label"]))}, layer, view, image)
-        found.append(Found(replace(mask, **row[SAID]), part))
-    return found
-
-
-def _said(row: Mapping[str, Any], classes: Classes) -> dict[str, Any]:
-    """What is said of a mask: in its first frame, and by its properties in all."""
-    data = row.get("data") or {}
-    content = next(iter((data.get("frames") or {}).values()), data)
-    return said_of(row, content) | {"attributes": Attributes.read(row, classes.properties).everywhere(content)}
-
-
-def _agreed(several: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The attributes in which several parts of one mask agree."""
-    first, *others = several
-    return {n: v for n, v in first.items() if all(n in each and same_words(each[n], v) for each in others)}
-
-
-def _mask(name: str, parts: Mapping[str, tuple[int, str]], layer: Layer, view: View, image: Image) -> Mask:
-    """A mask of some of the platform's; its voxels are drawn when it is opened.
-
-    Parameters
-    ----------
-    parts : the platform's ids to voxel value and label
-    """
-
-    def make(out: BinaryIO) -> None:
-        grid = cast("Geometry", image.geometry)
-        voxels: NDArray[Any] = layer.voxels({part: value for part, (value, _) in parts.items()}, view)
-        if view.turn is None and grid.frames > 1:
-            voxels = voxels.reshape(*grid.shape, grid.frames, order="F")
-        out.write(nifti_bytes(voxels, grid, labels=True))
-
-    file = made(make, file_name(name, ".nii.gz"), media_type="application/nifti")
-    return Mask(image.role, file, dict(parts.values()), id=name)

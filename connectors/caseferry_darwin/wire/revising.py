@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Mask
-from caseferry.case.seal import aligned
 from caseferry.errors import Inexpressible, PlatformError, Problem
 from caseferry.held import Loss
 from caseferry.plan import Plan
@@ -23,10 +22,11 @@ from caseferry_darwin.wire.annotations import Form, Ids
 from caseferry_darwin.wire.begun import said_by
 from caseferry_darwin.wire.beside import unsaid, with_beside
 from caseferry_darwin.wire.classes import RASTER_TYPE
-from caseferry_darwin.wire.drawing import Drawn, forms_of, loss_of, mask_reason
+from caseferry_darwin.wire.drawing import Drawn, forms_of, loss_of, mask_parts
 from caseferry_darwin.wire.importing import import_calls, imported
 from caseferry_darwin.wire.layers import merged, overlap, without
 from caseferry_darwin.wire.masks import mask_forms
+from caseferry_darwin.wire.outlines import outline_forms
 from caseferry_darwin.wire.place import PLATFORM
 from caseferry_darwin.wire.registering import placed_image
 from caseferry_darwin.wire.rewriting import kind_of, rewriting, slot_of, staying
@@ -212,19 +212,23 @@ def _draw(
     if view is None or image.role in place.displays.covered([each.role for each in case.images]):
         return "Darwin does not show its image in a way that can be drawn on"
     lacking = Drawn(missing=new.missing)
-    reason = mask_reason(mask, image, place, [], lacking)
+    parts = mask_parts(mask, image, place, [], lacking)
     new.missing = lacking.missing
-    if reason is not None:
-        return reason
-    *parts, layer = mask_forms([(mask, aligned(mask, image))], view, place.names, names)
-    parts = [with_beside(part, mask, view, place) for part in parts]
+    if isinstance(parts, str):
+        return parts
+    outlines = outline_forms(mask, parts["polygon"], view, place, names) if "polygon" in parts else []
+    new.forms[mask.id] = [with_beside(form, mask, view, place) for form in outlines]
+    if "mask" not in parts:
+        return None
+    *forms, layer = mask_forms([(mask, parts["mask"])], view, place.names, names)
     size = view.raster_size()
     there = [new.layers[view.slot].data] if view.slot in new.layers else []
     if view.slot in under:
         there.append(without(under[view.slot]["data"], begun.gone.keys()))
     if any(overlap(each, layer.data, size) for each in there):
+        del new.forms[mask.id]
         return "it overlaps another mask of the image, and Darwin keeps one layer of pixels"
-    new.forms[mask.id] = parts
+    new.forms[mask.id] += [with_beside(form, mask, view, place) for form in forms]
     known = new.layers.get(view.slot)
     new.layers[view.slot] = replace(layer, data=merged(known.data, layer.data, size)) if known else layer
     return None

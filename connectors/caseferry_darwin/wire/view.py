@@ -156,6 +156,17 @@ class View:
             return self.planes.index(plane) if plane in self.planes else None
         return self.plane_of(plane)  # either the same or counted from the other end, so its own inverse
 
+    def of_pixels(self, points: FloatArray) -> list[tuple[float, float]]:
+        """Where positions in a frame of `rasters` are seen: (x, y).
+
+        Parameters
+        ----------
+        points : shape (n, 2); x, y; 0-based, integers at the centres of pixels
+        """
+        x, y = self._across if self.turn is not None else (0, 1)
+        steps = (self.steps[x], self.steps[y]) if self.turn is not None else (1.0, 1.0)
+        return [(float(point[0] * steps[0]), float(point[1] * steps[1])) for point in points]
+
     def rasters(self, voxels: NDArray[Any]) -> list[NDArray[Any]]:
         """Voxels of a mask as they are seen: for each frame [y, x].
 
