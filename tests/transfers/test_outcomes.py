@@ -338,14 +338,33 @@ def test_bytes_that_changed_at_the_target_are_noticed(platform: str, online: San
             verify(start, url)
 
 
-def test_a_changed_file_in_a_folder_is_noticed(tmp_path: Path) -> None:
-    case = Samples(tmp_path / "samples").case("a", cf.Kind.PICTURE)
+@pytest.mark.parametrize("where", ["one", "two"])
+def test_a_changed_file_in_a_folder_is_noticed(where: str, tmp_path: Path) -> None:
+    """On whichever side, whatever its description says; and nothing is sent of a case that is not as described."""
+    case = Samples(tmp_path / "samples").case("a", cf.Kind.METAIMAGE)
     for name in ("one", "two"):
         with cf.connect(f"local:{tmp_path / name}") as folder:
             folder.put(case)
-    file = next((tmp_path / "two").rglob("*.png"))
+    file = next((tmp_path / where).rglob("*.mha"))
     content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
+    content[-1] ^= 1
     file.write_bytes(content)
     report = verify(f"local:{tmp_path / 'one'}", f"local:{tmp_path / 'two'}")
     assert report.counts == {Outcome.FAILED: 1}
+    report = transfer(f"local:{tmp_path / where}", f"local:{tmp_path / 'three'}")
+    assert report.counts == {Outcome.REFUSED: 1}
+    assert "was changed: its SHA-256 is " in report.problems[0].reason
+    file.write_bytes(content[:-1])
+    report = transfer(f"local:{tmp_path / where}", f"local:{tmp_path / 'three'}")
+    assert report.counts == {Outcome.REFUSED: 1}
+    assert not list((tmp_path / "three").rglob("*.mha"))
+
+
+def test_nobody_waits_for_what_nobody_uploads() -> None:
+    source = full("a")
+    target = Rows("memory:target", {"a": spoken("a")})
+    target.rows = (Item(target, "a", "a", state=State.UPLOADING),)
+    target.get = lambda _: target.rows[0]  # type: ignore[method-assign]
+    report = verify(source, target)
+    assert report.counts == {Outcome.FAILED: 1}
+    assert "not uploaded to its end" in report.problems[0].reason

@@ -138,8 +138,24 @@ def refuse_identifying_annotations(case_id: str, annotations: Sequence[Annotatio
 
 
 def _measured(ref: FileRef) -> FileRef:
-    """With size and digest where the file is at hand; a remote file is not fetched for it."""
-    return ref.measured() if ref.path is not None or ref.scheme == "data" else ref
+    """With size and digest where the file is at hand; a remote file is not fetched for it.
+
+    Raises
+    ------
+    FileProblem
+        The file is not there, or another one than its description tells.
+    """
+    if ref.path is None:
+        return ref.measured() if ref.scheme == "data" else ref
+    found = replace(ref, size=None, sha256=None).measured()
+    for what, told, is_now in (("size", ref.size, found.size), ("SHA-256", ref.sha256, found.sha256)):
+        if told is not None and told != is_now:
+            msg = (
+                f"the file {ref.location!r} was changed: its {what} is {is_now}, and its description says {told}; "
+                "if the change is meant, take size and sha256 out of the description"
+            )
+            raise FileProblem(msg)
+    return found
 
 
 def _sealed_image(image: Image, problems: list[Problem]) -> Image | None:

@@ -216,6 +216,8 @@ class Sandbox:
             except web.HTTPException as error:
                 entry.status = error.status
                 raise
+            except ConnectionResetError:  # whoever asked has hung up, which is no error of the stand-in
+                return web.Response(status=499)
             finally:
                 entry.ended = dt.datetime.now(dt.UTC).timestamp()
             return response

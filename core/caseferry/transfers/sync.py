@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from caseferry.case.compare import annotation_differences, grid_differences, meaning
 from caseferry.case.revision import revision_of
-from caseferry.connector import State
 from caseferry.errors import IntegrityMismatch, InvalidCase, NotFound, Problem
 from caseferry.held import refuse_inexact
 from caseferry.transfers.merge import Base, Step, decide
 from caseferry.transfers.outcome import Note, Outcome, Result
-from caseferry.transfers.verify import whole_case
+from caseferry.transfers.verify import complete, whole_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -126,11 +125,7 @@ class Sync:
         if twin is None:
             what = f"is not in {self.target.url} yet"
             raise InvalidCase(item.case_id, [Problem("case", what, "transfer it first, without --annotations-only")])
-        return self._ready(twin)
-
-    def _ready(self, item: Item) -> Item:
-        waits = item.state is not State.READY and "wait" in self.target.capabilities.verbs
-        return self.target.wait(item) if waits else item
+        return complete(twin)
 
     def _sent(self, twin: Item, revision: Revision) -> Plan:
         if self.dry_run or self.strict:
@@ -146,7 +141,7 @@ class Sync:
         """The case at the target by now, which must hold what was brought."""
         if not self.verify:
             return revision.after
-        after = self._ready(self.target.get(twin.id)).case()
+        after = complete(self.target.get(twin.id)).case()
         found = {each.id: each for each in after.annotations}
         sent = {each.id: each for each in here.annotations}
         wrong = [f"annotation {name} is still there" for name in sorted(revision.removed & found.keys())]

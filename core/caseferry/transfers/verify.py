@@ -31,13 +31,17 @@ PROCESSING = 60.0
 """Seconds that an item of the source is waited for which its platform still processes."""
 
 
-def whole_case(item: Item) -> Case:
-    """The case of an item of a source, which must be complete there: what is not there yet would count as nothing.
+def complete(item: Item, most: float | None = None) -> Item:
+    """An item that is complete on its platform: what is not there yet would count as nothing.
+
+    Parameters
+    ----------
+    most : seconds that the platform's work is waited for; None for the dataset's patience
 
     Raises
     ------
     ProcessingFailed
-        It was not uploaded to its end, or the platform could not process it.
+        It was not uploaded to its end, for which nobody would wait in vain, or the platform could not process it.
     TemporaryFailure
         The platform is still not done with it.
     """
@@ -46,8 +50,18 @@ def whole_case(item: Item) -> Case:
         detail = "it was not uploaded to its end; complete it or delete it there, then run the same again"
         raise ProcessingFailed(dataset.platform, f"read {item.case_id!r}", detail, state=str(item.state))
     if item.state is not State.READY and "wait" in dataset.capabilities.verbs:
-        item = dataset.wait(item, most=PROCESSING)
-    return item.case()
+        return dataset.wait(item, most=most)
+    return item
+
+
+def whole_case(item: Item) -> Case:
+    """The case of an item of a source, once that is complete; see `complete`."""
+    return complete(item, PROCESSING).case()
+
+
+def undigested(case: Case) -> Case:
+    """The same case, of which every file must be read: the digests of its description say what was, not what is."""
+    return case.with_files(lambda ref: replace(ref, sha256=None))
 
 
 def check(case: Case, item: Item) -> Case:
@@ -64,7 +78,7 @@ def check(case: Case, item: Item) -> Case:
     IntegrityMismatch
         They do not mean the same.
     """
-    there = item.case().with_files(lambda ref: replace(ref, sha256=None))
+    there = undigested(item.case())
     if found := differences(case, there):
         raise IntegrityMismatch(case.id, found)
     return there
@@ -147,10 +161,8 @@ def _verified(item: Item, twin_id: str | None, there: Dataset, phi: Phi) -> Resu
     if twin_id is None:
         return ended(Outcome.FAILED, reason=f"it is not in {there.url}")
     try:
-        twin = there.get(twin_id)
-        if twin.state is not State.READY:
-            twin = there.wait(twin)
-        case = whole_case(item)
+        twin = complete(there.get(twin_id))
+        case = undigested(whole_case(item))
         check(there.sealed(case, phi) if phi == "remove" else there.arranged(case), twin)
     except CaseferryError as error:
         if error.action == "stop":
