@@ -7,6 +7,11 @@ volume "ct" and a picture "xr"; the other names are those of a fixture.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True)
@@ -837,3 +842,20 @@ NOT_OFFERED = {
     ),
 }
 """What moves no cases and says nothing of them, by why."""
+
+EVERYWHERE = {"close", "convert_format", "get_status_code", "standardize_segmentation_names"}
+"""Calls that each section of `Api` has, and that the tables name once."""
+
+
+def left_out(offered: Iterable[str]) -> list[str]:
+    """Calls that a client offers and that are neither in a table nor among what is not offered."""
+    shown = set().union(*(row.names for row in (*HANDLER, *API)))
+    assert shown >= EVERYWHERE
+    patterns = [pattern for names in NOT_OFFERED.values() for pattern in names.split()]
+    return [
+        name
+        for name in sorted(offered)
+        if name not in shown
+        and name.rpartition(".")[2] not in EVERYWHERE
+        and not any(fnmatchcase(name, pattern) for pattern in patterns)
+    ]

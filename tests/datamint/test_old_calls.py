@@ -7,7 +7,6 @@ import gzip
 import json
 import shutil
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,9 +21,8 @@ import caseferry as cf
 from caseferry.imaging.kinds import Kind
 from caseferry.testing import Samples
 from caseferry_datamint import Datamint
-from datamint_old_calls import API, DOCUMENTED, HANDLER, NOT_OFFERED, Row
+from datamint_old_calls import API, DOCUMENTED, HANDLER, Row
 from old_calls import fails, run
-from peers import DATAMINT, DATAMINT_OLD, Peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,32 +30,11 @@ if TYPE_CHECKING:
     from datamint_scene import Scene
 
 
-EVERYWHERE = {"close", "convert_format", "get_status_code", "standardize_segmentation_names"}
-"""Calls that each section of `Api` has, and that the tables name once."""
-
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 
 
 def test_every_documented_call_has_a_row() -> None:
     assert set(DOCUMENTED.split()) <= set().union(*(row.names for row in HANDLER))
-
-
-@pytest.mark.peer
-@pytest.mark.parametrize("peer", [DATAMINT_OLD, DATAMINT], ids=lambda peer: peer.name)
-def test_every_call_of_the_clients_is_in_a_table(peer: Peer, tmp_path: Path) -> None:
-    """Or among those that are not offered; and nothing is in a table that no client has."""
-    offered = set(peer.run("datamint_names.py", variables={}, home=tmp_path))  # type: ignore[call-overload]
-    shown = set().union(*(row.names for row in (*HANDLER, *API)))
-    not_offered = [pattern for names in NOT_OFFERED.values() for pattern in names.split()]
-
-    def is_known(name: str) -> bool:
-        everywhere = name.rpartition(".")[2] in EVERYWHERE
-        return everywhere or name in shown or any(fnmatchcase(name, pattern) for pattern in not_offered)
-
-    assert shown >= EVERYWHERE
-    assert [name for name in sorted(offered) if not is_known(name)] == []
-    if peer is DATAMINT:
-        assert {name for row in API for name in row.names if "." in name} <= offered
 
 
 def where(content: bytes) -> list[list[int]]:

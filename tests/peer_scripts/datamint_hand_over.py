@@ -1,4 +1,7 @@
-"""Hands a client of datamint over to caseferry, which is found by the paths given; prints what both see."""
+"""Hands a client of datamint over to caseferry, which is found by the paths given; prints what both see.
+
+The first argument is a file of certificates that the client trusts; empty for the usual ones.
+"""
 
 import json
 import sys
@@ -6,7 +9,10 @@ from importlib.metadata import version
 
 import hollow  # noqa: F401  before datamint
 
-sys.path[:0] = sys.argv[1:]
+certificates, *paths = sys.argv[1:]
+sys.path[:0] = paths
+
+from datamint_names import offered  # noqa: E402
 
 from caseferry_datamint import from_sdk  # noqa: E402  after the paths are known
 
@@ -18,7 +24,7 @@ if version("datamint") == "2.5.0":
 else:
     from datamint.api.client import Api
 
-    client = Api()
+    client = Api(verify_ssl=certificates or True)
     seen = [each.name for each in client.projects.get_list()]
 
 with from_sdk(client) as account:
@@ -26,4 +32,5 @@ with from_sdk(client) as account:
     projects = [each.name for each in account.projects()]
     with account.open(seen[0]) as dataset:
         items = [item.case_id for item in dataset.items()]
-print(json.dumps({"client": type(client).__name__, "seen": seen, "projects": projects, "items": items}))
+told = {"client": type(client).__name__, "seen": seen, "projects": projects, "items": items}
+print(json.dumps({**told, "offered": offered()}))
