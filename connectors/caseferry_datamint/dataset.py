@@ -222,6 +222,8 @@ class DatamintDataset(Dataset):
             address = reading.address_of(resource)
             ids[(address.role, address.file) if address is not None else ("image", 0)] = str(resource["id"])
         rows = list(self._client.annotations(list(ids.values())))
+        if revision.gone:
+            revising.refuse_changed(revision, reading.case_of(found, rows, self.names, self._client.download))
         begun = revising.Begun.read(found, rows, revision)
         known = [rows]
 
