@@ -61,7 +61,7 @@ def read_json(
         raise InvalidCase(None, [Problem(where, what, "export it again in this format")])
     try:
         return _read(document, image, slot, names, where)
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError, SyntaxError) as error:
         if isinstance(error, InvalidCase):
             raise
         what = f"is not what a Darwin JSON file is: {type(error).__name__} {error}"

@@ -24,7 +24,7 @@ from caseferry.exchange.written import Written
 from caseferry.shapes import fill, ring_area, run_lengths, runs_to_plane
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -50,11 +50,16 @@ class Picture(NamedTuple):
     annotations: Sequence[Annotation]
 
 
+LARGEST = 1 << 28
+"""Pixels in which the parts of an outline are looked for."""
+
 OWN_FIELDS = ("confidence", "attributes")
 """What COCO, or what others put into it, says of an annotation."""
 
 
-def read_coco(document: Mapping[str, Any], role: str = "image") -> dict[str, Picture]:
+def read_coco(
+    document: Mapping[str, Any], role: str = "image", choose: Callable[[Mapping[str, Picture]], str] | None = None
+) -> dict[str, Picture]:
     """The pictures of a COCO file by their file names.
 
     Segmentations become polygons or masks, those without one boxes; key points and what else there is are kept raw.
@@ -64,6 +69,7 @@ def read_coco(document: Mapping[str, Any], role: str = "image") -> dict[str, Pic
     Parameters
     ----------
     role : of the picture in its case
+    choose : says of the pictures, of which nothing but the size is known yet, which one is read; all when None
 
     Raises
     ------
@@ -71,33 +77,54 @@ def read_coco(document: Mapping[str, Any], role: str = "image") -> dict[str, Pic
         Something refers to what is not there, is missing, or has another form; all of it is listed.
     """
     problems: list[Problem] = []
-    names = {entry.get("id"): str(entry.get("name", "")) for entry in document.get("categories") or []}
+    names = {_key(entry.get("id")): str(entry.get("name", "")) for _, entry in _rows(document, "categories", problems)}
     pictures: dict[Any, tuple[str, Picture, list[Annotation]]] = {}
-    for index, entry in enumerate(document.get("images") or []):
+    for where, entry in _rows(document, "images", problems):
         found: list[Annotation] = []
         try:
             picture = Picture(int(entry["width"]), int(entry["height"]), found)
-            pictures[entry["id"]] = (str(entry["file_name"]), picture, found)
-        except (KeyError, TypeError, ValueError):
-            problems.append(Problem(f"images[{index}]", "needs id, file_name, width and height"))
+            pictures[_key(entry["id"])] = (str(entry["file_name"]), picture, found)
+        except (KeyError, TypeError, ValueError, OverflowError):
+            problems.append(Problem(where, "needs id, file_name, width and height"))
     if len({name for name, _, _ in pictures.values()}) < len(pictures):
         problems.append(Problem("images", "has one file_name twice"))
-    for index, entry in enumerate(document.get("annotations") or []):
-        where = f"annotations[{index}]"
-        if entry.get("image_id") not in pictures or not names.get(entry.get("category_id")):
+    wanted = choose({name: picture for name, picture, _ in pictures.values()}) if choose and not problems else None
+    for where, entry in _rows(document, "annotations", problems):
+        image, category = _key(entry.get("image_id")), _key(entry.get("category_id"))
+        if image not in pictures or not names.get(category):
             problems.append(Problem(where, "is of an image or a category that the file does not describe"))
             continue
-        _, picture, found = pictures[entry["image_id"]]
+        name, picture, found = pictures[image]
+        if wanted not in {None, name}:
+            continue
         try:
-            read = _read(entry, names[entry["category_id"]], role, picture)
+            read = _read(entry, names[category], role, picture)
             found += [
                 each if isinstance(each, Raw) else with_kept(each, entry.get(KEY), where, OWN_FIELDS) for each in read
             ]
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             problems.append(Problem(where, f"has another form than COCO's: {error}"))
     if problems:
         raise InvalidCase(None, problems)
-    return {name: picture for name, picture, _ in pictures.values()}
+    return {name: picture for name, picture, _ in pictures.values() if wanted in {None, name}}
+
+
+def _rows(document: Mapping[str, Any], part: str, problems: list[Problem]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The objects of a list, each with its place."""
+    rows = document.get(part) or []
+    if not isinstance(rows, list):
+        problems.append(Problem(part, "is no list"))
+        return
+    for index, entry in enumerate(rows):
+        if isinstance(entry, dict):
+            yield f"{part}[{index}]", entry
+        else:
+            problems.append(Problem(f"{part}[{index}]", "is no object"))
+
+
+def _key(number: Any) -> Any:
+    """An id by which something is found; None for what is none."""
+    return number if isinstance(number, int | str) else None
 
 
 def _read(entry: Mapping[str, Any], label: str, role: str, picture: Picture) -> Iterator[Annotation]:
@@ -139,12 +166,25 @@ def _attributes(annotation: Annotation) -> dict[str, Json]:
 
 
 def _same_as_union(rings: Sequence[NDArray[np.float64]], shape: tuple[int, int]) -> bool:
-    """Whether no pixel lies in two of the rings."""
+    """Whether no pixel lies in two of the rings.
+
+    Raises
+    ------
+    ValueError
+        They lie in more pixels of the picture than can be looked at.
+    """
     if len(rings) == 1:
         return True
-    seen = np.zeros(shape, np.bool_)
+    corners = np.array([(ring.min(axis=0), ring.max(axis=0)) for ring in rings])
+    first = np.clip(np.floor(corners[:, 0].min(axis=0)), 0, shape)
+    size = np.clip(np.ceil(corners[:, 1].max(axis=0)) + 1, 0, shape) - first
+    if not np.isfinite(size).all() or size.prod() > LARGEST:
+        msg = f"its parts lie in {size.prod():.0f} pixels; at most {LARGEST} are looked at"
+        raise ValueError(msg)
+    columns, rows = (max(int(each), 0) for each in size)
+    seen = np.zeros((columns, rows), np.bool_)
     for ring in rings:
-        inside = fill([ring], shape)
+        inside = fill([ring - first], (columns, rows))
         if (seen & inside).any():
             return False
         seen |= inside

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Code
-from caseferry.errors import GeometryError
+from caseferry.errors import CaseferryError, GeometryError
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.kinds import Kind
 from caseferry.imaging.quiet import quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from caseferry.annotation import Annotation
     from caseferry.case import Image
@@ -22,6 +23,9 @@ SEG_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 RTSTRUCT_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
 
 LONGEST_CODE, LONGEST_MEANING = 16, 64
+
+LONGEST_REASON = 200
+"""Characters of what is said of damage."""
 
 
 def read_object(ref: FileRef, classes: Collection[str], what: str) -> Any:
@@ -50,8 +54,30 @@ def read_object(ref: FileRef, classes: Collection[str], what: str) -> Any:
         raise ImageProblem(ref.name, f"is a damaged DICOM file ({type(error).__name__})", "fetch it again") from error
     if dataset.get("SOPClassUID") not in classes:
         found = getattr(dataset.get("SOPClassUID"), "name", "no SOP class")
-        raise ImageProblem(ref.name, f"is not a DICOM {what} ({found})")
+        raise ImageProblem(ref.name, f"is not a DICOM {what} ({found[:LONGEST_MEANING]})")
     return dataset
+
+
+@contextmanager
+def damaged(ref: FileRef, what: str) -> Iterator[None]:
+    """Say of an object that it is damaged, whatever of it is not where it should be.
+
+    Parameters
+    ----------
+    what : its name, for messages
+
+    Raises
+    ------
+    ImageProblem
+        Something is missing, or of another type.
+    """
+    try:
+        yield
+    except CaseferryError:
+        raise
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+        why = f"is a damaged DICOM {what} ({type(error).__name__}: {error})"[:LONGEST_REASON]
+        raise ImageProblem(ref.name, why, "export it again") from error
 
 
 def grid_of(image: Image, ref: FileRef) -> Geometry:

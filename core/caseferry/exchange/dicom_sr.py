@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caseferry.annotation import Annotation, Category, Ellipse, Label, Numeric, Point, Polygon, Polyline, Raw, Text
-from caseferry.exchange.dicom_object import check_frame_of_reference, code_of, read_object
+from caseferry.exchange.dicom_object import check_frame_of_reference, code_of, damaged, read_object
 from caseferry.imaging.dicom_file import read_dataset
 from caseferry.imaging.header import ImageProblem
 
@@ -52,6 +52,11 @@ def read_report(ref: FileRef, image: Image | None = None) -> Iterator[Annotation
     GeometryError
         A region is measured from another origin than the image.
     """
+    with damaged(ref, "structured report"):
+        yield from _annotations(ref, image)
+
+
+def _annotations(ref: FileRef, image: Image | None) -> Iterator[Annotation]:
     dataset = read_object(ref, SR_CLASSES, "structured report of measurements")
     groups = list(_groups(dataset))
     if not groups:
@@ -124,6 +129,8 @@ def _member(
         answer = code_of(item.ConceptCodeSequence[0])
         if concept.value not in {FINDING, CATEGORY}:
             yield Category(planes.role, concept.meaning, answer.meaning, codes=(concept, answer), **said)
+    elif item.ValueType == "TEXT" and item.get("RelationshipType") == "CONTAINS" and concept is not None:
+        yield Text(planes.role, concept.meaning, str(item.get("TextValue") or ""), codes=(concept,), **said)
     elif item.ValueType in {"SCOORD", "SCOORD3D"}:
         yield planes.region(item, {"label": name, "codes": found, **said})
 

@@ -67,7 +67,7 @@ class Glimpse:
             return {}
         try:
             return dict(json.loads(self.ref.read()))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ImageProblem(self.ref.name, f"is no JSON: {error}") from error
 
     @cached_property

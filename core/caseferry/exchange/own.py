@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from caseferry.case import Image
+    from caseferry.exchange.coco import Picture
     from caseferry.files import FileRef
 
 
@@ -57,16 +58,19 @@ def _read_report(ref: FileRef, image: Image) -> Iterator[Annotation]:
 def _read_coco(ref: FileRef, image: Image) -> list[Annotation]:
     from caseferry.exchange.coco import read_coco
 
-    pictures = read_coco(Glimpse(ref).document, image.role)
-    name = image.files[0].name
-    picture = pictures.get(name) or (next(iter(pictures.values())) if len(pictures) == 1 else None)
-    if picture is None:
-        what = f"describes {len(pictures)} pictures, none of them {name}"
-        raise InvalidCase(None, [Problem(ref.name, what, "give the image whose file_name it has")])
-    grid = image.geometry
-    if grid is not None and (picture.columns, picture.rows) != grid.shape[:2]:
-        what = f"describes a picture of {picture.columns} x {picture.rows}; image {image.role!r} has {grid.shape[:2]}"
-        raise InvalidCase(None, [Problem(ref.name, what, "give the image that was annotated")])
+    def choose(pictures: Mapping[str, Picture]) -> str:
+        name = image.files[0].name
+        name = name if name in pictures or len(pictures) != 1 else next(iter(pictures))
+        if name not in pictures:
+            what = f"describes {len(pictures)} pictures, none of them {name}"
+            raise InvalidCase(None, [Problem(ref.name, what, "give the image whose file_name it has")])
+        size, grid = pictures[name][:2], image.geometry
+        if grid is not None and size != grid.shape[:2]:
+            what = f"describes a picture of {size[0]} x {size[1]}; image {image.role!r} has {grid.shape[:2]}"
+            raise InvalidCase(None, [Problem(ref.name, what, "give the image that was annotated")])
+        return name
+
+    (picture,) = read_coco(Glimpse(ref).document, image.role, choose).values()
     return list(picture.annotations)
 
 

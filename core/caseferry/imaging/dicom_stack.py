@@ -233,7 +233,7 @@ def frame_places(instance: Instance) -> list[tuple[FloatArray, FloatArray, Seque
         position = functional_group(view, frame, "PlanePositionSequence")
         orientation = functional_group(view, frame, "PlaneOrientationSequence")
         measures = functional_group(view, frame, "PixelMeasuresSequence")
-        if position is None or orientation is None or measures is None or "PixelSpacing" not in measures:
+        if position is None or orientation is None or measures is None or not measures.get("PixelSpacing"):
             return None
         found.append(
             (

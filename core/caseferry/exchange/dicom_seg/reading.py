@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caseferry.annotation import Annotation, Mask
-from caseferry.exchange.dicom_object import SEG_CLASSES, check_frame_of_reference, code_of, grid_of, read_object
+from caseferry.exchange.dicom_object import (
+    SEG_CLASSES,
+    check_frame_of_reference,
+    code_of,
+    damaged,
+    grid_of,
+    read_object,
+)
 from caseferry.exchange.keeping import kept_in, with_kept
 from caseferry.exchange.placing import put, steps_on
 from caseferry.geometry import plane_affine
@@ -60,6 +67,11 @@ def read_segmentation(ref: FileRef, image: Image, *, threshold: float | None = N
         The image has no place in the patient, more than one frame, another frame of reference, or the segments
         do not lie on its voxels.
     """
+    with damaged(ref, "segmentation"):
+        yield from _masks(ref, image, threshold)
+
+
+def _masks(ref: FileRef, image: Image, threshold: float | None) -> Iterator[Annotation]:
     grid = grid_of(image, ref)
     dataset = read_object(ref, SEG_CLASSES, "segmentation")
     check_frame_of_reference(dataset.get("FrameOfReferenceUID"), image, ref)

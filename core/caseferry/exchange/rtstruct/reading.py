@@ -11,13 +11,21 @@ DICOM PS3.3 C.8.8.5 (Structure Set), C.8.8.6 (ROI Contour), C.8.8.8 (RT ROI Obse
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from caseferry.annotation import Annotation, Line, Point, Polygon, Polyline, Position
-from caseferry.exchange.dicom_object import RTSTRUCT_CLASS, check_frame_of_reference, code_of, grid_of, read_object
+from caseferry.exchange.dicom_object import (
+    RTSTRUCT_CLASS,
+    check_frame_of_reference,
+    code_of,
+    damaged,
+    grid_of,
+    read_object,
+)
 from caseferry.exchange.keeping import KEPT, kept_in, part_id, with_kept
 from caseferry.exchange.rtstruct.keyholes import parted
 from caseferry.imaging.header import ImageProblem
@@ -64,6 +72,11 @@ def read_structures(ref: FileRef, image: Image) -> Iterator[Annotation]:
     GeometryError
         The image has no place in the patient, more than one frame, or another frame of reference than the contours.
     """
+    with damaged(ref, "RT structure set"):
+        yield from _annotations(ref, image)
+
+
+def _annotations(ref: FileRef, image: Image) -> Iterator[Annotation]:
     grid = grid_of(image, ref)
     dataset = read_object(ref, {RTSTRUCT_CLASS}, "RT structure set")
     contours = {_number(item, "ReferencedROINumber", ref): item for item in dataset.get("ROIContourSequence") or []}
@@ -99,7 +112,7 @@ def _said(number: int, region: Any, observation: Any, drawn: Any) -> dict[str, A
     if value := str(region.get("ROIGenerationAlgorithm") or ""):
         attributes["ROIGenerationAlgorithm"] = value
     colour = drawn.get("ROIDisplayColor") if drawn is not None else None
-    if colour is not None and len(colour) == 3:
+    if isinstance(colour, Sequence) and len(colour) == 3:
         attributes["ROIDisplayColor"] = [int(part) for part in colour]
     said: dict[str, Any] = {"label": (described if cut else name) or f"region {number}", "attributes": attributes}
     if observation is not None:
