@@ -21,8 +21,10 @@ import numpy as np
 from rig import Table, course, loopback
 
 TRIPS = 12
-"""Calls of a put that each wait for the one before: version, archive, look, sockets, create, sign, put, complete,
-create the item, import, look at the import, look at the item."""
+"""Calls of a put that each wait for the one before: version, archive, look, create, sign, put, complete, create the
+item, set its values, import, look at the import, look at the item."""
+
+ZIPPED, OURS = "gcapi 0.16.1, zipped by hand", "caseferry"
 
 
 def write_series(folder: Path, count: int, size: int = 256) -> list[Path]:
@@ -63,9 +65,12 @@ def conversion_seconds(files: list[Path], folder: Path) -> float:
     import SimpleITK as sitk  # noqa: N813  as everybody calls it
 
     volume = sitk.ReadImage([str(path) for path in files])
-    started = time.perf_counter()
-    sitk.WriteImage(volume, str(folder / "converted.mha"), useCompression=True)
-    return time.perf_counter() - started
+    taken = []
+    for _ in range(3):
+        started = time.perf_counter()
+        sitk.WriteImage(volume, str(folder / "converted.mha"), useCompression=True)
+        taken.append(time.perf_counter() - started)
+    return min(taken)
 
 
 def main() -> None:
@@ -96,10 +101,8 @@ def main() -> None:
                 "gcapi 0.16.1, files": lambda n: running.theirs(
                     GCAPI, "gcapi_add.py", "dicom-image-set", f"a-{n}", *files
                 ),
-                "gcapi 0.16.1, zipped by hand": lambda n: running.theirs(
-                    GCAPI, "gcapi_add.py", "ct-image", f"b-{n}", packed
-                ),
-                "caseferry": lambda n: running.ours("caseferry_put.py", target, f"c-{n}", *files),
+                ZIPPED: lambda n: running.theirs(GCAPI, "gcapi_add.py", "ct-image", f"b-{n}", packed),
+                OURS: lambda n: running.ours("caseferry_put.py", target, f"c-{n}", *files),
             },
         )
         trips, bytes_ = TRIPS * asked.latency / 1000, size / loopback()
@@ -108,6 +111,7 @@ def main() -> None:
             trips + bytes_ + conversion,
             f"{TRIPS} round trips that wait for each other: {trips:.2f} s; the bytes over loopback: {bytes_:.2f} s; "
             f"the sandbox's conversion, which an image set is spared: {conversion:.2f} s",
+            {ZIPPED: conversion, OURS: conversion},
         )
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from peers import Peer
 
@@ -182,13 +182,14 @@ class Table:
                     f"  {name} #{number + 1}: {taken.seconds:.2f} s, {taken.calls} calls", file=sys.stderr, flush=True
                 )
 
-    def show(self, bound: float, because: str) -> None:
+    def show(self, bound: float, because: str, platforms: Mapping[str, float] | None = None) -> None:
         """Print the table in Markdown, the ratios to the first client, and how near the bound is.
 
         Parameters
         ----------
         bound : seconds below which nothing that does the same can be
         because : what the bound is made of
+        platforms : of clients, by name, the seconds in which the platform works and they can but wait
         """
         best = {name: min(rows, key=lambda taken: taken.seconds) for name, rows in self.rows.items()}
         first = next(iter(best.values()))
@@ -205,6 +206,14 @@ class Table:
                 f"| {taken.sending:.2f} s | {taken.cpu:.1f} s / {taken.served:.1f} s | +{taken.memory:.0f} MB |"
             )
         print(f"\nBound: {bound:.2f} s ({because}).\n")
+        if self.compared and first.sending:
+            told = ", ".join(f"{name} {first.sending / taken.sending:.1f}x" for name, taken in best.items())
+            print(f"Sending files alone, against the first: {told}.\n")
+        if platforms is not None:
+            own = {name: taken.seconds - platforms.get(name, 0.0) for name, taken in best.items()}
+            ratio = next(iter(own.values()))
+            told = ", ".join(f"{name} {seconds:.2f} s ({ratio / seconds:.1f}x)" for name, seconds in own.items())
+            print(f"Without the platform's own work: {told}.\n")
 
 
 def loopback(total: int = 512 << 20) -> float:
