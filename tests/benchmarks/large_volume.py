@@ -4,8 +4,8 @@
 
 gcapi is the peer on Grand Challenge, up and down (caseferry's way down ends with the case in a folder, checked by its
 digest). On the way up the clock includes that the platform deflates the whole volume, which takes longer than all else;
-so the sending is shown by itself too. Datamint and Darwin are shown for their memory. Every job runs in a process of its
-own; memory is its peak less what it had before it began. The volume holds noise in its low bits only, as scans do.
+so the sending is shown by itself too. Datamint and Darwin are shown for their memory. Every job runs in a process of
+its own; memory is its peak less what it had before it began. The volume holds noise in its low bits only, as scans do.
 """
 
 from __future__ import annotations

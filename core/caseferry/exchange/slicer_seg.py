@@ -10,7 +10,6 @@ slicer.readthedocs.io, "Segmentations", the labelmap file format.
 from __future__ import annotations
 
 import base64
-import gzip
 import io
 import json
 import re
@@ -24,6 +23,7 @@ from caseferry.errors import GeometryError
 from caseferry.exchange.dicom_object import grid_of
 from caseferry.exchange.keeping import kept, kept_as_text, with_kept
 from caseferry.exchange.placing import put, steps_on
+from caseferry.files.gzipped import Gzipped
 from caseferry.imaging import nrrd
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.pixels import load_voxels
@@ -167,7 +167,7 @@ def write_slicer_segmentation(masks: Iterable[tuple[Mask, NDArray[Any]]], image:
     out.write(("\n".join(head) + "\n\n").encode())
     axes = (2, 1, 0, 3) if len(layers) > 1 else (2, 1, 0)
     stored = stacked.astype(stacked.dtype.newbyteorder("<")).transpose(axes)
-    with gzip.GzipFile(filename="", fileobj=out, mode="wb", mtime=0) as packed:
+    with Gzipped(out, level=9) as packed:
         packed.write(np.ascontiguousarray(stored).tobytes())
     return out.getvalue()
 

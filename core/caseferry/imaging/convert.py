@@ -5,12 +5,12 @@ Planes are passed on one at a time, so that a conversion holds one plane in memo
 
 from __future__ import annotations
 
-import gzip
 import io
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from caseferry.files.gzipped import Gzipped
 from caseferry.geometry import RAS_TO_LPS, Geometry
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.metaimage import NAMES, header_text
@@ -100,7 +100,7 @@ def write_nifti(
     if labels:
         header.set_intent("label")
     stored = np.dtype(dtype).newbyteorder("<")
-    with gzip.GzipFile(filename="", fileobj=out, mode="wb", compresslevel=1, mtime=0) as packed:
+    with Gzipped(out) as packed:
         packed.write(header.binaryblock + b"\0\0\0\0")
         for plane in planes:
             packed.write(np.ascontiguousarray(plane, dtype=stored).data)

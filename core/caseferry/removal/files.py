@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
 
 from caseferry.files import FileRef, Rewindable
+from caseferry.files.gzipped import Gzipped
 from caseferry.files.product import Product, ProductOpener
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.kinds import Format
@@ -101,7 +102,7 @@ class _Splicing:
 def _write(ref: FileRef, edits_of: Callable[[str, BinaryIO], list[Edit]], out: BinaryIO) -> None:
     with _unpacked(ref) as (stream, packed), Spliced(stream, edits_of(ref.name, stream)) as clean:
         if packed:
-            with gzip.GzipFile(filename="", fileobj=out, mode="wb", compresslevel=6, mtime=0) as again:
+            with Gzipped(out, level=6) as again:
                 shutil.copyfileobj(clean, again)
         else:
             shutil.copyfileobj(clean, out)
