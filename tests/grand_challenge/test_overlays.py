@@ -98,8 +98,8 @@ class TestMasks:
     def test_with_values_that_a_segmentation_cannot_hold_go_beside(self, scene: Scene) -> None:
         labels = np.zeros((4, 5, 7), np.uint16)
         labels[1, 2, 3:5] = 300
-        mask = cf.Mask("ct", written(scene.folder, "mask.nrrd", labels), {300: "lesion"})
-        archive = mapped(scene, labels={"lesion": "lesion-segmentation"}, images={"ct": "ct-image"})
+        mask = cf.Mask("ct", written(scene.folder, "mask.nrrd", labels), {300: "scar"})
+        archive = mapped(scene, labels={"scar": "lesion-segmentation"}, images={"ct": "ct-image"})
         case = cf.Case(id="one", images=[ct(scene)], annotations=[mask])
         (loss,) = [loss for loss in archive.plan(case).losses if loss.part.startswith("mask")]
         assert (loss.kept, "takes the voxel values [1]" in loss.reason) == ("sidecar", True)

@@ -97,7 +97,7 @@ def plan_revision(revision: Revision, stand: Stand, names: Names, sockets: Socke
     return Plan(
         dataset=dataset,
         case_id=case.id,
-        calls=tuple(_calls(revision, stand, {**values, stand.sidecar: document}, masks, sockets)),
+        calls=tuple(_calls(revision, stand, {**values, stand.sidecar: document}, masks, assignment, sockets)),
         held=tuple(losses),
         missing=tuple(assignment.missing),
         adopts=stand.pk,
@@ -203,7 +203,12 @@ def _refuse_emptying(revision: Revision, stand: Stand, keys: Mapping[str, str], 
 
 
 def _calls(
-    revision: Revision, stand: Stand, values: Mapping[str, Any], masks: Mapping[str, Mask], sockets: Sockets
+    revision: Revision,
+    stand: Stand,
+    values: Mapping[str, Any],
+    masks: Mapping[str, Mask],
+    assignment: Assignment,
+    sockets: Sockets,
 ) -> list[Call]:
     case, before, item = revision.after, stand.before, stand.place.item(stand.pk)
     calls: list[Call] = []
@@ -216,7 +221,8 @@ def _calls(
         elif value is not None:
             entries.append(entry(slug, value=value))
     for slug, mask in masks.items():
-        calls += upload_calls(case.id, slug, mask_file(mask, case.image(str(mask.image))))
+        ref = mask_file(mask, case.image(str(mask.image)), assignment.numbers[mask.id])
+        calls += upload_calls(case.id, slug, ref)
     calls.append(value_call(item, entries, look=look_again(item, before, {*values, *masks})))
     for slug in masks:
         gone = f"what is in socket {slug!r} is replaced, for everybody who sees the item" if slug in before else ""

@@ -193,7 +193,7 @@ def _own_members(annotation: Annotation, world: Sequence[Sequence[float]]) -> di
     name = "seed_point" if isinstance(annotation, Polygon) else "seed_points"
     seeds = said.get(name)
     low, high = np.min(world, axis=0) - SAME_PLACE_MM, np.max(world, axis=0) + SAME_PLACE_MM
-    points = _flat_points(seeds)
+    points = _listed_points(seeds)
     if points and all(((low <= point) & (point <= high)).all() for point in points):
         own[name] = seeds
     return own
@@ -308,7 +308,8 @@ def _own_words(mark: Mapping[str, Any]) -> dict[str, Any]:
 
 def _voxels(world: Sequence[Sequence[float]], grid: Geometry) -> tuple[list[Position], int | None]:
     """World positions as (column, row) and the plane where all lie on one, else as (column, row, slice)."""
-    flat = [[point[0], point[1], 0.0] for point in world] if _flat(grid) else [list(point) for point in world]
+    on_paper = _flat(grid) or (grid.planes == 1 and all(point[2] == FLAT_Z for point in world))
+    flat = [[point[0], point[1], 0.0] for point in world] if on_paper else [list(point) for point in world]
     voxels: NDArray[np.float64] = as_stored(grid).to_voxel(flat)
     plane = round(float(voxels[0, 2]))
     if np.abs(voxels[:, 2] - plane).max() <= ON_SLICE:
@@ -329,17 +330,17 @@ def places_in(kind: str, one: Any, grid: Geometry, other: Mapping[str, Any]) -> 
 
 
 def _points(places: Any, grid: Geometry) -> list[tuple[float, ...]]:
-    """All points in some lists; on flat images their third coordinate says nothing."""
-    return [point[:2] if _flat(grid) else point for point in _flat_points(places)]
+    """All points in some lists; in images of one plane their third coordinate says nothing."""
+    return [point[:2] if grid.planes == 1 else point for point in _listed_points(places)]
 
 
-def _flat_points(places: Any) -> list[tuple[float, ...]]:
+def _listed_points(places: Any) -> list[tuple[float, ...]]:
     """All points in lists of lists, in order."""
     if not isinstance(places, list):
         return []
     if len(places) == 3 and all(isinstance(each, int | float) for each in places):
         return [tuple(map(float, places))]
-    return [point for each in places for point in _flat_points(each)]
+    return [point for each in places for point in _listed_points(each)]
 
 
 def _near(one: Sequence[float], other: Sequence[float]) -> bool:

@@ -13,6 +13,7 @@ from caseferry.annotation import Annotation, Mask, Raw, slug
 from caseferry.mapping.unmapped import Missing
 from caseferry_grand_challenge.wire.annotations import LATER, MARKS, kinds_for, lies_later
 from caseferry_grand_challenge.wire.raws import PLATFORM, raw_kind, raw_socket
+from caseferry_grand_challenge.wire.segments import numbering
 from caseferry_grand_challenge.wire.sockets import (
     IMAGE_KINDS,
     KEPT_AS_FILES,
@@ -30,6 +31,8 @@ from caseferry_grand_challenge.wire.sockets import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from caseferry.case import Attachment, Case, Image
     from caseferry.geometry import Geometry
     from caseferry.mapping import Names
@@ -44,6 +47,7 @@ class Assignment:
     ----------
     images, values, attachments : name in the case to slug
     masks, marks : id of the annotation to slug: masks, and what is written as JSON
+    numbers : id of a mask to the voxel value in its socket of each of its own values
     whole : sockets whose value is kept whole
     grounds : roles of the images in which what is in sockets for annotations lies, by slug
     sidecar : the socket of the sidecar; None when there is none
@@ -56,6 +60,7 @@ class Assignment:
     marks: dict[str, str] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
     attachments: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, Mapping[int, int]] = field(default_factory=dict)
     whole: set[str] = field(default_factory=set)
     grounds: dict[str, str | None] = field(default_factory=dict)
     sidecar: str | None = None
@@ -119,13 +124,11 @@ def _assign_mask(found: Assignment, mask: Mask, names: Names, sockets: Sockets) 
         socket = sockets.get(name)
         if socket is None or socket.kind not in MASK_KINDS or name in found.taken():
             continue
-        allowed = {value for value, _ in socket.segments}
-        if socket.kind == "Segmentation" and allowed and not set(mask.labels) <= allowed:
-            reason = f"socket {name!r} takes the voxel values {sorted(allowed)}"
+        numbers = numbering(socket, mask.labels)
+        if isinstance(numbers, str):
+            reason = numbers
             continue
-        if socket.kind == "Segmentation" and max(mask.labels) > 255:
-            reason = f"socket {name!r} takes voxel values up to 255"
-            continue
+        found.numbers[mask.id] = numbers
         found.masks[mask.id] = name
         return
     candidates = mask_candidates(mask, names)

@@ -9,6 +9,7 @@ from caseferry.capability import Conversion
 from caseferry.held import Held, Kept, Loss, native, part_of
 from caseferry_grand_challenge.wire.images import conversion
 from caseferry_grand_challenge.wire.imagesets import DICOM_SET, set_loss
+from caseferry_grand_challenge.wire.segments import called_otherwise
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -67,6 +68,11 @@ def _annotation(annotation: Annotation, assignment: Assignment, sockets: Sockets
         return _beside(part, reason, assignment, beyond=beyond)
     slug = assignment.masks.get(annotation.id) or assignment.marks[annotation.id]
     socket = sockets.get(slug)
+    if isinstance(annotation, Mask) and socket is not None:
+        others = called_otherwise(socket, annotation.labels, assignment.numbers[annotation.id])
+        if others:
+            told = ", ".join(f"{label!r} is {name!r}" for label, name in others.items())
+            return Loss(part, f"the socket names its values itself: {told}", "converted", _called(slug))
     if isinstance(annotation, Category) and socket is not None and socket.kind != "Choice":
         return CATEGORY.loss(part)
     return native(part, _called(slug))

@@ -26,9 +26,10 @@ from caseferry.imaging.convert import metaimage_size, planes_of, write_metaimage
 from caseferry.imaging.kinds import Format, Kind
 from caseferry.imaging.metaimage import NAMES
 from caseferry.imaging.reading import format_of
+from caseferry_grand_challenge.wire.segments import table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -210,15 +211,21 @@ def _header_lines(image: Image) -> dict[str, str]:
     return lines
 
 
-def mask_file(mask: Mask, image: Image) -> FileRef:
-    """A mask as an 8-bit MetaImage or NIfTI file on the grid of its image as the platform keeps it."""
+def mask_file(mask: Mask, image: Image, numbers: Mapping[int, int]) -> FileRef:
+    """A mask as an 8-bit MetaImage on the grid of its image as the platform keeps it.
+
+    Parameters
+    ----------
+    numbers : what each of its voxel values becomes
+    """
     grid = image.geometry
     assert grid is not None  # noqa: S101  sealing has refused masks of images without a grid
     stored = as_stored(grid)
-    dtype = "uint8" if max(mask.labels) <= 255 else "uint16"
+    dtype, becomes = "uint8" if max(numbers.values()) <= 255 else "uint16", table(numbers)
 
     def make(out: BinaryIO) -> None:
-        voxels: NDArray[np.generic] = aligned(mask, image).astype(dtype)
+        there = aligned(mask, image)
+        voxels: NDArray[np.generic] = (there if becomes is None else becomes[there]).astype(dtype)
         write_metaimage(out, planes_of(voxels), stored, dtype)
 
     name = f"{PurePosixPath(mask.file.name).name.split('.')[0]}.mha"

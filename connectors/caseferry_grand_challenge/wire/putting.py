@@ -31,6 +31,7 @@ from caseferry_grand_challenge.wire.item_calls import (
     value_call,
 )
 from caseferry_grand_challenge.wire.places import NOUNS, Place
+from caseferry_grand_challenge.wire.segments import table
 from caseferry_grand_challenge.wire.uploads import upload_calls
 
 if TYPE_CHECKING:
@@ -127,13 +128,18 @@ def plan_case(
 
 
 def _usable(shared: Mapping[str, str], case: Case, assignment: Assignment, sockets: Sockets) -> Mapping[str, str]:
-    """Images of the same platform of which their sockets take what they are: image sets, or images that are none."""
+    """Images of the same platform of which their sockets take what they are: image sets, or images that are none.
+
+    A mask that its socket numbers otherwise is another image there.
+    """
     refs = {image.files[0].location: assignment.images.get(image.role, "") for image in case.images}
-    refs |= {a.file.location: assignment.masks.get(a.id, "") for a in case.annotations if isinstance(a, Mask)}
+    masks = [each for each in case.annotations if isinstance(each, Mask)]
+    refs |= {each.file.location: assignment.masks.get(each.id, "") for each in masks}
+    anew = {each.file.location for each in masks if table(assignment.numbers.get(each.id, {})) is not None}
     return {
         location: address
         for location, address in shared.items()
-        if (INSTANCES in location) is _takes_sets(sockets.get(refs.get(location, "")))
+        if location not in anew and (INSTANCES in location) is _takes_sets(sockets.get(refs.get(location, "")))
     }
 
 
@@ -237,11 +243,11 @@ def _images(
         slug = assignment.masks.get(annotation.id, "")
         if slug and isinstance(annotation, Mask):
             grid = case.image(str(annotation.image))
-            yield slug, grid, annotation.file, partial(_mask_files, annotation, grid)
+            yield slug, grid, annotation.file, partial(_mask_files, annotation, grid, assignment.numbers[annotation.id])
 
 
-def _mask_files(mask: Mask, image: Image) -> list[FileRef]:
-    return [mask_file(mask, image)]
+def _mask_files(mask: Mask, image: Image, numbers: Mapping[int, int]) -> list[FileRef]:
+    return [mask_file(mask, image, numbers)]
 
 
 def mark_values(case: Case, assignment: Assignment, sockets: Sockets) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from caseferry_grand_challenge.wire.foreign import foreign_case
 from caseferry_grand_challenge.wire.imagesets import set_name
 from caseferry_grand_challenge.wire.item_calls import filled_sockets
 from caseferry_grand_challenge.wire.pairing import standing_in
+from caseferry_grand_challenge.wire.segments import labels_there, renumbered
 from caseferry_grand_challenge.wire.sockets import Socket, sockets_of
 from caseferry_grand_challenge.wire.stored import Source, file_as_put, image_in, size_in, value_in
 
@@ -124,7 +125,10 @@ def _kept_masks(kept: Kept, values: Mapping[str, Any], sockets: Mapping[str, Soc
         if isinstance(annotation, Mask) and key in values and sockets[key].super_kind == "Image":
             image = image_in("mask", values[key], source)
             ref = replace(image.files[0], name=f"{PurePosixPath(annotation.file.name).name.split('.')[0]}.mha")
-            found.append(Found(Mask(annotation.image, ref, annotation.labels, id=annotation.id), key))
+            told = source.image(str(values[key]["image"]))
+            numbers, labels = labels_there(sockets[key], told, annotation.labels)
+            ref = renumbered(ref, numbers)
+            found.append(Found(Mask(annotation.image, ref, labels, id=annotation.id), key))
     return found
 
 
