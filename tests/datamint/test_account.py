@@ -78,8 +78,11 @@ def test_a_project_that_was_deleted_keeps_its_name(account: Datamint) -> None:
     assert "short-lived" not in {each.name for each in account.projects()}
     with pytest.raises(cf.AlreadyExists, match="short-lived"):
         account.create_project("short-lived")
-    with pytest.raises(cf.NotFound):
-        account.delete_project("short-lived")
+    (there,) = [each for each in account.projects(archived=True) if each.archived]
+    assert account.project(there.id) == there
+    for do in (account.delete_project, account.project, account.open):
+        with pytest.raises(cf.NotFound):
+            do("short-lived")
 
 
 def test_a_worklist_takes_resources_and_labels(scene: Scene, account: Datamint, samples: Samples) -> None:
@@ -211,6 +214,11 @@ def test_a_server_of_today(scene: Scene, account: Datamint, samples: Samples) ->
     assert (project.resources, project.annotated) == (1, None)
     (worklist,) = account.worklists("sandbox")
     assert [each.worklist for each in account.annotations(rid)] == [worklist.id]
+    account.create_project("second")
+    other = account.create_worklist("second", "reading")
+    account.update_worklist(other.id, status="active")
+    assert {each.id for each in account.worklists()} > {worklist.id, other.id}
+    assert [each.id for each in account.worklists(status="active")] == [other.id]
 
 
 def test_a_case_is_found_by_any_of_its_resources(scene: Scene, samples: Samples) -> None:
@@ -407,6 +415,10 @@ def test_an_export_that_breaks_leaves_no_file(scene: Scene, account: Datamint, s
     target.write_bytes(b"of last week")
     scene.sandbox.faults.add("GET /projects/*/annotated_dataset 400")
     with pytest.raises(cf.PlatformError):
+        account.export_project("sandbox", target)
+    scene.sandbox.faults.clear()
+    scene.sandbox.faults.add("GET /projects/*/annotated_dataset 404")
+    with pytest.raises(cf.NotFound, match="transfer the project to a folder instead"):
         account.export_project("sandbox", target)
     assert [(path.name, path.read_bytes()) for path in target.parent.iterdir()] == [("project.zip", b"of last week")]
     scene.sandbox.faults.clear()

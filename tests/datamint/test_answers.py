@@ -16,6 +16,7 @@ from caseferry.http import Retry
 from caseferry.imaging.kinds import Kind
 from caseferry_datamint import Datamint
 from caseferry_datamint.connector import DatamintConnector
+from caseferry_datamint.wire.answers import made_ids
 from datamint_asking import READS, WRITES, Ids
 
 if TYPE_CHECKING:
@@ -153,6 +154,13 @@ def test_what_is_wrong_is_named(answer: Callable[..., None], tmp_path: Path) -> 
     assert (
         told(READS["resources"], tmp_path) == f"datamint: list resources: {promised} tags is a number, expected a list"
     )
+
+
+def test_ids_of_what_was_made_are_read_in_either_form() -> None:
+    assert made_ids(["a", {"id": "b"}], 2, "annotate") == ["a", "b"]
+    for body in (["a"], ["a", "b", "c"], ["a", {"error": "no"}], ["a", "b/c"], ["a", None], {"id": "a"}, "ab"):
+        with pytest.raises(cf.UnexpectedResponse, match="annotate"):
+            made_ids(body, 2, "annotate")
 
 
 # -- lists that change ---------------------------------------------------------------------------------------------

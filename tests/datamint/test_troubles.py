@@ -168,6 +168,8 @@ def test_a_deleted_annotation_is_not_read_and_is_put_anew(scene: Scene, samples:
     item = dataset.put(case)
     line = next(row for row in alive(scene, "annotations") if row["annotation_type"] == "line")
     scene.ask("DELETE", f"/annotations/{line['id']}")
+    with pytest.raises(cf.NotFound):
+        dataset.account.annotation(line["id"])
     assert not [each for each in dataset.get(item.id).case().annotations if isinstance(each, cf.Line)]
     dataset.put(case)
     assert [each.label for each in dataset.get(item.id).case().annotations if isinstance(each, cf.Line)] == ["diameter"]

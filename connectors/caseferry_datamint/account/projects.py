@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING, Any, get_args
 
-from caseferry.errors import AlreadyExists
+from caseferry.errors import AlreadyExists, NotFound
 from caseferry_datamint.account.section import Section, saved
 from caseferry_datamint.client import path_part
 from caseferry_datamint.errors import PLATFORM
@@ -100,13 +100,19 @@ class Projects(Section):
 
         Raises
         ------
+        NotFound
+            There is no such project, or the server makes no such zips any more.
         UnexpectedResponse
             What came is no zip; what was at `path` before is still there.
         """
         found = self.project(project)
         query = f"all_annotations={all_annotations}" + ("&include_unannotated=True" if unannotated else "")
         target = f"projects/{found.id}/annotated_dataset?{query}"
-        return saved(self._client.download(target), path, check=zipfile.is_zipfile)
+        try:
+            return saved(self._client.download(target), path, check=zipfile.is_zipfile)
+        except NotFound as error:
+            why = "the server makes no zips of projects; transfer the project to a folder instead"
+            raise NotFound(PLATFORM, f"export project {found.name!r}", why, status=error.status) from error
 
     def set_work_status(self, project: str, resource_id: str, status: WorkStatus) -> None:
         """Say how far the work on a resource of a project is.

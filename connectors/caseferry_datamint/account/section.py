@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from caseferry.errors import UnexpectedResponse
+from caseferry.errors import NotFound, UnexpectedResponse
 from caseferry.files import CHUNK, Digesting
 from caseferry.plan import Repeat
+from caseferry_datamint.client import path_part
 from caseferry_datamint.errors import PLATFORM
-from caseferry_datamint.wire.answers import NAMES, checked_row
+from caseferry_datamint.wire.answers import NAMES, checked_row, is_id
 from caseferry_datamint.wire.entities import Project
 
 if TYPE_CHECKING:
@@ -33,14 +34,21 @@ class Section:
         self._client = client
 
     def project(self, name: str) -> Project:
-        """A project by its name or its id.
+        """A project by its name or its id; one that was deleted by its id alone.
 
         Raises
         ------
         NotFound
             There is none.
+        ConfigurationError
+            Several have that name.
         """
-        return Project.read(self._client.project(name))
+        try:
+            return Project.read(self._client.project(name))
+        except NotFound:
+            if not is_id(name):
+                raise
+        return Project.read(self._client.row(f"projects/{path_part(name)}", f"get project {name}"))
 
     def _created(
         self,

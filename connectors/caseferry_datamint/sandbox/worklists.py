@@ -120,7 +120,9 @@ def _segmentation(wish: Any) -> Record:
 
 @calls.on("GET", "annotationsets")
 async def list_worklists(desk: Desk, call: Call) -> web.StreamResponse:
-    """Answer all worklists, or those of one status."""
+    """Answer all worklists, or those of one status. The server of today has no such list."""
+    if desk.current_server:
+        raise missing("Route")
     status = call.request.query.get("status")
     found = [record for record in desk.table("worklists").values() if status in {None, "", record["status"]}]
     return answer(listed(desk, [worklist_answer(record) for record in found], call.request.query))

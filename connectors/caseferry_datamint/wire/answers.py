@@ -26,6 +26,7 @@ IDS = (*NAMES, "resource_id", "dataset_id", "annotation_worklist_id")
 LISTS = ("tags", "resource_ids", "resource_data", "annotators", "roles")
 OBJECTS = ("metadata",)
 
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PART = re.compile(r"[^\s/?#%\\]+")
 
 
@@ -90,6 +91,11 @@ def name_of(row: Row) -> str:
     return next((str(name) for name in names if name), "") or json.dumps(row, sort_keys=True, default=str)
 
 
+def is_id(name: str) -> bool:
+    """Whether a name has the form that the platform gives to ids of its own."""
+    return bool(_ID.fullmatch(name))
+
+
 def made_id(body: Any, what: str) -> str:
     """The id of what was made."""
     return str(checked_row(body, what)["id"])
@@ -103,11 +109,12 @@ def made_ids(body: Any, count: int, what: str) -> list[str]:
     UnexpectedResponse
         They are not as many, or no ids.
     """
-    if not isinstance(body, list) or not all(isinstance(each, str) and _is_part(each) for each in body):
+    named = [each.get("id") if isinstance(each, Mapping) else each for each in body] if isinstance(body, list) else []
+    if not isinstance(body, list) or not all(_is_part(each) for each in named):
         _refuse(what, f"expected a list of ids, and there is {_told(body)}")
-    if len(body) != count:
-        _refuse(what, f"it gives {len(body)} ids for the {count} that were to be made")
-    return list(body)
+    if len(named) != count:
+        _refuse(what, f"it gives {len(named)} ids for the {count} that were to be made")
+    return [str(each) for each in named]
 
 
 # -- fields --------------------------------------------------------------------------------------------------------
