@@ -142,8 +142,14 @@ class DatamintClient:
     # -- resources -------------------------------------------------------------------------------------------------
 
     def resources(self, filters: Mapping[str, str]) -> Iterator[Row]:
-        """Resources in the order of their creation unless another is asked for."""
-        return self.rows("resources", {"order_field": "created_at", "order_by_asc": "true", **filters}, key="resources")
+        """Resources in the order of their creation unless another is asked for.
+
+        Source
+        ------
+        Datamint's SDK, 1.3 to 2.45: ``status`` is always sent, and empty for resources of every status.
+        """
+        usual = {"status": "", "order_field": "created_at", "order_by_asc": "true"}
+        return self.rows("resources", {**usual, **filters}, key="resources")
 
     def tagged(self, tag: str) -> list[Row]:
         """Resources that carry a tag."""
