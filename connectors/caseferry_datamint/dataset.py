@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from caseferry.connector import Dataset, Item
-from caseferry.errors import AlreadyExists, NotFound
+from caseferry.errors import AlreadyExists, NotFound, UnsupportedOperation
 from caseferry.sidecar import case_fingerprint
 from caseferry_datamint.account import Account
 from caseferry_datamint.wire import putting, reading, revising
@@ -19,7 +19,7 @@ from caseferry_datamint.wire.rows import chosen_rows, rows_by_annotation
 from caseferry_datamint.wire.standing import Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from caseferry.annotation import Annotation
     from caseferry.capability import Capabilities, Limits
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 class DatamintDataset(Dataset):
     """The resources of a Datamint project, grouped into cases.
 
-    Resources that carry a case's tag belong to that case; each other resource is a case of its own.
+    Resources that carry a case's tag belong to that case, also where people have added them to another project since;
+    each other resource is a case of its own.
     """
 
     platform: ClassVar[str] = "datamint"
@@ -89,24 +90,26 @@ class DatamintDataset(Dataset):
         ----------
         narrow : whether some resources of a case may match and its first one not
         """
-        told: set[str] = set()
-        waiting: dict[str, Mapping[str, Any]] = {}
+        told: set[tuple[str, str]] = set()
+        waiting: dict[tuple[str, str], tuple[Address, Mapping[str, Any]]] = {}
         for resource in self._client.resources(query):
             address = reading.address_of(resource)
-            if address is None or address.project != self.project.id:
+            if address is None:
                 yield self._item(reading.Group(str(resource["id"]), (resource,)))
-            elif address.case_id not in told and (address.lead or narrow):
-                told.add(address.case_id)
-                waiting.pop(address.case_id, None)
+                continue
+            case = (address.project, address.case_id)
+            if case not in told and (address.lead or narrow):
+                told.add(case)
+                waiting.pop(case, None)
                 yield self._item(self._begun(address, resource))
-            elif address.case_id not in told:
-                waiting.setdefault(address.case_id, resource)
-        for case_id, resource in waiting.items():  # somebody has deleted the first resource of each
-            yield self._item(self._group(case_id) or reading.Group(case_id, (resource,)))
+            elif case not in told:
+                waiting.setdefault(case, (address, resource))
+        for begun in waiting.values():  # whose first resource is deleted, or not in the project
+            yield self._item(self._begun(*begun))
 
     def _begun(self, address: Address, resource: Mapping[str, Any]) -> reading.Group:
         """The case of a resource, which need not be read whole when it is the first one."""
-        found = None if address.lead else self._group(address.case_id)
+        found = None if address.lead else self._group(address)
         return found or reading.Group(address.case_id, (resource,))
 
     def _item(self, found: reading.Group) -> Item:
@@ -117,23 +120,33 @@ class DatamintDataset(Dataset):
         """One case, by the id of its first resource, or of a resource that is none of ours; see `Dataset.get`."""
         resource = self._client.resource(item_id)
         address = reading.address_of(resource)
-        if address is None or address.project != self.project.id:
+        if address is None:
             return self._item(reading.Group(str(resource["id"]), (resource,)))
-        found = self._group(address.case_id)
-        return self._item(found if found is not None else reading.Group(address.case_id, (resource,)))
+        return self._item(self._group(address) or reading.Group(address.case_id, (resource,)))
 
     def find(self, case_id: str) -> Item | None:
         """The first resource of a case, by the case's tag; see `Dataset.find`."""
-        found = self._group(case_id)
+        found = self._found(case_id, self._client.tagged(case_tag(case_id)))
         return self._item(found) if found is not None else None
 
-    def _group(self, case_id: str) -> reading.Group | None:
-        return reading.group(self._client.tagged(case_tag(case_id)), self.project.id, case_id)
+    def _found(self, case_id: str, tagged: Sequence[Mapping[str, Any]]) -> reading.Group | None:
+        """A case that was put into this project; else one that was put into another and added to this one since."""
+        own = reading.group(tagged, self.project.id, case_id)
+        if own is not None or not tagged:
+            return own
+        here = self._in_project(case_id)
+        addresses = (reading.address_of(row) for row in tagged if str(row["id"]) in here)
+        origin = next((each.project for each in addresses if each is not None and each.case_id == case_id), None)
+        return reading.group(tagged, origin, case_id) if origin is not None else None
+
+    def _group(self, address: Address) -> reading.Group | None:
+        """The whole case of a resource."""
+        return reading.group(self._client.tagged(case_tag(address.case_id)), address.project, address.case_id)
 
     def read(self, item: Item) -> Case:
         """The case of an item; see `Item.case`."""
         found = self._whole(item)
-        if self._is_ours(found) and not reading.own_metadata(found.lead).get("sidecar"):
+        if reading.address_of(found.lead) is not None and not reading.own_metadata(found.lead).get("sidecar"):
             why = (
                 "its first resource is gone, and with it what Datamint has no place for; put the case again, which "
                 "completes it, or save its files one by one"
@@ -142,17 +155,13 @@ class DatamintDataset(Dataset):
         rows = list(self._client.annotations([str(resource["id"]) for resource in found.resources]))
         return reading.case_of(found, rows, self.names, self._client.download)
 
-    def _is_ours(self, found: reading.Group) -> bool:
-        """Whether caseferry has put a case there, into this project."""
-        address = reading.address_of(found.lead)
-        return address is not None and address.project == self.project.id
-
     def _whole(self, item: Item) -> reading.Group:
         """All resources of an item, the first one with its metadata, which listings may leave out."""
         found: reading.Group = item.native
-        if not self._is_ours(found):
+        address = reading.address_of(found.lead)
+        if address is None:
             return found
-        whole = self._group(item.case_id)
+        whole = self._group(address)
         if whole is None:
             raise NotFound(self.platform, f"read {item.case_id!r}", "its resources are gone")
         if reading.own_metadata(whole.lead):
@@ -164,14 +173,14 @@ class DatamintDataset(Dataset):
 
     def _look(self, case: Case) -> Standing | None:
         tagged = self._client.tagged(case_tag(case.id))
-        found = reading.group(tagged, self.project.id, case.id)
+        found = self._found(case.id, tagged)
         if found is None:
             return None
         if extra := reading.extra_copies(tagged, found):
             self._client.delete_resources(extra)
         lead = found.lead if reading.own_metadata(found.lead) else self._client.resource(str(found.lead["id"]))
         kept = reading.Group(case.id, (lead,)).kept
-        standing = Standing()
+        standing = Standing(origin=getattr(reading.address_of(found.lead), "project", ""))
         if kept is not None:
             standing.fingerprint = kept.fingerprint
             standing.beside = frozenset({each.id for each in kept.case.annotations} - set(kept.native.annotations))
@@ -179,16 +188,16 @@ class DatamintDataset(Dataset):
             address = reading.address_of(resource)
             if address is not None:
                 standing.resources[address.image, address.file] = str(resource["id"])
-        standing.in_project = self._in_project(found)
+        standing.in_project = self._in_project(case.id)
         for row in self._client.annotations(list(standing.resources.values())):
             standing.revised = standing.revised or amendment_in(row) is not None
             if (link := link_of(row)) is not None and not is_gone(row):
                 standing.annotations.setdefault(link, []).append(row)
         return standing
 
-    def _in_project(self, found: reading.Group) -> set[str]:
-        """Ids of resources that are in the project."""
-        tag = any_of(case_tag(found.case_id))
+    def _in_project(self, case_id: str) -> set[str]:
+        """Ids of a case's resources that are in the project."""
+        tag = any_of(case_tag(case_id))
         project = any_of(self.project.name)
         return {str(row["id"]) for row in self._client.resources({"tags": tag, "project": project})}
 
@@ -237,6 +246,10 @@ class DatamintDataset(Dataset):
 
     def _delete(self, item: Item) -> None:
         found = self._whole(item)
+        address = reading.address_of(found.lead)
+        if address is not None and address.project != self.project.id:
+            why = "it was put into another project, and would be gone from there: delete it there"
+            raise UnsupportedOperation(self.platform, f"delete {item.case_id!r} from {self.url}", why)
         self._client.delete_resources([str(resource["id"]) for resource in found.resources])
 
     # -- what Datamint has beside the verbs -------------------------------------------------------------------------

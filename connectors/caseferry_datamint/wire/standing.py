@@ -36,6 +36,7 @@ class Standing:
 
     Attributes
     ----------
+    origin : id of the project that the case was put into at first, by which its resources know each other
     resources : index of image and file to the resource's id
     in_project : ids of resources that are in the project
     annotations : by what each is known there (see `link_of`), the rows of the platform that make it
@@ -44,6 +45,7 @@ class Standing:
     revised : whether its annotations were changed since: then none of them is missing
     """
 
+    origin: str = ""
     resources: dict[tuple[int, int], str] = field(default_factory=dict)
     in_project: set[str] = field(default_factory=set)
     annotations: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)

@@ -104,7 +104,7 @@ def uploads(case: Case, project: Project, names: Names, standing: Standing, side
         for index, ref in enumerate(stored_files(image)):
             if (number, index) in standing.resources:
                 continue
-            address = Address(project.id, case.id, number, image.role, index)
+            address = Address(standing.origin or project.id, case.id, number, image.role, index)
             own: dict[str, Any] = {"case": case.id, "role": image.role, "file": index}
             if ref.sha256:
                 own["sha256"] = ref.sha256
