@@ -167,6 +167,11 @@ class GrandChallengeClient:
             raise self._refusal(error.response, what) from None
         except httpx.TransportError as error:
             raise _unreached(error, what, self.base) from error
+        except RuntimeError as error:
+            if not self._api.is_closed:
+                raise
+            msg = f"grand-challenge: {what}: the client was closed; connect again"
+            raise ConfigurationError(msg) from error
         self.repeater.reached = True
         if isinstance(answer, httpx.Response):
             if answer.status_code == 204:

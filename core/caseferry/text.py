@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import reprlib
 import shutil
 import textwrap
-from typing import TYPE_CHECKING
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,3 +73,26 @@ def _folded(row: Sequence[str], room: int) -> list[list[str]]:
     """A row as several, whose last cells hold what the last cell of the row is too narrow for."""
     first, *more = textwrap.wrap(row[-1], room) or [""]
     return [[*row[:-1], first], *([*[""] * (len(row) - 1), line] for line in more)]
+
+
+class _Short(reprlib.Repr):
+    """Representations that fit on a screen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxtuple = self.maxlist = self.maxdict = 6
+        self.maxstring, self.maxother = 80, 400
+
+
+_short = _Short().repr
+
+
+def brief(described: Any) -> str:
+    """A dataclass as it is shown: without what is as usual, and with long parts cut, such as the bytes of a mask."""
+    shown = []
+    for each in fields(described):
+        value = getattr(described, each.name)
+        usual = each.default if each.default_factory is MISSING else each.default_factory()
+        if each.repr and (usual is MISSING or (value is not usual and value != usual)):
+            shown.append(f"{each.name}={_short(value)}")
+    return f"{type(described).__qualname__}({', '.join(shown)})"

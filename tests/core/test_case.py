@@ -267,3 +267,26 @@ def test_an_image_by_its_role() -> None:
     assert built().image("ct").role == "ct"
     with pytest.raises(KeyError, match="mr"):
         built().image("mr")
+
+
+def test_a_case_is_shown_on_a_screen_whatever_it_holds(tmp_path: Path) -> None:
+    """What a notebook shows of it: no bytes of a mask, none of thousands of files and positions."""
+    mask = cf.Mask.of_array("ct", np.random.default_rng(1).integers(0, 2, (64, 64, 30), np.uint8), {1: "a"}, np.eye(4))
+    case = cf.Case(
+        "a",
+        images=[cf.Image("ct", [tmp_path / f"{n}.dcm" for n in range(3000)])],
+        annotations=[mask, cf.Polygon("ct", [(n, n % 7) for n in range(5000)], frame=0, label="outline")],
+        metadata={"long": list(range(10_000))},
+        values={"text": "x" * 100_000},
+    )
+    assert len(mask.file.location) > 10_000
+    for each in (case, mask, *case.images, *case.annotations):
+        assert len(repr(each)) < 3000
+    assert repr(cf.Label("ct", "seen", frame=2)) == "Label(image='ct', label='seen', frame=2)"
+    assert repr(cf.Case("a", tags=["x"])) == "Case(id='a', tags=('x',))"
+
+
+@pytest.mark.parametrize("verb", ["put", "plan"])
+def test_what_is_no_case_is_told(verb: str, tmp_path: Path) -> None:
+    with cf.connect(f"local:{tmp_path}") as folder, pytest.raises(TypeError, match="expected a Case, and got Item"):
+        getattr(folder, verb)(folder.put(cf.Case("a", values={"n": 1})))

@@ -80,6 +80,12 @@ class TestOpening:
             cf.connect("grand-challenge:sandbox", token="secret-of-mine")
         assert "secret-of-mine" not in str(failure.value)
 
+    def test_a_dataset_that_was_closed(self, scene: Scene) -> None:
+        with scene.open() as dataset:
+            assert repr(dataset) == f"GrandChallengeDataset({dataset.url!r})"
+        with pytest.raises(ConfigurationError, match="the client was closed; connect again"):
+            list(dataset.items())
+
     @pytest.mark.parametrize("spelling", ["{}", "BEARER {}", "Bearer {}"])
     def test_the_token_may_have_its_keyword(self, scene: Scene, spelling: str) -> None:
         token = spelling.format(scene.sandbox.variables["GRAND_CHALLENGE_AUTHORIZATION"])

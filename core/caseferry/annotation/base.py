@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, get_args
 from caseferry.errors import InvalidCase, Problem
 from caseferry.files import FileRef, encodable
 from caseferry.plain import Json, plain
+from caseferry.text import brief
 
 Source = Literal["human", "model", "imported", "unknown"]
 Status = Literal["new", "approved", "rejected"]
@@ -33,7 +34,7 @@ class Code:
     meaning: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Annotation:
     """What every annotation says; see the kinds.
 
@@ -75,6 +76,9 @@ class Annotation:
     confidence: float | None = None
     attributes: Mapping[str, Json] = field(default_factory=dict)
     codes: tuple[Code, ...] = ()
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

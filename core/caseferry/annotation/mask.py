@@ -18,7 +18,7 @@ LARGEST_LABEL = 65535
 """The greatest voxel value that can mean something in a mask."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Mask(Annotation):
     """Labelled voxels: a label map, or one structure.
 

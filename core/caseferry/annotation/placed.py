@@ -45,7 +45,7 @@ def _positions(name: str, values: Any) -> tuple[tuple[Position, ...], list[str]]
     return good, problems
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Placed(Annotation):
     """What lies somewhere in an image. Not a kind of its own.
 
@@ -77,7 +77,7 @@ class Placed(Annotation):
         return len(self.points[0])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Point(Placed):
     """One position, or several that belong together.
 
@@ -96,7 +96,7 @@ class Point(Placed):
         return super()._problems()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Line(Placed):
     """A straight line between two positions; a distance."""
 
@@ -105,7 +105,7 @@ class Line(Placed):
     most: ClassVar[int | None] = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Polyline(Placed):
     """Straight lines from each position to the next, not closed."""
 
@@ -113,7 +113,7 @@ class Polyline(Placed):
     least: ClassVar[int] = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Box(Placed):
     """An upright rectangle, or a cuboid along the axes of the grid.
 
@@ -134,7 +134,7 @@ class Box(Placed):
         return problems
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Polygon(Annotation):
     """A closed outline, with holes and several parts where there are more rings than one.
 
@@ -191,7 +191,7 @@ class Polygon(Annotation):
         return len(self.rings[0][0])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ellipse(Placed):
     """An ellipse, by the ends of its axes.
 
@@ -205,7 +205,7 @@ class Ellipse(Placed):
     most: ClassVar[int | None] = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Angle(Placed):
     """An angle.
 

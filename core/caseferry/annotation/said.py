@@ -12,7 +12,7 @@ from caseferry.files import encodable
 from caseferry.plain import Json, plain
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Label(Annotation):
     """Something is there: a tag on an image, a plane, or the case."""
 
@@ -20,7 +20,7 @@ class Label(Annotation):
     label: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Category(Annotation):
     """One of several answers: the label is the question, the value the answer."""
 
@@ -33,7 +33,7 @@ class Category(Annotation):
         return [] if good else [f"value is {self.value!r}, expected some text"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Numeric(Annotation):
     """A number.
 
@@ -56,7 +56,7 @@ class Numeric(Annotation):
         return []
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Text(Annotation):
     """Free text."""
 
@@ -69,7 +69,7 @@ class Text(Annotation):
         return [] if good else [f"value is {self.value!r}, expected text"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Raw(Annotation):
     """An annotation of a platform that no kind fits, kept whole.
 

@@ -27,7 +27,7 @@ Range: TypeAlias = "tuple[int, int]"
 OF_A_KEYFRAME = {"kind", "image", "label", "frame", "attributes", "points", "rings", "value", "unit"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Track(Annotation):
     """One finding followed through the planes of an image.
 

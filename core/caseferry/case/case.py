@@ -14,6 +14,7 @@ from caseferry.case.image import Image
 from caseferry.errors import InvalidCase, Problem
 from caseferry.files import FileProblem, FileRef, PathLike, encodable
 from caseferry.plain import Json, fingerprint, only_fields, plain
+from caseferry.text import brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +49,7 @@ class Attachment:
             raise InvalidCase(None, problems)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Case:
     """One case.
 
@@ -79,6 +80,9 @@ class Case:
     tags: Sequence[str] = ()
     folder: str = ""
     metadata: Mapping[str, Json] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     def __post_init__(self) -> None:
         problems = [Problem("id", text) for text in check_id(self.id, "name for the case")]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from caseferry.mapping.overlap import Priority
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FlatRef(FileRef):
     """The file of a mask without the voxels that went to others.
 

@@ -11,6 +11,7 @@ from caseferry.errors import InvalidCase, Problem
 from caseferry.files import FileProblem, FileRef, PathLike
 from caseferry.imaging.kinds import Kind
 from caseferry.plain import Json, only_fields
+from caseferry.text import brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 Files: TypeAlias = "FileRef | PathLike | Iterable[FileRef | PathLike]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Image:
     """One image of a case.
 
@@ -52,6 +53,9 @@ class Image:
     declared_geometry: Geometry | None = None
     declared_modality: str | None = None
     declared_layout: Layout | None = None
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     def __init__(
         self,

@@ -48,7 +48,13 @@ def seal(case: Case) -> Case:
         image, or a plane does not exist; every problem is listed, with the file and the remedy.
     MissingDependency
         An optional package is needed to look into a file.
+    TypeError
+        It is no case.
     """
+    given: object = case
+    if not isinstance(given, Case):
+        msg = f"expected a Case, and got {type(given).__name__}"
+        raise TypeError(msg)
     problems: list[Problem] = []
     images = [_sealed_image(image, problems) for image in case.images]
     by_role = {image.role: image for image in images if image is not None}

@@ -78,6 +78,9 @@ class Dataset(Closing):
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
+
     # -- the verbs -------------------------------------------------------------------------------------------------
 
     @abstractmethod

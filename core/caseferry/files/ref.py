@@ -21,6 +21,7 @@ from caseferry.files.objects import open_url
 from caseferry.files.product import ProductOpener
 from caseferry.files.streams import CHUNK, Digesting
 from caseferry.plain import only_fields
+from caseferry.text import brief
 
 if TYPE_CHECKING:
     from caseferry.plain import Json
@@ -82,7 +83,7 @@ def file_name(text: str, ending: str = "") -> str:
     return f"{stem}{ending}" if check_name(f"{stem}{ending}") is None else f"file{ending}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FileRef:
     """One file, wherever it lies.
 
@@ -108,6 +109,9 @@ class FileRef:
     media_type: str | None = None
     sha256: str | None = None
     opener: Opener | None = field(default=None, compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     def __post_init__(self) -> None:
         if not isinstance(self.location, str) or not self.location:

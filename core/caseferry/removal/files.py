@@ -25,7 +25,7 @@ CLEANED = "cleaned:"
 """How the location of a cleaned file begins; that of the file as it was follows."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CleanedRef(FileRef):
     """A file without what identifies a patient in it; it is made of the file as it was when it is opened.
 
