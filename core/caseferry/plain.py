@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -69,6 +70,41 @@ def _text(value: str, where: str) -> str:
         msg = f"{where} holds half a character (a lone surrogate), which JSON cannot hold"
         raise ValueError(msg) from error
     return str(value)
+
+
+NULL = "\x00"
+"""A character that JSON can hold and databases cannot."""
+
+_MARK = "\x1b"
+_SPELT = {_MARK: f"{_MARK}e", NULL: f"{_MARK}0"}
+
+
+def holds_null(value: Json) -> bool:
+    """Whether there is a null character somewhere in some plain data."""
+    if isinstance(value, str):
+        return NULL in value
+    if isinstance(value, dict):
+        return any(NULL in key or holds_null(item) for key, item in value.items())
+    return isinstance(value, list) and any(map(holds_null, value))
+
+
+def without_null(value: Json) -> Json:
+    """Plain data without null characters; `with_null` gives the same data back."""
+    return _spelt(value, lambda text: re.sub(f"[{_MARK}{NULL}]", lambda found: _SPELT[found[0]], text))
+
+
+def with_null(value: Json) -> Json:
+    """What `without_null` was given."""
+    back = {spelt: character for character, spelt in _SPELT.items()}
+    return _spelt(value, lambda text: re.sub(f"{_MARK}[e0]", lambda found: back[found[0]], text))
+
+
+def _spelt(value: Json, spell: Callable[[str], str]) -> Json:
+    if isinstance(value, str):
+        return spell(value)
+    if isinstance(value, dict):
+        return {spell(key): _spelt(item, spell) for key, item in value.items()}
+    return [_spelt(item, spell) for item in value] if isinstance(value, list) else value
 
 
 def canonical(value: Json) -> str:

@@ -19,7 +19,7 @@ from caseferry.case import Attachment, Case, Image
 from caseferry.case.compare import same_meaning
 from caseferry.errors import InvalidCase
 from caseferry.files import FileProblem, FileRef
-from caseferry.plain import Json, fingerprint, plain
+from caseferry.plain import Json, fingerprint, holds_null, plain, with_null, without_null
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -28,6 +28,9 @@ KEY = "caseferry"
 """The name under which the sidecar stands in metadata that it shares with others."""
 
 VERSION = 1
+
+SPELT = "without-null"
+"""The key under which a document stands that holds null characters, spelt in another way."""
 
 NATIVE_PARTS = ("images", "annotations", "values", "attachments", "tags", "attributes")
 
@@ -124,7 +127,20 @@ def build(
         "native": native.to_json(),
         "files": dict(packed),
     }
-    return document, overflow
+    return _storable(document), overflow
+
+
+def _storable(document: dict[str, Json]) -> dict[str, Json]:
+    """A document that every database takes: those of some platforms hold no null characters."""
+    if not holds_null(document):
+        return document
+    return {"version": VERSION, SPELT: without_null(document)}
+
+
+def _stored(document: Any) -> Any:
+    """What `_storable` was given; anything else as it is."""
+    spelt = document.get(SPELT) if isinstance(document, Mapping) and document.get("version") == VERSION else None
+    return with_null(spelt) if isinstance(spelt, dict) else document
 
 
 def _described(case: Case, native: Native, packed: set[str]) -> dict[str, Json]:
@@ -173,6 +189,7 @@ def amendment(
     """
     case = replace(kept.case, annotations=annotations, attachments=())
     whole, overflow = build(case, replace(kept.native, annotations=keys), limit, kept.fingerprint)
+    whole = _stored(whole)
     described: Any = whole["case"]
     document: dict[str, Json] = {
         "version": VERSION,
@@ -182,11 +199,12 @@ def amendment(
         "attributes": plain(attributes),
         "files": whole["files"],
     }
-    return document, overflow
+    return _storable(document), overflow
 
 
 def amendment_number(document: Any) -> int:
     """Which amendment a document is, from 1; 0 when it is none that this caseferry knows."""
+    document = _stored(document)
     if not isinstance(document, Mapping) or document.get("version") != VERSION:
         return 0
     number = document.get("amendment")
@@ -197,7 +215,8 @@ def amendment_number(document: Any) -> int:
 
 def amended(document: Any, amendments: Iterable[Any]) -> Any:
     """A sidecar as the last of its amendments has it, for `parse`."""
-    last: Any = max(amendments, key=amendment_number, default=None)
+    last: Any = _stored(max(amendments, key=amendment_number, default=None))
+    document = _stored(document)
     if not amendment_number(last) or not isinstance(document, Mapping) or not isinstance(document.get("case"), Mapping):
         return document
     native, files = document.get("native") or {}, document.get("files") or {}
@@ -227,6 +246,7 @@ class Kept:
 
 def parse(document: Any) -> Kept | None:
     """Read a sidecar; None when the document is none, or is of a version that this caseferry does not know."""
+    document = _stored(document)
     if not isinstance(document, Mapping) or document.get("version") != VERSION or "case" not in document:
         return None
     packed: Mapping[str, str] = document.get("files", {})

@@ -17,7 +17,7 @@ import caseferry as cf
 from caseferry.annotation import KINDS, annotation_from_json
 from caseferry.case import VERSION, schema
 from caseferry.geometry import Geometry
-from caseferry.plain import canonical, fingerprint, plain
+from caseferry.plain import canonical, fingerprint, holds_null, plain, with_null, without_null
 from strategies import JSON, annotations, cases, file_refs, grids
 
 VALIDATOR = jsonschema.Draft202012Validator(schema(), format_checker=jsonschema.FormatChecker())
@@ -243,3 +243,15 @@ def test_every_problem_of_a_document_is_listed() -> None:
         "annotations[1].Label",
         "attachments[0].name",
     ]
+
+
+SIGNS = st.text(st.sampled_from("\x00\x1b0ea"), max_size=8)
+
+
+@given(st.recursive(SIGNS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(SIGNS, inner, max_size=3)))
+def test_null_characters_are_spelt_in_another_way_and_come_back(document: Any) -> None:
+    """Databases of platforms hold all of JSON but these."""
+    spelt = without_null(document)
+    assert "\\u0000" not in json.dumps(spelt)
+    assert with_null(spelt) == document
+    assert holds_null(document) == ("\\u0000" in json.dumps(document))

@@ -88,6 +88,16 @@ def test_what_finds_no_room_is_given_back_largest_last(case: cf.Case) -> None:
         kept.case.attachments[0].file.read()
 
 
+def test_null_characters_come_back_from_a_sidecar_that_holds_none(case: cf.Case) -> None:
+    odd = dataclasses.replace(case, annotations=[cf.Text(None, "a\0b", "c\0\x1b0", id="d\0")], metadata={"\0": "\0"})
+    document, _ = build(seal(odd), Native(annotations={"d\0": "e"}), 10**6)
+    assert "\\u0000" not in json.dumps(document)
+    kept = parse(json.loads(json.dumps(document)))
+    assert kept is not None
+    assert (kept.case.annotations, kept.case.metadata) == (odd.annotations, odd.metadata)
+    assert kept.native.annotations == {"d\0": "e"}
+
+
 def test_files_that_stand_on_the_platform_are_not_packed(case: cf.Case) -> None:
     native = Native(annotations={"m": "77"}, attachments={"report": "78"})
     document, overflow = build(case, native, PLENTY)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
 import caseferry as cf
 from caseferry import demo
 from caseferry.case.compare import differences
 from caseferry.imaging.kinds import Kind
 from caseferry.testing import Samples
+from strategies import TABLE, TEXT, WHEN, WORD
 from transfer_scene import fresh_dataset
 
 if TYPE_CHECKING:
@@ -62,6 +66,61 @@ def test_everything_comes_home_equal(
         found = {item.case_id: item.case() for item in home.items()}
     assert found.keys() == {case.id for case in cases}
     assert [line for case in cases for line in differences(case, found[case.id])] == []
+
+
+SAID = st.fixed_dictionaries(
+    {
+        "author": TEXT,
+        "reviewer": TEXT,
+        "created": WHEN,
+        "modified": WHEN,
+        "status": st.sampled_from(["new", "approved", "rejected"]),
+        "source": st.sampled_from(["human", "model", "imported", "unknown"]),
+        "model": TEXT,
+        "confidence": st.floats(0, 1),
+        "attributes": TABLE,
+        "codes": st.lists(st.builds(cf.Code, TEXT, TEXT, TEXT), max_size=2).map(tuple),
+    }
+)
+"""Every field that any annotation has: any sign, texts that say nothing, any zone, fractions of a second."""
+
+
+@settings(max_examples=3, phases=[Phase.generate])  # what is found is small enough to read, and each try takes its time
+@given(
+    order=st.permutations(("grand-challenge", "datamint", "darwin")),
+    image=st.tuples(
+        st.sampled_from([Kind.NIFTI, Kind.DICOM_SERIES, Kind.METAIMAGE]), st.sampled_from(["ct", "one/two", "心 1"])
+    ),
+    said=st.lists(SAID, min_size=3, max_size=3),
+    names=st.lists(st.tuples(WORD, WORD, WORD), min_size=3, max_size=3),
+)
+def test_every_field_of_every_kind_comes_home(
+    order: list[str],
+    image: tuple[Kind, str],
+    said: list[dict[str, Any]],
+    names: list[tuple[str, str, str]],
+    world: Sandbox,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("fields")
+    lies_in = Samples(folder).image(*image)
+    put: list[cf.Annotation] = []
+    for number, each in enumerate(Samples(folder).annotations(lies_in)):
+        name, label, other = names[number % 3]
+        own: dict[str, Any] = {**said[number % 3], "id": f"{name}{number}"}
+        if isinstance(each, cf.Mask):
+            own["labels"] = {1: label, 2: f"{other} 2"}
+        elif isinstance(each, cf.Track):
+            own |= {"label": label, "keyframes": [replace(shape, label=label) for shape in each.keyframes]}
+        else:
+            own["label"] = label
+        put.append(replace(each, **own))
+    put.append(cf.Text(None, "long", "心 " * 20_000, **said[0]))
+    case = there = cf.Case("everything", images=[lies_in], annotations=put)
+    for platform in (*order, "local"):
+        with cf.connect(fresh_dataset(world, platform, folder.name, folder), phi="keep") as dataset:
+            there = dataset.get(dataset.put(there).id).case()
+        assert differences(case, there) == [], platform
 
 
 def test_the_comparison_would_notice(tmp_path: Path) -> None:

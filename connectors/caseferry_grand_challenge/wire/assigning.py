@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from caseferry.annotation import Annotation, Mask, Raw, slug
 from caseferry.mapping.unmapped import Missing
+from caseferry.plain import holds_null
 from caseferry_grand_challenge.wire.annotations import LATER, MARKS, kinds_for, lies_later
 from caseferry_grand_challenge.wire.raws import PLATFORM, raw_kind, raw_socket
 from caseferry_grand_challenge.wire.segments import numbering
@@ -18,6 +19,7 @@ from caseferry_grand_challenge.wire.sockets import (
     IMAGE_KINDS,
     KEPT_AS_FILES,
     MASK_KINDS,
+    WITH_NULL,
     Sockets,
     attachment_candidates,
     attachment_problem,
@@ -91,9 +93,15 @@ def assign(case: Case, names: Names, sockets: Sockets) -> Assignment:
     return found
 
 
+SENT = ("label", "value", "payload")
+"""Fields of annotations whose texts stand in sockets."""
+
+
 def assign_annotation(found: Assignment, annotation: Annotation, case: Case, names: Names, sockets: Sockets) -> None:
     """Give an annotation the first fitting socket that no other part has taken, or note why there is none."""
-    if isinstance(annotation, Mask):
+    if not isinstance(annotation, Mask) and holds_null([getattr(annotation, name, "") for name in SENT]):
+        found.reasons["annotation", annotation.id] = WITH_NULL
+    elif isinstance(annotation, Mask):
         _assign_mask(found, annotation, names, sockets)
     elif isinstance(annotation, Raw):
         _assign_raw(found, annotation, sockets)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Annotation, Mask, Raw, slug
 from caseferry.imaging.kinds import Kind
-from caseferry.plain import plain
+from caseferry.plain import holds_null, plain
 from caseferry_grand_challenge.wire.annotations import MARKS
 from caseferry_grand_challenge.wire.imagesets import DICOM_SET, set_problem
 from caseferry_grand_challenge.wire.raws import raw_socket
@@ -199,8 +199,13 @@ def _displacement_problem(image: Image) -> str | None:
     return f"takes a volume of {DIRECTIONS} frames, one for each direction, and the image has {what}"
 
 
+WITH_NULL = "it holds a null character, which Grand Challenge's database does not"
+
+
 def value_problem(socket: Socket, value: Json) -> str | None:
     """Why a value does not fit a socket, or None when it does as far as can be told from outside."""
+    if holds_null(value):
+        return WITH_NULL
     number = isinstance(value, int | float) and not isinstance(value, bool)
     fits = {
         "String": isinstance(value, str),
