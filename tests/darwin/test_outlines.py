@@ -142,7 +142,7 @@ def test_a_mask_that_is_polygons_is_changed_later(scene: Scene, samples: Samples
     np.testing.assert_array_equal(aligned(found["b"], after.images[0]) > 0, labels > 0)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(
     arrays.arrays(np.uint8, (5, 4, 3), elements=st.integers(0, 2)),
     st.permutations([0, 1, 2]),

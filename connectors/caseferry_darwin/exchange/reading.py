@@ -15,6 +15,7 @@ from caseferry_darwin.wire.annotations import Ids
 from caseferry_darwin.wire.classes import Classes
 from caseferry_darwin.wire.exports import listed_row, listed_slot
 from caseferry_darwin.wire.layers import contents
+from caseferry_darwin.wire.raws import UNREADABLE
 from caseferry_darwin.wire.reading import Shown, annotations_of
 from caseferry_darwin.wire.reconciling import reconciled
 from caseferry_darwin.wire.view import (
@@ -61,7 +62,7 @@ def read_json(
         raise InvalidCase(None, [Problem(where, what, "export it again in this format")])
     try:
         return _read(document, image, slot, names, where)
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError, SyntaxError) as error:
+    except UNREADABLE as error:
         if isinstance(error, InvalidCase):
             raise
         what = f"is not what a Darwin JSON file is: {type(error).__name__} {error}"

@@ -6,14 +6,16 @@ The sidecar lies in the metadata of a slot, which are given when the item is reg
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from caseferry.sidecar import KEY, amendment_number
 from caseferry_darwin.wire.annotations import Form, Ids, tag_data
 from caseferry_darwin.wire.classes import Wanted
+from caseferry_darwin.wire.rows import contents_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from caseferry_darwin.wire.classes import Classes
 
@@ -39,9 +41,8 @@ def amendment_in(row: Mapping[str, Any], classes: Classes) -> Any:
     named = classes.name_of(row.get("annotation_class_id"))
     if named is None or named[0] != KEY or named[1][0] != "tag":
         return None
-    data = row.get("data") or {}
-    contents = [data, *(data.get("frames") or {}).values()]
-    text = next((each["text"].get("text") for each in contents if each.get("text")), None)
+    texts = [each.get("text") for each in contents_of(row)]
+    text = next((each.get("text") for each in texts if isinstance(each, Mapping)), None)
     if text is None:
         return None
     try:

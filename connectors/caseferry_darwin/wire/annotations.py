@@ -11,7 +11,7 @@ from caseferry.capability import Conversion
 from caseferry_darwin.wire.attributes import Attributes, said_of
 from caseferry_darwin.wire.classes import Wanted
 from caseferry_darwin.wire.frames import Timeline, in_frames
-from caseferry_darwin.wire.raws import raw_content, raw_form, still_says
+from caseferry_darwin.wire.raws import UNREADABLE, raw_content, raw_form, still_says
 from caseferry_darwin.wire.shapes import Meant, content_of, core_shape, core_tag, text_of
 from caseferry_darwin.wire.tracks import core_track, track_content
 
@@ -172,7 +172,7 @@ def core_form(
             return core_track(timeline, common, attributes, view, meant)
         common["attributes"] = attributes.everywhere(content)
         return _plain(content, common, timeline.moment, view, meant)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+    except UNREADABLE:
         return raw_form(row, label, role, view)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from caseferry.mapping.unmapped import Missing
 from caseferry.plan import Call, Given, Repeat, Reply
 from caseferry_darwin.wire.properties import Properties
+from caseferry_darwin.wire.rows import contents_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -119,11 +120,11 @@ class Classes:
 
     def tell(self, row: Mapping[str, Any]) -> bool:
         """Whether the class of an annotation, its properties and its attributes are known."""
-        held = row.get("annotation_class_id")
-        data, told = row.get("data") or {}, row.get("properties")
+        held, told = row.get("annotation_class_id"), row.get("properties")
         named = [each for each in told.values() if isinstance(each, dict)] if isinstance(told, dict) else []
-        contents = [data, *(data.get("frames") or {}).values()]
-        flags = {str(flag) for each in contents for flag in (each.get("attributes") or {}).get("attributes") or ()}
+        given = [each.get("attributes") for each in contents_of(row)]
+        lists = [each.get("attributes") for each in given if isinstance(each, dict)]
+        flags = {str(flag) for each in lists if isinstance(each, list) for flag in each}
         return (
             self.name_of(held) is not None
             and all(each.keys() <= self.properties.known.keys() for each in named)

@@ -22,6 +22,7 @@ from caseferry.held import Loss, part_of
 from caseferry.plan import Call, Repeat
 from caseferry.sidecar import Found
 from caseferry_darwin.wire.place import PLATFORM
+from caseferry_darwin.wire.raws import kept_whole
 from caseferry_darwin.wire.view import registered_slot
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def comments_of(
 def _raw(thread: Mapping[str, Any], slots: Sequence[Mapping[str, Any]], roles: Mapping[str, str]) -> Raw:
     slot = str(thread.get("slot_name"))
     base = registered_slot(slot, slots)
-    payload: dict[str, Any] = {THREAD: json.loads(json.dumps(thread))}
+    payload: dict[str, Any] = {THREAD: kept_whole(thread)}
     if base != slot:
         payload[VIEW] = slot.removeprefix(f"{base}.")
     return Raw(roles.get(slot), id=str(thread.get("id") or ""), label=LABEL, platform=PLATFORM, payload=payload)

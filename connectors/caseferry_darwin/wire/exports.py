@@ -25,6 +25,7 @@ from caseferry.mapping import Names
 from caseferry_darwin.wire.annotations import Ids
 from caseferry_darwin.wire.classes import Classes, Known
 from caseferry_darwin.wire.properties import MULTI, Property
+from caseferry_darwin.wire.raws import UNREADABLE
 from caseferry_darwin.wire.reading import Shown, annotations_of, case_name, tags_of
 from caseferry_darwin.wire.view import parsed, shown_view
 
@@ -149,7 +150,7 @@ def case_of_document(
         raise InvalidCase(None, [Problem(name, what, "export it again in this format")])
     try:
         return _case(document, names, fetch, manifest if isinstance(manifest, dict) else {})
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+    except UNREADABLE as error:
         if isinstance(error, InvalidCase):
             raise
         what = f"is not what an export is: {type(error).__name__} {error}"
@@ -159,7 +160,7 @@ def case_of_document(
 def _case(document: Mapping[str, Any], names: Names, fetch: Fetch | None, manifest: Mapping[str, Any]) -> Case:
     item = document["item"]
     slots = [listed_slot(slot) for slot in item.get("slots") or ()]
-    shown = _shown(slots, names, fetch)
+    shown = shown_in(slots, names, fetch)
     classes = _listed_classes(manifest)
     rows = [listed_row(each, classes) for each in document.get("annotations") or ()]
     tags, others = tags_of(rows, classes, None)
@@ -200,7 +201,8 @@ def listed_slot(slot: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _shown(slots: list[dict[str, Any]], names: Names, fetch: Fetch | None) -> Shown:
+def shown_in(slots: list[dict[str, Any]], names: Names, fetch: Fetch | None) -> Shown:
+    """The images of a release's slots, and how each is shown."""
     mapped = {slot: role for role, slot in names.images.items()}
     images: dict[str, Image] = {}
     views: dict[str, View] = {}

@@ -10,7 +10,7 @@ darwin-py 3.6.3's importer: the types that it sends, all of them as they stand i
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,9 @@ TYPES = ("skeleton", "eye", "cuboid", "table", "simple_table", "string", "graph"
 SHOWN = "shown"
 """The name under which a payload says how the image was shown."""
 
+UNREADABLE = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
+"""What is raised by reading what is not written as its type is."""
+
 NEAR = 1e-3
 """How far a number may be from the one that was sent."""
 
@@ -38,8 +41,18 @@ def raw_form(row: Mapping[str, Any], label: str, role: str | None, view: View | 
     view : how its slot shows the image
     """
     whole = {**row, "class": label} | ({SHOWN: view.described()} if view is not None else {})
-    payload = json.loads(json.dumps(whole))
-    return Raw(role, id=str(row.get("id") or ""), label=label, platform=PLATFORM, payload=payload)
+    return Raw(role, id=str(row.get("id") or ""), label=label, platform=PLATFORM, payload=kept_whole(whole))
+
+
+def kept_whole(answered: Any) -> Any:
+    """What the platform answers as plain data; numbers that no JSON should hold are kept as their words."""
+    if isinstance(answered, Mapping):
+        return {str(name): kept_whole(value) for name, value in answered.items()}
+    if isinstance(answered, list | tuple):
+        return [kept_whole(value) for value in answered]
+    if isinstance(answered, float) and not math.isfinite(answered):
+        return repr(answered)
+    return answered if answered is None or isinstance(answered, str | bool | int | float) else str(answered)
 
 
 def raw_content(raw: Raw, view: View) -> tuple[str, dict[str, Any], bool] | str:

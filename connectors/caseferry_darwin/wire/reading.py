@@ -22,8 +22,9 @@ from caseferry_darwin.wire.preparing import originals
 from caseferry_darwin.wire.raws import raw_form
 from caseferry_darwin.wire.reconciling import reconciled
 from caseferry_darwin.wire.registering import case_id_of
+from caseferry_darwin.wire.rows import slot_of
 from caseferry_darwin.wire.series import members
-from caseferry_darwin.wire.structures import DRAWN, SAID, mask_said, masks_of
+from caseferry_darwin.wire.structures import DRAWN, SAID, layer_of, mask_said, masks_of
 from caseferry_darwin.wire.view import View, preparation, registered_slot, shown_view
 
 if TYPE_CHECKING:
@@ -248,30 +249,32 @@ def annotations_of(
     structures: dict[str, dict[str, Mapping[str, Any]]] = {}
     layers: dict[str, Mapping[str, Any]] = {}
     for row in rows:
-        slot = str(next(iter((row.get("context_keys") or {}).get("slot_names") or ()), next(iter(shown.roles), "")))
+        slot, number = slot_of(row) or next(iter(shown.roles), ""), str(row.get("id") or "")
         named = classes.name_of(row.get("annotation_class_id"))
         label = names.label_back(named[0]) if named is not None else f"class {row.get('annotation_class_id')}"
         role, view = shown.roles.get(slot), shown.views.get(slot)
         kind = named[1][0] if named is not None else ""
         if role is None or view is None:
-            found.append(Found(raw_form(row, label, role), str(row["id"])))
+            found.append(Found(raw_form(row, label, role), number))
         elif kind == RASTER_TYPE:
             layers[slot] = row
         elif kind == "mask":
-            structures.setdefault(slot, {})[str(row["id"])] = {**row, "label": label, SAID: mask_said(row, classes)}
+            structures.setdefault(slot, {})[number] = {**row, "label": label, SAID: mask_said(row, classes)}
         else:
-            put = known.get(str(row["id"]))
+            put = known.get(number)
             one = core_form(row, label, role, view, put, classes.properties)
-            if str(row["id"]) in parts_of_masks and not isinstance(one, Raw):
+            if number in parts_of_masks and not isinstance(one, Raw):
                 said = {"attributes": one.attributes}
-                structures.setdefault(slot, {})[str(row["id"])] = {**row, "label": label, SAID: said, DRAWN: one}
+                structures.setdefault(slot, {})[number] = {**row, "label": label, SAID: said, DRAWN: one}
             else:
-                found.append(Found(one, str(row["id"])))
+                found.append(Found(one, number))
     for slot, parts in structures.items():
         role = shown.roles[slot]
-        layer = Layer.read(layers[slot]["data"]) if slot in layers else Layer({})
-        seen = {part: row for part, row in parts.items() if slot in layers or DRAWN in row}
-        found += masks_of(seen, layer, shown.views[slot], shown.images[role], known.values(), ids)
+        layer = layer_of(layers.get(slot))
+        if layer is None:  # nobody can tell what it shows
+            found.append(Found(raw_form(layers[slot], RASTER_TYPE, role), str(layers[slot].get("id") or "")))
+        seen = {part: row for part, row in parts.items() if (layer and layer.frames) or DRAWN in row}
+        found += masks_of(seen, layer or Layer({}), shown.views[slot], shown.images[role], known.values(), ids)
         # masks without pixels say nothing, and yet somebody made them
         found += [
             Found(raw_form(row, str(row["label"]), role), part) for part, row in parts.items() if part not in seen

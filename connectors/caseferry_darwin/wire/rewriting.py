@@ -12,6 +12,7 @@ from caseferry_darwin.wire.begun import said_by
 from caseferry_darwin.wire.classes import RASTER_TYPE
 from caseferry_darwin.wire.layers import merged, parts_in, without
 from caseferry_darwin.wire.place import PLATFORM
+from caseferry_darwin.wire.rows import kind_of, slot_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,17 +25,6 @@ if TYPE_CHECKING:
 
 LARGEST_REWRITE = 24 << 20
 """Bytes of annotations that are sent anew at once: in two requests, a line that breaks between them would lose some."""
-
-
-def slot_of(row: Mapping[str, Any]) -> str:
-    """The slot that one of the platform's annotations lies in; empty for the whole item."""
-    return str(next(iter((row.get("context_keys") or {}).get("slot_names") or ()), ""))
-
-
-def kind_of(row: Mapping[str, Any], place: Place) -> str:
-    """The type of one of the platform's annotations; empty when its class is not known."""
-    named = place.classes.name_of(row.get("annotation_class_id"))
-    return named[1][0] if named is not None else ""
 
 
 def staying(
@@ -50,7 +40,7 @@ def staying(
         if amendment_in(row, place.classes) is not None and begun.kept is not None:
             continue
         data = row["data"]
-        if kind_of(row, place) == RASTER_TYPE:
+        if kind_of(row, place.classes) == RASTER_TYPE:
             data = without(data, begun.gone.keys())
             if (over := layers.get(slot_of(row))) is not None:
                 data = merged(data, over.data, sizes[over.slot])

@@ -10,8 +10,11 @@ from caseferry.files import made
 from caseferry.imaging.convert import nifti_bytes
 from caseferry.sidecar import Found
 from caseferry_darwin.wire.attributes import Attributes, said_of
+from caseferry_darwin.wire.masks import Layer
 from caseferry_darwin.wire.outlines import paint_outlines
 from caseferry_darwin.wire.properties import same_words
+from caseferry_darwin.wire.raws import UNREADABLE, kept_whole
+from caseferry_darwin.wire.rows import contents_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,11 +26,13 @@ if TYPE_CHECKING:
     from caseferry.geometry import Geometry
     from caseferry_darwin.wire.annotations import Ids
     from caseferry_darwin.wire.classes import Classes
-    from caseferry_darwin.wire.masks import Layer
     from caseferry_darwin.wire.view import View
 
 SAID = "said"
 """Beside a mask that was listed: what is said of it, in core's words."""
+
+UNREAD = "unread"
+"""The attribute that holds what is said of a mask and is not written as it should be."""
 
 DRAWN = "drawn"
 """Beside a part of a mask that is a polygon: that polygon, in core's words."""
@@ -63,10 +68,20 @@ def masks_of(
 
 
 def mask_said(row: Mapping[str, Any], classes: Classes) -> dict[str, Any]:
-    """What is said of a mask: in its first frame, and by its properties in all."""
-    data = row.get("data") or {}
-    content = next(iter((data.get("frames") or {}).values()), data)
-    return said_of(row, content) | {"attributes": Attributes.read(row, classes.properties).everywhere(content)}
+    """What is said of a mask: in its first frame, and by its properties in all; whole, where it cannot be read."""
+    try:
+        content = next(iter(contents_of(row)[1:]), row["data"])
+        return said_of(row, content) | {"attributes": Attributes.read(row, classes.properties).everywhere(content)}
+    except UNREADABLE:
+        return {"attributes": {UNREAD: kept_whole(row)}}
+
+
+def layer_of(row: Mapping[str, Any] | None) -> Layer | None:
+    """The pixels that a slot has, none without a layer; None where it is not written as a layer is."""
+    try:
+        return Layer.read(row["data"]) if row is not None else Layer({})
+    except UNREADABLE:
+        return None
 
 
 def _agreed(several: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

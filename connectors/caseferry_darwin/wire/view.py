@@ -384,5 +384,10 @@ def parsed(value: Any) -> Any:
         try:
             return json.loads(value)
         except ValueError:
+            pass
+        try:
             return ast.literal_eval(value)
+        except (SyntaxError, MemoryError, RecursionError) as error:
+            msg = f"{value[:40]!r} holds no numbers"
+            raise ValueError(msg) from error
     return [parsed(item) for item in value] if isinstance(value, list | tuple) else float(value)
