@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import caseferry as cf
 from caseferry.case.compare import differences
-from caseferry.case.flattening import flattened_case
 from caseferry.case.seal import aligned
 from caseferry.mapping import read_mapping
+from caseferry.mapping.flattening import flattened_case
 from caseferry.mapping.overlap import Priority, read_overlap
 from space_cases import ORIENTATIONS, SHAPE, nifti
 from transfer_scene import fresh_dataset, run

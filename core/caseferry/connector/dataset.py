@@ -10,7 +10,6 @@ from dataclasses import replace as changed
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from caseferry.case.flattening import flattened_case, with_overlaps
 from caseferry.case.revision import Revision, revision_of
 from caseferry.case.seal import refuse_identifying, refuse_identifying_annotations, seal
 from caseferry.closing import Closing
@@ -24,6 +23,7 @@ from caseferry.errors import (
     TemporaryFailure,
     UnsupportedOperation,
 )
+from caseferry.mapping.flattening import flattened_case, with_overlaps
 from caseferry.mapping.unmapped import check_unmapped, makes_names, refused, unmapped_labels
 from caseferry.plan import Plan
 from caseferry.removal.case import annotations_without_identity, removed_from, without_identity
