@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ import caseferry as cf
 from caseferry import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 CORE = Path(cf.__file__).parent
 CONNECTORS = [
@@ -116,20 +117,34 @@ def test_translation_is_pure(folder: Path) -> None:
         assert not [name for name in imports(path) if name.startswith(network)], path
 
 
+def knot(graph: Mapping[str, set[str]]) -> set[str]:
+    """What lies on a circle, or leads to one."""
+    left = {name: set(found) for name, found in graph.items()}
+    while free := {name for name, found in left.items() if not found & set(left)}:
+        left = {name: found for name, found in left.items() if name not in free}
+    return set(left)
+
+
 def test_nothing_imports_in_a_circle() -> None:
-    """Not for types alone either: each module can be read with nothing in mind but those that it imports."""
+    """Not for types alone either: each module can be read with nothing in mind but those that it imports.
+
+    Nor do the rooms of core: each, a module or a folder, stands above all that it uses.
+    """
     modules = {}
     for folder in (CORE, *CONNECTORS):
         for path in folder.rglob("*.py"):
             parts = path.relative_to(folder.parent).with_suffix("").parts
             modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    left: dict[str, set[str]] = {}
+    graph: dict[str, set[str]] = {}
+    rooms: defaultdict[str, set[str]] = defaultdict(set)
     for name, path in modules.items():
         found = {each for each in imports(path) if each in modules} - {name, "caseferry"}
-        left[name] = {each for each in found if not any(other.startswith(f"{each}.") for other in found)}
-    while free := {name for name, found in left.items() if not found & set(left)}:
-        left = {name: found for name, found in left.items() if name not in free}
-    assert not left
+        graph[name] = {each for each in found if not any(other.startswith(f"{each}.") for other in found)}
+        if name.startswith("caseferry."):
+            room = name.split(".")[1]
+            rooms[room] |= {each.split(".")[1] for each in found if each.startswith("caseferry.")} - {room}
+    assert not knot(graph)
+    assert not knot(rooms)
 
 
 # -- errors --------------------------------------------------------------------------------------------------------
