@@ -118,6 +118,11 @@ class Classes:
                 return known.name, known.types
         return None
 
+    def kind_of(self, row: Mapping[str, Any]) -> str:
+        """The type of an annotation as a listing has it; empty when its class is not known."""
+        named = self.name_of(row.get("annotation_class_id"))
+        return named[1][0] if named is not None else ""
+
     def tell(self, row: Mapping[str, Any]) -> bool:
         """Whether the class of an annotation, its properties and its attributes are known."""
         held, told = row.get("annotation_class_id"), row.get("properties")

@@ -30,7 +30,7 @@ from caseferry_darwin.wire.outlines import outline_forms
 from caseferry_darwin.wire.place import PLATFORM
 from caseferry_darwin.wire.registering import placed_image
 from caseferry_darwin.wire.rewriting import rewriting, staying
-from caseferry_darwin.wire.rows import kind_of, slot_of
+from caseferry_darwin.wire.rows import slot_of
 from caseferry_darwin.wire.showing import views_of
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def plan_revision(
     if amends and begun.kept is not None:
         document = _document(revision, begun.kept, new.forms, names, begun.number, limit)
         last.append(amendment_form(document, names, _first_slot(standing)))
-    under = {slot_of(row): row for row in left if kind_of(row, place.classes) == RASTER_TYPE}
+    under = {slot_of(row): row for row in left if place.classes.kind_of(row) == RASTER_TYPE}
     rewrites = bool(begun.gone) or any(slot in under for slot in new.layers)
     wanted = [form.wanted for form in [*forms, *new.layers.values(), *last]]
     if last and (reason := place.classes.why_not(AMENDS, create=True)) is not None:
@@ -187,7 +187,7 @@ def _written(
     others = replace(case, annotations=[each for each in revision.written if not isinstance(each, Mask)])
     drawn = forms_of(others, place, views, names)
     new = _New(drawn.forms, {}, [replace(loss, where=BESIDE) for loss in drawn.losses], drawn.missing)
-    under = {slot_of(row): row for row in left if kind_of(row, place.classes) == RASTER_TYPE}
+    under = {slot_of(row): row for row in left if place.classes.kind_of(row) == RASTER_TYPE}
     for mask in revision.written:
         if isinstance(mask, Mask):
             reason = _draw(mask, case, place, views, names, under=under, begun=begun, new=new)

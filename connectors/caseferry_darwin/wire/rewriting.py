@@ -12,7 +12,7 @@ from caseferry_darwin.wire.begun import said_by
 from caseferry_darwin.wire.classes import RASTER_TYPE
 from caseferry_darwin.wire.layers import merged, parts_in, without
 from caseferry_darwin.wire.place import PLATFORM
-from caseferry_darwin.wire.rows import kind_of, slot_of
+from caseferry_darwin.wire.rows import slot_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ def staying(
         if amendment_in(row, place.classes) is not None and begun.kept is not None:
             continue
         data = row["data"]
-        if kind_of(row, place.classes) == RASTER_TYPE:
+        if place.classes.kind_of(row) == RASTER_TYPE:
             data = without(data, begun.gone.keys())
             if (over := layers.get(slot_of(row))) is not None:
                 data = merged(data, over.data, sizes[over.slot])

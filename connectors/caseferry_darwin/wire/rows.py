@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from caseferry_darwin.wire.classes import Classes
+from typing import Any
 
 
 def slot_of(row: Mapping[str, Any]) -> str:
@@ -14,12 +11,6 @@ def slot_of(row: Mapping[str, Any]) -> str:
     keys = row.get("context_keys")
     names = keys.get("slot_names") if isinstance(keys, Mapping) else None
     return str(names[0]) if isinstance(names, list) and names else ""
-
-
-def kind_of(row: Mapping[str, Any], classes: Classes) -> str:
-    """Its type; empty when its class is not known."""
-    named = classes.name_of(row.get("annotation_class_id"))
-    return named[1][0] if named is not None else ""
 
 
 def contents_of(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
