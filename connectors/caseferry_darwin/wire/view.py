@@ -364,6 +364,14 @@ def shown_view(image: Image, slot: Mapping[str, Any]) -> View | None:
         else:
             planes = stored_planes(image, [ref.name for ref in image.files])
         return View(name, grid.shape, grid.planes if grid.planes > 1 or frames > 1 else 0, planes=planes)
+    try:
+        return _turned_view(grid, name, medical)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError):
+        return None  # it does not say how the volume is turned
+
+
+def _turned_view(grid: Geometry, name: str, medical: Mapping[str, Any]) -> View | None:
+    """How a volume is shown along one of its axes, by what the platform says of it."""
     affine = RAS_TO_LPS @ np.array(parsed(medical["affine"]), dtype=np.float64)
     shape = [int(n) for n in parsed(medical["shape"])][-3:]
     turned = Geometry((shape[0], shape[1], shape[2]), affine)

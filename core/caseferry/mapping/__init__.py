@@ -18,7 +18,8 @@ mapped keeps its own name::
 
 A label may have a table instead of a name where the platform can use more of it: ``colour`` (``#rrggbb``) and
 ``code`` (a coded meaning, of which the platform keeps the text) are those of a class that is made for it on Darwin.
-What has no ``name`` in such a table keeps its own. On Datamint a label's name is its identifier.
+``masks = "polygon"`` draws masks of the label as polygons there. What has no ``name`` in such a table keeps its own. On
+Datamint a label's name is its identifier.
 
 What becomes of voxels that several masks share is said by ``overlap``, for each platform: ``overlap = "first"``, or the
 labels that keep them, ``overlap = ["tumour", "liver"]``; see `caseferry.mapping.overlap`.
