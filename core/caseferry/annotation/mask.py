@@ -103,10 +103,12 @@ class Mask(Annotation):
 
     def voxels(self) -> NDArray[Any]:
         """The values, whole numbers, [column, row, slice] and then frame, in the order of the mask's own file."""
+        from caseferry.imaging.picture import numbers_of
         from caseferry.imaging.pixels import load_voxels
         from caseferry.imaging.reading import read_header
 
-        return load_voxels([self.file], read_header([self.file]))
+        ref = numbers_of(self.file, read_header([self.file]))
+        return load_voxels([ref], read_header([ref]))
 
 
 def _array_problem(array: NDArray[Any]) -> str | None:

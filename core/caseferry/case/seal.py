@@ -229,9 +229,12 @@ def _sealed_annotation(
 
 
 def _sealed_mask(mask: Mask, image: Image) -> Mask:
+    from caseferry.imaging.picture import numbers_of
     from caseferry.imaging.reading import read_header
 
     header = read_header([mask.file])
+    if (numbers := numbers_of(mask.file, header)) is not mask.file:
+        mask, header = replace(mask, file=numbers), read_header([numbers])
     placement(mask, header, image)
     if unnamed := unnamed_values(mask, header):
         shown = ", ".join(map(str, unnamed[:10])) + ("…" if len(unnamed) > 10 else "")
@@ -309,8 +312,8 @@ def placement(mask: Mask, header: Header, image: Image) -> AxisMap | None:
         where = f"image {image.role!r}" if mask.frame is None else f"one plane of image {image.role!r}"
         raise ImageProblem(
             name,
-            f"does not lie on {where}: its grid is {own.shape} from {_rounded(own)}, the image's "
-            f"{grid.shape} from {_rounded(grid)}",
+            f"does not lie on {where}: its grid is {_sizes(own)} from {_rounded(own)}, the image's "
+            f"{_sizes(grid)} from {_rounded(grid)}",
             "resample the mask onto the image's grid, with the same affine",
         )
     return found
@@ -339,6 +342,10 @@ def _on_plane(own: Geometry, grid: Geometry) -> AxisMap | None:
     except GeometryError:
         return None
     return axis_map(plane, Geometry((*grid.shape[:2], 1), grid.affine))
+
+
+def _sizes(grid: Geometry) -> str:
+    return f"{grid.shape}" + (f" of {grid.frames} frames" if grid.frames > 1 else "")
 
 
 def _rounded(grid: Geometry) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import tomllib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from caseferry.annotation import Mask
 from caseferry.case.seal import placement, unnamed_values
@@ -16,6 +16,8 @@ from caseferry.errors import ConfigurationError, InvalidCase, Problem
 from caseferry.exchange.written import Written
 from caseferry.imaging.convert import nifti_bytes, planes_of, write_metaimage, write_png
 from caseferry.imaging.header import ImageProblem
+from caseferry.imaging.picture import numbers_of
+from caseferry.imaging.pixels import load_voxels
 from caseferry.imaging.reading import read_header
 from caseferry.shapes import apart, flattened
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from caseferry.case import Image
     from caseferry.files import FileRef
     from caseferry.geometry import Geometry
+    from caseferry.imaging.header import Header
 
 ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd", ".png")
 
@@ -36,12 +39,14 @@ OVERLAPS = ("apart", "first", "last")
 """What becomes of voxels of several structures: each in a label map where it is whole, or one hides the other."""
 
 
-def read_label_map(ref: FileRef, image: Image, labels: Mapping[int, str] | None = None) -> Mask:
-    """A label map as a mask of an image.
+def read_label_map(ref: FileRef, image: Image, labels: Mapping[int, str] | None = None) -> list[Mask]:
+    """A label map as a mask of an image; one with a volume for each structure as a mask of each.
+
+    Of a picture with a palette the numbers count, not the colours.
 
     Parameters
     ----------
-    labels : what each number means; None for what the file beside it says
+    labels : what each number means, or each volume, from 1; None for what the file beside it says
 
     Raises
     ------
@@ -54,13 +59,37 @@ def read_label_map(ref: FileRef, image: Image, labels: Mapping[int, str] | None 
     if not named:
         remedy = f"say so: labels={{1: …}}, or a file {_stem(ref.name)}.labels.json beside it"
         raise InvalidCase(None, [Problem(ref.name, "does not say what its numbers mean", remedy)])
-    mask = Mask(image.role, ref, labels=named)
     header = read_header([ref])
+    if (numbers := numbers_of(ref, header)) is not ref:
+        ref, header = numbers, read_header([numbers])
+    grid, own = image.geometry, header.geometry
+    if grid is not None and own is not None and own.frames > 1 and grid.frames == 1 and own.shape == grid.shape:
+        return _of_volumes(ref, header, image, named)
+    mask = Mask(image.role, ref, labels=named)
     placement(mask, header, image)
     if unnamed := unnamed_values(mask, header):
         what = f"holds voxels of value {', '.join(map(str, unnamed[:10]))}, which have no name"
         raise InvalidCase(None, [Problem(ref.name, what, "name every value")])
-    return mask
+    return [mask]
+
+
+def _of_volumes(ref: FileRef, header: Header, image: Image, named: Mapping[int, str]) -> list[Mask]:
+    """Masks of a file that holds a volume of ones and zeros for each structure, which may share voxels."""
+    own = cast("Geometry", header.geometry)
+    if extra := [number for number in range(1, own.frames + 1) if number not in named]:
+        what = f"holds {own.frames} volumes, of which {', '.join(map(str, extra[:10]))} have no name"
+        raise InvalidCase(None, [Problem(ref.name, what, "name every volume, from 1")])
+    voxels = load_voxels([ref], header)
+    if not ((voxels == 0) | (voxels == 1)).all():
+        what = f"holds {own.frames} volumes with other values than 0 and 1"
+        raise InvalidCase(None, [Problem(ref.name, what, "threshold them first, or write one volume of numbers")])
+    found = []
+    for number in range(own.frames):
+        inside = voxels[..., number].astype("uint8")
+        mask = Mask.of_array(image.role, inside, {1: named[number + 1]}, own.affine)
+        placement(mask, read_header([mask.file]), image)
+        found.append(mask)
+    return found
 
 
 def write_label_map(

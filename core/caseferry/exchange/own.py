@@ -98,10 +98,10 @@ def _write_slicer(annotations: Sequence[Annotation], image: Image) -> Written:
     return written
 
 
-def _read_label_map(ref: FileRef, image: Image, labels: Mapping[int, str] | None = None) -> list[Annotation]:
+def _read_label_map(ref: FileRef, image: Image, labels: Mapping[int, str] | None = None) -> Sequence[Annotation]:
     from caseferry.exchange.label_map import read_label_map
 
-    return [read_label_map(ref, image, labels)]
+    return read_label_map(ref, image, labels)
 
 
 def _write_label_map(

@@ -157,6 +157,41 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else str(value or "")
 
 
+NUMBERED = {"P", "PA", "1"}
+"""Modes of pictures that hold a number for each pixel, and show another value for it."""
+
+
+def numbers_of(ref: FileRef, header: Header) -> FileRef:
+    """A label map that its format shows in colours, as one in grey: the values are the numbers that it holds.
+
+    Parameters
+    ----------
+    header : of the file; any other label map is given back as it is
+
+    Raises
+    ------
+    ImageProblem
+        It is a JPEG, which holds other values than those that were drawn, or the file is damaged.
+    """
+    from io import BytesIO
+
+    from PIL import Image
+
+    from caseferry.files import FileRef
+
+    if header.details.get("format") == "JPEG":
+        raise ImageProblem(ref.name, "is a JPEG, which does not hold the values that were drawn", "write it as PNG")
+    if header.kind is not Kind.PICTURE or header.details.get("mode") not in NUMBERED:
+        return ref
+    with _opened(ref) as picture, quiet():
+        if picture.mode == "PA":
+            picture = picture.getchannel(0)  # noqa: PLW2901  its numbers without what can be seen through
+        numbers = np.asarray(picture).astype(np.uint8)
+    out = BytesIO()
+    Image.fromarray(numbers).save(out, "PNG")
+    return FileRef.of_bytes(out.getvalue(), ref.name, "image/png")
+
+
 def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.generic]]:
     """The planes; see `caseferry.imaging.header.Reader`."""
     ref = files[0]

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813  its usual name
@@ -164,6 +165,24 @@ def test_names_of_numbers_are_given_or_lie_beside(ct: Image, tmp_path: Path) -> 
     (tmp_path / "a.labels.toml").write_text("one = 1\n")
     with pytest.raises(ImageProblem, match="does not say what numbers mean"):
         read(tmp_path / "a.nii.gz", ct)
+
+
+def test_a_volume_for_each_structure(ct: Image, tmp_path: Path) -> None:
+    """Structures share voxels there; the file is nibabel's, in RAS."""
+    assert ct.geometry is not None
+    ours = [structure(3), structure(4)]
+    stacked = np.stack(ours, axis=-1).astype(np.float32)
+    nib.save(nib.Nifti1Image(stacked, np.diag([-1.0, -1, 1, 1]) @ ct.geometry.affine), tmp_path / "a.nii.gz")
+    found = read(tmp_path / "a.nii.gz", ct, labels={1: "one", 2: "two"})
+    for each, name, expected in zip(found, ("one", "two"), ours, strict=True):
+        assert isinstance(each, Mask)
+        assert each.labels == {1: name}
+        assert np.array_equal(aligned(each, ct) == 1, expected)
+    with pytest.raises(InvalidCase, match="2 volumes, of which 2 have no name"):
+        read(tmp_path / "a.nii.gz", ct, labels={1: "one"})
+    nib.save(nib.Nifti1Image(stacked * 0.5, np.diag([-1.0, -1, 1, 1]) @ ct.geometry.affine), tmp_path / "b.nii.gz")
+    with pytest.raises(InvalidCase, match="other values than 0 and 1"):
+        read(tmp_path / "b.nii.gz", ct, labels={1: "one", 2: "two"})
 
 
 def test_what_cannot_be_done_is_said_before_anything_is_written(ct: Image, picture: Image, tmp_path: Path) -> None:

@@ -224,3 +224,28 @@ def test_a_picture_and_its_mask_need_only_one_size() -> None:
     Picture.fromarray(LABELS[:, :, 0].T).save(out, "PNG")
     on = cf.Image("ct", cf.FileRef.of_bytes(out.getvalue(), "x.png"))
     np.testing.assert_array_equal(sealed(png(LABELS[:, :, 1]), on), LABELS[:, :, 1:2])
+
+
+@pytest.mark.parametrize("mode", ["P", "PA", "1"])
+def test_numbers_of_a_picture_that_shows_them_in_colours(mode: str) -> None:
+    """As masks of public challenges are stored: an index for each pixel, and a palette that nobody means."""
+    numbers = np.arange(20, dtype=np.uint8).reshape(5, 4) % (2 if mode == "1" else 4)
+    shown = Picture.fromarray(numbers.T.astype(bool) if mode == "1" else numbers.T)
+    if mode != "1":
+        shown.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0])
+        shown = shown.convert(mode)
+    out = io.BytesIO()
+    shown.save(out, "TIFF" if mode == "PA" else "PNG")
+    mask = cf.Mask("ct", cf.FileRef.of_bytes(out.getvalue(), "m.png"), {n: f"part {n}" for n in range(1, 4)}, frame=1)
+    np.testing.assert_array_equal(mask.voxels()[:, :, 0], numbers)
+    case = seal(cf.Case("a", images=[image()], annotations=[mask]))
+    sealed = case.annotations[0]
+    assert isinstance(sealed, cf.Mask)
+    np.testing.assert_array_equal(aligned(sealed, case.images[0])[:, :, 1], numbers)
+
+
+def test_a_jpeg_is_no_label_map() -> None:
+    out = io.BytesIO()
+    Picture.fromarray(np.arange(20, dtype=np.uint8).reshape(4, 5)).save(out, "JPEG")
+    mask = cf.Mask("ct", cf.FileRef.of_bytes(out.getvalue(), "m.jpg"), NAMES, frame=1)
+    assert "m.jpg is a JPEG, which does not hold the values that were drawn; write it as PNG" in refusal(mask, image())
