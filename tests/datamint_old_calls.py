@@ -162,6 +162,13 @@ HANDLER = [
         "tags=.",
     ),
     Row(
+        "upload_resources('slice.dcm')",
+        "account.open(None, publish=False).put(cf.Case('three', images=[cf.Image('ct', slice_path)]))",
+        "account.resource(result.id).projects == () and account.resource(result.id).status == 'inbox' and "
+        "account.publish(result.id, project='sandbox') is None and dataset.find('three') == dataset.get(result.id)",
+        "In no project, until account.publish or account.add_to_project puts it into one.",
+    ),
+    Row(
         "upload_resources('scan', mimetype='image/png')",
         "image = cf.Image('xr', cf.FileRef(str(picture_path), 'scan', media_type='image/png'))\n"
         "dataset.put(cf.Case('typed', images=[image]))",
@@ -234,9 +241,9 @@ HANDLER = [
         "A case that fails never stops the others; the report names each one with its reason.",
     ),
     Row(
-        "upload_resource('slice.dcm')",
-        "dataset.put(cf.Case('one', images=[cf.Image('ct', slice_path)]))",
-        "stored(result) == {slice_path.read_bytes()}",
+        "upload_resource('slice.dcm', publish=True)",
+        "account.open(None).put(cf.Case('one', images=[cf.Image('ct', slice_path)]))",
+        "stored(result) == {slice_path.read_bytes()} and account.resource(result.id).status == 'published'",
     ),
     # -- lifecycle
     Row(

@@ -53,10 +53,15 @@ class DatamintConnector(Connector):
         """Open a project by its name or id; see `Connector.open`."""
         return self.opened(name, sign_in(self.options))
 
-    def opened(self, name: str, client: DatamintClient) -> DatamintDataset:
-        """Open a project with a client that is there already, and that the dataset will close."""
+    def opened(self, name: str | None, client: DatamintClient) -> DatamintDataset:
+        """Open a project with a client that is there already, and that the dataset will close.
+
+        Parameters
+        ----------
+        name : of the project, or its id; None for the resources that are in none
+        """
         try:
-            project = self._project(name, client)
+            project = self._project(self._named(name, client) if name is not None else None, client)
         except BaseException:
             client.http.close()
             raise
@@ -72,17 +77,22 @@ class DatamintConnector(Connector):
             limits=Limits(in_flight=32, sidecar_bytes=1 << 20),
         )
 
-    def _project(self, name: str, client: DatamintClient) -> Project:
-        publish, authors = self._choice("publish"), self._choice("authors")
+    @staticmethod
+    def _named(name: str, client: DatamintClient) -> Mapping[str, Any]:
+        """A project, by whose name its resources can be listed."""
         found = client.project(name)
         if not found.get("name"):
             raise UnexpectedResponse(
                 PLATFORM, f"open project {name!r}", "it has no name, by which its resources are listed"
             )
+        return found
+
+    def _project(self, found: Mapping[str, Any] | None, client: DatamintClient) -> Project:
+        publish, authors = self._choice("publish"), self._choice("authors")
         return Project(
-            str(found["id"]),
-            str(found["name"]),
-            self._worklist(found, client),
+            str(found["id"]) if found is not None else "",
+            str(found["name"]) if found is not None else "",
+            self._worklist(found, client) if found is not None else self.options.get("worklist"),
             self.options.get("channel"),
             publish=publish == "true",
             import_authors=authors == "import",

@@ -39,7 +39,7 @@ class DatamintDataset(Dataset):
     """The resources of a Datamint project, grouped into cases.
 
     Resources that carry a case's tag belong to that case, also where people have added them to another project since;
-    each other resource is a case of its own.
+    each other resource is a case of its own. Resources that are in no project are a dataset too.
     """
 
     platform: ClassVar[str] = "datamint"
@@ -79,7 +79,7 @@ class DatamintDataset(Dataset):
             is enough; ``order`` (``created_at``, ``filename``, ``modality``, ``created_by``, ``published_by``,
             ``published_on``) and ``ascending``
         """
-        query = resource_query(filters) | {"project": any_of(self.project.name)}
+        query = resource_query(filters) | self._of_project()
         narrow = bool(set(filters) - {"order", "ascending"})
         return self._items(query, narrow=narrow)
 
@@ -93,6 +93,8 @@ class DatamintDataset(Dataset):
         told: set[tuple[str, str]] = set()
         waiting: dict[tuple[str, str], tuple[Address, Mapping[str, Any]]] = {}
         for resource in self._client.resources(query):
+            if not self.project.id and resource.get("projects"):
+                continue
             address = reading.address_of(resource)
             if address is None:
                 yield self._item(reading.Group(str(resource["id"]), (resource,)))
@@ -197,9 +199,12 @@ class DatamintDataset(Dataset):
 
     def _in_project(self, case_id: str) -> set[str]:
         """Ids of a case's resources that are in the project."""
-        tag = any_of(case_tag(case_id))
-        project = any_of(self.project.name)
-        return {str(row["id"]) for row in self._client.resources({"tags": tag, "project": project})}
+        tagged = self._client.resources({"tags": any_of(case_tag(case_id)), **self._of_project()})
+        return {str(row["id"]) for row in tagged}
+
+    def _of_project(self) -> dict[str, str]:
+        """The filter by which the resources of the project are listed."""
+        return {"project": any_of(self.project.name)} if self.project.id else {}
 
     def _plan(self, case: Case, standing: Any, *, allow_spare: bool, create: bool) -> tuple[Plan, list[FileRef]]:
         there = standing or Standing()
@@ -247,7 +252,7 @@ class DatamintDataset(Dataset):
     def _delete(self, item: Item) -> None:
         found = self._whole(item)
         address = reading.address_of(found.lead)
-        if address is not None and address.project != self.project.id:
+        if address is not None and address.project not in {self.project.id, ""}:
             why = "it was put into another project, and would be gone from there: delete it there"
             raise UnsupportedOperation(self.platform, f"delete {item.case_id!r} from {self.url}", why)
         self._client.delete_resources([str(resource["id"]) for resource in found.resources])

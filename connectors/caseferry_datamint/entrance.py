@@ -50,7 +50,7 @@ class Datamint(Account):
 
     def open(
         self,
-        project: str,
+        project: str | None,
         *,
         channel: str | None = None,
         publish: bool = True,
@@ -63,7 +63,8 @@ class Datamint(Account):
 
         Parameters
         ----------
-        project : its name or its id
+        project : its name or its id; None for the resources that are in no project: cases that are put there are in
+            one as soon as `publish` or `add_to_project` puts their resources into it
         channel, publish, worklist, authors : see `DatamintConnector`
         mapping, phi : see `caseferry.connect`
 

@@ -10,6 +10,7 @@ import pytest
 import caseferry as cf
 from caseferry.case.compare import differences
 from caseferry.imaging.kinds import Kind
+from caseferry_datamint import Datamint
 
 if TYPE_CHECKING:
     from caseferry.testing import Samples
@@ -71,7 +72,7 @@ def test_what_was_added_from_another_project_is_not_deleted_from_there(
     (item,) = dataset.items()
     with pytest.raises(cf.UnsupportedOperation, match="delete it there"):
         dataset.delete(item)
-    assert [each.id for each in scene.open().account.resources()] == ids
+    assert {each.id for each in scene.open().account.resources()} == set(ids)
     scene.open().delete(item)
     assert list(dataset.items()) == []
 
@@ -85,3 +86,31 @@ def test_a_case_may_be_put_into_two_projects(scene: Scene, samples: Samples) -> 
     second.delete(next(second.items()))
     assert [item.case_id for item in first.items()] == ["twice"]
     assert second.find("twice") is None
+
+
+def test_a_case_in_no_project_is_in_one_when_people_add_it(scene: Scene, samples: Samples) -> None:
+    """As the older clients worked: upload, look at the inbox, publish into a project."""
+    image = samples.image(Kind.DICOM_SERIES)
+    case = cf.Case("loose", images=[image], annotations=samples.annotations(image), values={"volume": 1.5})
+    with Datamint() as account, account.open(None, channel="new", publish=False) as inbox:
+        scene.put(samples.case("elsewhere", Kind.PICTURE))
+        item = scene.put(case, inbox).item
+        assert inbox.put(case) == inbox.find("loose") == item
+        assert list(inbox.items()) == list(inbox.items(status="inbox", channel="new")) == [item]
+        assert differences(inbox.sealed(case), item.case()) == []
+        account.publish((each.id for each in inbox.resources(item)), project="sandbox")
+        assert list(inbox.items()) == []
+        dataset = scene.open()
+        there = dataset.get(item.id)
+        assert [each.case_id for each in dataset.items()] == ["elsewhere", "loose"]
+        assert differences(dataset.sealed(case), there.case()) == []
+        assert dataset.put(case) == inbox.put(case) == there
+        dataset.delete(there)
+        assert [each.case_id for each in account.resources()] == ["elsewhere"]
+
+
+def test_an_upload_in_no_project_whose_answer_is_lost_is_made_once(scene: Scene, samples: Samples) -> None:
+    with Datamint() as account, account.open(None) as inbox:
+        scene.sandbox.faults.add("POST /resources reset-after x1")
+        item = inbox.put(samples.case("once", Kind.PICTURE))
+        assert [each.id for each in account.resources()] == [item.id]

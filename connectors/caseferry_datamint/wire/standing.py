@@ -15,7 +15,7 @@ class Project:
 
     Attributes
     ----------
-    id : its id
+    id : its id; empty for what is in no project
     worklist : the worklist through which annotations count in the project; None when it has none
     channel : the channel in which resources are put
     publish : whether resources are published at once

@@ -147,6 +147,8 @@ def _reads_id(name: str) -> Any:
 
 def joining(project: Project, standing: Standing, uploads: Sequence[Call]) -> list[Call]:
     """The calls that add resources to the project."""
+    if not project.id:
+        return []
     ids: list[Any] = [rid for rid in standing.resources.values() if rid not in standing.in_project]
     ids += [Given(call.gives[0]) for call in uploads]
     return [
