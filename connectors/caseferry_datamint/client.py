@@ -11,6 +11,7 @@ from caseferry.plan import Repeat
 from caseferry_datamint.errors import PLATFORM, explain, refuse_error_in_answer
 from caseferry_datamint.wire.answers import Row, checked_row, name_of, rows_of, total_of
 from caseferry_datamint.wire.filters import any_of
+from caseferry_datamint.wire.links import is_gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -149,7 +150,8 @@ class DatamintClient:
         Datamint's SDK, 1.3 to 2.45: ``status`` is always sent, and empty for resources of every status.
         """
         usual = {"status": "", "order_field": "created_at", "order_by_asc": "true"}
-        return self.rows("resources", {**usual, **filters}, key="resources")
+        rows = self.rows("resources", {**usual, **filters}, key="resources")
+        return (row for row in rows if not is_gone(row))
 
     def tagged(self, tag: str) -> list[Row]:
         """Resources that carry a tag."""
@@ -165,7 +167,7 @@ class DatamintClient:
         """
         what = f"get resource {resource_id}"
         row = self.row(f"resources/{path_part(resource_id)}", what)
-        if row.get("deleted") or row.get("deleted_at"):
+        if is_gone(row):
             raise NotFound(PLATFORM, what, "it is deleted")
         return row
 

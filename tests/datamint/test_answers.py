@@ -156,6 +156,17 @@ def test_what_is_wrong_is_named(answer: Callable[..., None], tmp_path: Path) -> 
     )
 
 
+def test_what_is_gone_is_not_listed_even_where_the_server_shows_it(answer: Callable[..., None]) -> None:
+    when = "2026-01-02T03:04:05Z"
+    rows = [{"id": "a", "deleted": True}, {"id": "b", "deleted_at": when}, {"id": "c", "deleted": False}]
+    answer(said({"data": [{"resources": rows}], "totalCount": 3}), projects=False)
+    with Datamint("https://datamint.example.org", KEY) as account:
+        assert [each.id for each in account.resources()] == ["c"]
+    answer(said(rows), projects=False)
+    with Datamint("https://datamint.example.org", KEY) as account:
+        assert [each.id for each in account.annotations()] == ["c"]
+
+
 def test_ids_of_what_was_made_are_read_in_either_form() -> None:
     assert made_ids(["a", {"id": "b"}], 2, "annotate") == ["a", "b"]
     for body in (["a"], ["a", "b", "c"], ["a", {"error": "no"}], ["a", "b/c"], ["a", None], {"id": "a"}, "ab"):

@@ -10,6 +10,7 @@ from caseferry_datamint.account.section import Section, several
 from caseferry_datamint.client import path_part
 from caseferry_datamint.errors import PLATFORM
 from caseferry_datamint.wire.filters import annotation_search
+from caseferry_datamint.wire.links import is_gone
 from caseferry_datamint.wire.rows import marking
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class Annotations(Section):
             "models": models,
         }
         ids = None if resources is None else several(resources)
-        return map(marking, self._client.annotations(ids, annotation_search(filters)))
+        rows = self._client.annotations(ids, annotation_search(filters))
+        return (marking(row) for row in rows if not is_gone(row))
 
     def annotation(self, annotation_id: str) -> Marking:
         """One annotation, as the platform has it.
@@ -72,7 +74,7 @@ class Annotations(Section):
         """
         what = f"get annotation {annotation_id}"
         row = self._client.row(f"annotations/{path_part(annotation_id)}", what)
-        if row.get("deleted") or row.get("deleted_at"):
+        if is_gone(row):
             raise NotFound(PLATFORM, what, "it is deleted")
         return marking(row)
 
