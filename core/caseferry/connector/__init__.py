@@ -1,8 +1,7 @@
 """The small interface that every platform implements.
 
-A connector opens datasets; a dataset holds items; an item is a case as it stands on the platform. What a dataset
-must implement are the few methods that begin with an underscore and the two that list; the verbs are written once,
-here.
+A connector opens datasets; a dataset holds items; an item is a case as it stands on the platform. What a connector
+must implement of a dataset stands in `Container`; the verbs are written once, in `Dataset`.
 """
 
 from __future__ import annotations
