@@ -23,6 +23,7 @@ from caseferry.errors import (
 from caseferry.http import Http, Repeater, Retry, clean_text, refusal, untrusted, words_of_page
 from caseferry.plan import Call, Repeat, Reply
 from caseferry_grand_challenge.errors import explain
+from caseferry_grand_challenge.wire import answers
 from caseferry_grand_challenge.wire.item_calls import filled_sockets
 from caseferry_grand_challenge.wire.places import ITEMS, LISTS, NOUNS, TARGETS, Kind, Place
 from caseferry_grand_challenge.wire.sockets import Socket
@@ -103,7 +104,7 @@ class GrandChallengeClient:
     def _completed(self, call: Call) -> Reply:
         """The upload whose completion was not answered, if it was completed: a second time would be refused."""
         pk = call.target.split("/")[1]
-        body = self.get(f"uploads/{pk}/", what=call.purpose)
+        body = answers.said(self.get(f"uploads/{pk}/", what=call.purpose), call.purpose)
         if body.get("status") == "Completed":
             return Reply(200, body)
         return self.request(call.method, call.target, json=call.body, repeat=Repeat.HARMLESS, what=call.purpose)
@@ -132,7 +133,7 @@ class GrandChallengeClient:
     def _image_in(self, call: Call) -> str | None:
         """The image that is in the socket that an import is for."""
         kind = next(kind for kind, name in TARGETS.items() if name in call.body)
-        item = self.get(f"{ITEMS[kind]}{call.body[TARGETS[kind]]}/", what=call.purpose)
+        item = answers.item(self.get(f"{ITEMS[kind]}{call.body[TARGETS[kind]]}/", what=call.purpose), call.purpose)
         return cast("str | None", filled_sockets(item).get(call.body["interface"], {}).get("image"))
 
     def get(self, target: str, params: Mapping[str, Any] | None = None, what: str = "") -> Any:
@@ -168,10 +169,15 @@ class GrandChallengeClient:
         except httpx.TransportError as error:
             raise _unreached(error, what, self.base) from error
         except RuntimeError as error:
-            if not self._api.is_closed:
+            if self._api.is_closed:
+                msg = f"grand-challenge: {what}: the client was closed; connect again"
+                raise ConfigurationError(msg) from error
+            if "://" not in target:
                 raise
-            msg = f"grand-challenge: {what}: the client was closed; connect again"
-            raise ConfigurationError(msg) from error
+            detail = f"an address is not one of {self.origin}"  # to which alone gcapi sends its token
+            raise UnexpectedResponse(PLATFORM, what, detail) from error
+        except ValueError as error:
+            raise UnexpectedResponse(PLATFORM, what, "the answer is not the JSON that it says it is") from error
         self.repeater.reached = True
         if isinstance(answer, httpx.Response):
             if answer.status_code == 204:
@@ -195,8 +201,10 @@ class GrandChallengeClient:
 
     def places(self, kind: Kind, **filters: str) -> Iterator[Place]:
         """All archives, or reader studies, that the token may view."""
-        rows = self._pages(LISTS[kind], filters, f"list {LISTS[kind].strip('/')}")
-        return (Place.read(kind, row) for row in rows)
+        what = f"list {LISTS[kind].strip('/')}"
+        return (
+            Place.read(kind, answers.said(row, what, answers.PLACE)) for row in self._pages(LISTS[kind], filters, what)
+        )
 
     def place(self, kind: Kind, name: str) -> Place:
         """An archive or a reader study by its slug, its identifier or its title.
@@ -214,7 +222,7 @@ class GrandChallengeClient:
                 return place
         if _UUID.fullmatch(name):
             with contextlib.suppress(NotFound):
-                return Place.read(kind, self.get(f"{LISTS[kind]}{name}/", what=what))
+                return Place.read(kind, answers.said(self.get(f"{LISTS[kind]}{name}/", what=what), what, answers.PLACE))
         titled = [place for place in self.places(kind) if place.title == name]
         if len(titled) > 1:
             slugs = ", ".join(place.slug for place in titled)
@@ -254,6 +262,7 @@ class GrandChallengeClient:
         for _ in range(PASSES):
             for row, count in self._rows(place.items, {**place.filter, **filters}, "list items"):
                 total = count
+                answers.item(row, "list items")
                 if row["pk"] not in seen:
                     seen.add(row["pk"])
                     yield row
@@ -270,16 +279,18 @@ class GrandChallengeClient:
         NotFound
             There is none, or the token may not view it.
         """
-        return cast("Mapping[str, Any]", self.get(place.item(pk), what=f"get item {pk}"))
+        what = f"get item {pk}"
+        return answers.item(self.get(place.item(pk), what=what), what)
 
     def image(self, address: str) -> Mapping[str, Any]:
         """What the platform tells of an image."""
-        return cast("Mapping[str, Any]", self.get(address, what="get an image"))
+        return answers.image(self.get(address, what="get an image"), "get an image")
 
     def viewable_image(self, pk: str) -> str | None:
         """The address of an image; None when there is none, or when the token may not view it."""
         try:
-            return str(self.get(f"cases/images/{pk}/", what="get an image")["api_url"])
+            what = "get an image"
+            return str(answers.said(self.get(f"cases/images/{pk}/", what=what), what, ["api_url"])["api_url"])
         except NotFound:
             return None
 
@@ -316,8 +327,7 @@ class GrandChallengeClient:
             made, found = self._instances.get(address, (0.0, {}))
             age = time.monotonic() - made
             if not found or age > SIGNED_SECONDS or (anew and age > SIGNED_AGAIN):
-                body = self.get(f"{address.rstrip('/')}/dicom/instances/", what=what)
-                found = {str(row["sop_instance_uid"]): _signed(row["get_instance"], what) for row in body["instances"]}
+                found = _instances(self.get(f"{address.rstrip('/')}/dicom/instances/", what=what), what)
                 now = time.monotonic()
                 good = {key: kept for key, kept in self._instances.items() if now - kept[0] <= SIGNED_SECONDS}
                 self._instances = {**good, address: (now, found)}
@@ -338,11 +348,11 @@ class GrandChallengeClient:
         """The rows of a listing, a page at a time, each with the number of all."""
         offset = 0
         while True:
-            page = self.get(target, {**params, "offset": offset, "limit": PAGE}, what)
-            for row in page["results"]:
-                yield row, int(page["count"])
-            offset += len(page["results"])
-            if not page["results"] or offset >= int(page["count"]):
+            rows, count = answers.page(self.get(target, {**params, "offset": offset, "limit": PAGE}, what), what)
+            for row in rows:
+                yield row, count
+            offset += len(rows)
+            if not rows or offset >= count:
                 return
 
 
@@ -379,12 +389,23 @@ def _open(url: str, token: str, ca: str | Literal[False] | None) -> Any:
         raise PlatformError(PLATFORM, "look up the version", f"is {url} its API's base?", status=status) from error
     except httpx.TransportError as error:
         raise _unreached(error, "look up the version", url) from error
-    except ValueError as error:
-        detail = f"the answer is not JSON: is {url} its API's base?"
+    except (ValueError, KeyError, TypeError) as error:
+        detail = f"the answer tells no version: is {url} its API's base?"
         raise UnexpectedResponse(PLATFORM, "look up the version", detail) from error
     for note in notes:
         log.info("gcapi: %s", note.message)
     return client
+
+
+def _instances(answer: Any, what: str) -> dict[str, tuple[str, Mapping[str, str]]]:
+    """The signed requests for the files of a DICOM image set, by UID."""
+    rows = answers.said(answer, what).get("instances")
+    if not isinstance(rows, list):
+        raise UnexpectedResponse(PLATFORM, what, "the answer lacks 'instances'")
+    told = [answers.said(row, what, answers.SIGNED) for row in rows]
+    return {
+        row["sop_instance_uid"]: _signed(answers.said(row.get("get_instance"), what, ["url"]), what) for row in told
+    }
 
 
 def _signed(request: Mapping[str, Any], what: str) -> tuple[str, Mapping[str, str]]:

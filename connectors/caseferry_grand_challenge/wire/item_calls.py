@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from caseferry.errors import ProcessingFailed, TemporaryFailure
 from caseferry.plan import Call, Given, Repeat, Reply
+from caseferry_grand_challenge.wire.answers import SESSION, said
+from caseferry_grand_challenge.wire.answers import item as item_of
 from caseferry_grand_challenge.wire.imagesets import set_files, set_name
 from caseferry_grand_challenge.wire.uploads import upload_calls
 
@@ -113,7 +115,7 @@ def look_again(item: str, before: Mapping[str, Mapping[str, Any]], slugs: Collec
     """
 
     def until(reply: Reply) -> bool:
-        changed = held_elsewise(before, filled_sockets(reply.body))
+        changed = held_elsewise(before, filled_sockets(item_of(reply.body, "look at the item")))
         if told := sorted(changed if slugs is None else changed & set(slugs)):
             detail = f"somebody has changed what is in {', '.join(map(repr, told))} meanwhile"
             raise TemporaryFailure(PLATFORM, "look at the item again", detail)
@@ -138,7 +140,7 @@ def _holds(value: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _read_session(slug: str) -> Any:
-    return lambda reply: {f"session {slug}": reply.body["pk"]}
+    return lambda reply: {f"session {slug}": said(reply.body, f"import the image of socket {slug!r}", SESSION)["pk"]}
 
 
 def ready_call(
@@ -172,7 +174,7 @@ def ready_call(
     looks = dict.fromkeys(images, 0)
 
     def until(reply: Reply) -> bool:
-        filled = filled_sockets(reply.body)
+        filled = filled_sockets(item_of(reply.body, "look at the item"))
         if not wanted <= set(filled) or gone & set(filled) or not set(made) >= set(images):
             return False
         if any(address in _addresses(filled.get(slug, {})) for slug, address in replaced.items()):
@@ -213,9 +215,9 @@ def _look_at(slug: str, made: dict[str, set[str]]) -> Any:
     """Whether an import has succeeded, and note its images; raise when it has failed."""
 
     def until(reply: Reply) -> bool:
-        status = reply.body.get("status")
+        status = said(reply.body, f"look at the import of socket {slug!r}", SESSION)["status"]
         if status in {SESSION_FAILED, "Cancelled"}:
-            reason = str(reply.body.get("error_message") or "no reason given")
+            reason = str(reply.body.get("error_message") or f"it ended as {status!r}, and no reason was given")
             raise ProcessingFailed(PLATFORM, f"import the image of socket {slug!r}", reason, state=SESSION_FAILED)
         if status == SESSION_DONE:
             made[slug] = {str(address) for address in reply.body.get("image_set") or ()}

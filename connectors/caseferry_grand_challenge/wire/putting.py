@@ -18,6 +18,7 @@ from caseferry.files import FileRef
 from caseferry.plan import Call, Given, Plan, Repeat
 from caseferry.sidecar import Native, build
 from caseferry_grand_challenge.wire.annotations import socket_value
+from caseferry_grand_challenge.wire.answers import said
 from caseferry_grand_challenge.wire.assigning import Assignment, assign
 from caseferry_grand_challenge.wire.holding import held_parts
 from caseferry_grand_challenge.wire.images import import_problem, mask_file, stored_files
@@ -300,7 +301,7 @@ def _creation(case: Case, place: Place, after: tuple[str, ...]) -> Call:
         target=place.items,
         body=place.creation(case.id),
         gives=("item",),
-        read=lambda reply: {"item": reply.body["pk"]},
+        read=lambda reply: {"item": said(reply.body, "create the item", ["pk"])["pk"]},
         after=after,
         repeat=Repeat.DETECTABLE,
         purpose="create the item",

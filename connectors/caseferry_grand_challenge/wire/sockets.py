@@ -12,6 +12,7 @@ from caseferry.annotation import Annotation, Mask, Raw, slug
 from caseferry.imaging.kinds import Kind
 from caseferry.plain import holds_null, plain
 from caseferry_grand_challenge.wire.annotations import MARKS
+from caseferry_grand_challenge.wire.answers import SOCKET, said
 from caseferry_grand_challenge.wire.imagesets import DICOM_SET, set_problem
 from caseferry_grand_challenge.wire.raws import raw_socket
 
@@ -77,11 +78,18 @@ class Socket:
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Socket:
-        """From what the platform answers."""
+        """From what the platform answers.
+
+        Raises
+        ------
+        UnexpectedResponse
+            It is no socket.
+        """
+        said(row, "look up a socket", SOCKET)
         segments = tuple(
-            (int(each["voxel_value"]), str(each.get("name", "")))
+            (each["voxel_value"], str(each.get("name") or ""))
             for each in row.get("overlay_segments") or ()
-            if isinstance(each, Mapping) and "voxel_value" in each
+            if isinstance(each, Mapping) and isinstance(each.get("voxel_value"), int)
         )
         return cls(str(row["slug"]), str(row["kind"]), str(row["super_kind"]), segments)
 

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from caseferry.plain import Json
 
 
+FORMS = {"MHD": 0, "TIFF": 1, "DZI": 3}
+LAST = 2
+"""Which file of an image is read by what the platform calls its form: voxels as they are come before a slide, and the
+description of a slide's tiles comes last, as the tiles themselves are told nowhere."""
+
+
 @dataclass(frozen=True)
 class Source:
     """How what an item refers to is fetched.
@@ -76,18 +82,14 @@ def image_in(role: str, value: Mapping[str, Any], source: Source) -> Image:
         address = str(value["file"])
         return Image(role, [file_ref(address, PurePosixPath(address.partition("?")[0]).name, source)])
     told = source.image(str(value["image"]))
-    files = sorted(told.get("files") or (), key=lambda each: each.get("image_type") == "DZI")
+    files = sorted(told.get("files") or (), key=lambda each: FORMS.get(str(each.get("image_type")), LAST))
     if not files:
         return image_set_in(role, str(value["image"]), source)
-    address = str(files[0]["file"])
+    address, form = str(files[0]["file"]), str(files[0].get("image_type"))
     name = _safe(str(told.get("name") or ""), address)
-    tiff = files[0].get("image_type") == "TIFF"
-    return Image(
-        role,
-        [file_ref(address, name, source)],
-        kind=Kind.WSI if tiff else Kind.METAIMAGE,
-        geometry=None if tiff else _pixel_grid(told),
-    )
+    kind = {"MHD": Kind.METAIMAGE, "TIFF": Kind.WSI}.get(form)
+    grid = _pixel_grid(told) if kind is Kind.METAIMAGE else None
+    return Image(role, [file_ref(address, name, source)], kind=kind, geometry=grid)
 
 
 def image_set_in(role: str, address: str, source: Source) -> Image:

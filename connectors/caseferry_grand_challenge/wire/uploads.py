@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from caseferry.errors import InvalidCase, Problem, UnexpectedResponse
 from caseferry.plan import Call, Given, Part, Repeat, Reply
+from caseferry_grand_challenge.wire.answers import UPLOAD, said
 from caseferry_grand_challenge.wire.images import upload_name
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def upload_calls(case_id: str, key: str, ref: FileRef) -> list[Call]:
             target=f"{place}/{{store {key}}}/complete-multipart-upload/",
             body={"parts": parts},
             gives=(f"upload {key}",),
-            read=lambda reply: {f"upload {key}": reply.body["api_url"]},
+            read=lambda reply: {f"upload {key}": said(reply.body, f"upload {key}", UPLOAD[-1:])["api_url"]},
             repeat=Repeat.DETECTABLE,
             purpose=purpose,
         )
@@ -92,7 +93,7 @@ def upload_calls(case_id: str, key: str, ref: FileRef) -> list[Call]:
 
 def _read_created(key: str) -> Any:
     def read(reply: Reply) -> dict[str, Any]:
-        body = reply.body
+        body = said(reply.body, f"upload {key}", UPLOAD)
         return {f"pk {key}": body["pk"], f"store {key}": body["s3_upload_id"], f"address {key}": body["api_url"]}
 
     return read
@@ -100,7 +101,8 @@ def _read_created(key: str) -> Any:
 
 def _read_signed(key: str, numbers: list[int]) -> Any:
     def read(reply: Reply) -> dict[str, Any]:
-        urls = reply.body["presigned_urls"]
+        what = f"upload {key}"
+        urls = said(said(reply.body, what).get("presigned_urls"), what, [str(number) for number in numbers])
         return {f"url {key} {number}": urls[str(number)] for number in numbers}
 
     return read

@@ -28,6 +28,9 @@ Signed: TypeAlias = Callable[[bool], tuple[str, Mapping[str, str]]]
 """What gives a signed URL, and the headers that it is signed with; anew when it is told that the last was refused."""
 
 
+WEB_PAGE = "the answer is a web page, not data: is the address right, and does a proxy ask for a login?"
+
+
 class Http:
     """One platform's web interface.
 
@@ -160,6 +163,7 @@ class Http:
                             raise
                         raise self._failure(what, str(error.detail), None) from None  # the target names a new one
                     if answer.status_code not in {301, 302, 303, 307, 308}:
+                        self._refuse_page(answer, what)
                         return answer
                     place, more = self._next_place(answer, what), {}
                     answer.close()
@@ -168,6 +172,14 @@ class Http:
             return self.repeater.run(attempt, Repeat.HARMLESS)
 
         return Download(fetch, check=self.repeater.check)
+
+    def _refuse_page(self, answer: requests.Response, what: str) -> None:
+        """Refuse a web page of the platform's own host where a file was asked for: no file of a case is one."""
+        if self._origin(answer.url) == self._origin(self.base) and "text/html" in answer.headers.get(
+            "Content-Type", ""
+        ):
+            with answer:
+                raise UnexpectedResponse(self.platform, what, WEB_PAGE, status=answer.status_code)
 
     # -- one attempt -----------------------------------------------------------------------------------------------
 
@@ -247,8 +259,7 @@ class Http:
                     self.platform, what, "the answer is not the JSON it says it is", status=answer.status_code
                 ) from error
         elif is_page(content[:1000].decode(errors="replace")):
-            detail = "the answer is a web page, not data: is the address right, and does a proxy ask for a login?"
-            raise UnexpectedResponse(self.platform, what, detail, status=answer.status_code)
+            raise UnexpectedResponse(self.platform, what, WEB_PAGE, status=answer.status_code)
         return Reply(answer.status_code, body, answer.headers, sent)
 
     def _error(self, answer: requests.Response, what: str, *, home: bool) -> PlatformError:
