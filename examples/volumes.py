@@ -5,6 +5,7 @@ python examples/volumes.py grand-challenge:coronacases > volumes.csv
 
 from __future__ import annotations
 
+import argparse
 import csv
 import sys
 
@@ -15,9 +16,12 @@ import caseferry as cf
 
 def main() -> None:
     """Write a line for each label of each mask: its volume in millilitres, from the grid of its image."""
+    parser = argparse.ArgumentParser(description="Measure the labelled structures of every case of a dataset.")
+    parser.add_argument("dataset")
+    given = parser.parse_args()
     table = csv.writer(sys.stdout)
     table.writerow(["case", "image", "label", "voxels", "ml"])
-    with cf.connect(sys.argv[1]) as dataset:
+    with cf.connect(given.dataset) as dataset:
         for item in dataset.items():
             case = item.case()
             for mask in (each for each in case.annotations if isinstance(each, cf.Mask)):
@@ -28,7 +32,7 @@ def main() -> None:
                 found = dict(zip(values.tolist(), counts.tolist(), strict=True))
                 for value, label in mask.labels.items():
                     voxels = found.get(value, 0)
-                    ml = voxels * float(np.prod(grid.spacing_mm)) / 1000
+                    ml = voxels * abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000  # a tilted gantry shears it
                     table.writerow([case.id, mask.image, label, voxels, f"{ml:.6f}"])
 
 
