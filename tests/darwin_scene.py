@@ -22,6 +22,8 @@ from ledger_check import Lookup, Sent, put_and_compare
 from peers import DARWIN_PY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from caseferry.sandbox import Sandbox
 
 EXPORTS = Path(__file__).parent / "data" / "darwin-exports"
@@ -119,6 +121,29 @@ def flat(role: str = "picture") -> list[Any]:
         cf.Ellipse(role, [(2, 4), (6, 4), (4, 1), (4, 7)], label="round"),
         cf.Mask.of_array(role, labels, {1: "spot"}, np.eye(4)),
     ]
+
+
+def assert_flat_on_darwin(found: Mapping[str, Any]) -> None:
+    """What darwin-py reads of `flat`, by class, is each kind's type on Darwin, with the same numbers."""
+    assert {name: each["type"] for name, each in found.items()} == {
+        "artefact": "tag",
+        "quality": "tag",
+        "length": "tag",
+        "comment": "tag",
+        "tip": "keypoint",
+        "diameter": "line",
+        "vessel": "line",
+        "region": "bounding_box",
+        "outline": "polygon",
+        "round": "ellipse",
+        "spot": "mask",
+        "__raster_layer__": "raster_layer",
+    }
+    texts = [each["data"] for each in found["length"]["subs"] if each["annotation_type"] == "text"]
+    assert texts == ["2.5 mm"]
+    assert found["tip"]["data"] == {"x": 2.5, "y": 1.25}
+    assert found["region"]["data"] == {"x": 1, "y": 0, "w": 4, "h": 4}
+    assert found["outline"]["data"]["paths"] == [[{"x": x, "y": y} for x, y in [(1, 1), (5, 1), (5, 3.5), (2, 4)]]]
 
 
 def picture(width: int = 10, height: int = 8, kind: str = "PNG", seed: int = 0) -> bytes:

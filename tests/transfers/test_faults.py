@@ -42,19 +42,22 @@ FAULTS = {
 }
 
 MEETINGS = [
-    pytest.param(name, pair, id=f"{name}-{pair[0]} to {pair[1]}")
+    pytest.param(pair, FAULTS[name], id=f"{name}-{pair[0]} to {pair[1]}")
     for turn, name in enumerate(FAULTS)
     for number, pair in enumerate(PAIRS)
     if name == "everything" or number != turn % len(PAIRS)
 ]
 """Two pairs for each fault, in which every platform meets it; and everything for all of them."""
 
-EXPIRED = {
-    ("local", "grand-challenge"): "PUT /grand-challenge-uploads/* expired x2",
-    ("local", "darwin"): "PUT /uploads/* expired x2",
-    ("grand-challenge", "local"): "GET /grand-challenge-protected/* expired x2",
-}
-"""Addresses in the object stores; Datamint and Darwin's downloads have none."""
+EXPIRED = [
+    pytest.param(pair, f"{request} expired x2", id=f"expired-{pair[0]} to {pair[1]}")
+    for pair, request in (
+        (("local", "grand-challenge"), "PUT /grand-challenge-uploads/*"),
+        (("local", "darwin"), "PUT /uploads/*"),
+        (("grand-challenge", "local"), "GET /grand-challenge-protected/*"),
+    )
+]
+"""Signed addresses in the object stores that are asked for anew; Datamint and Darwin's downloads have none."""
 
 LATER = {"grand-challenge": "POST * fail-later x1", "darwin": "POST */confirm fail-later x1"}
 """What a platform accepts and fails to process afterwards. Datamint processes nothing."""
@@ -112,31 +115,17 @@ def transferred(source: str, target: str, stand: Sandbox, faults: str, **options
     return report
 
 
-@pytest.mark.parametrize(("name", "pair"), MEETINGS)
+@pytest.mark.parametrize(("pair", "faults"), [*MEETINGS, *EXPIRED])
 def test_every_case_arrives_once_and_equal(
-    name: str,
     pair: tuple[str, str],
+    faults: str,
     stand: Sandbox,
     sources: dict[str, str],
     target: Callable[[str], str],
     cases: list[cf.Case],
 ) -> None:
     url = target(pair[1])
-    report = transferred(sources[pair[0]], url, stand, FAULTS[name])
-    assert report.ok, str(report)
-    assert unlike(cases, url) == []
-
-
-@pytest.mark.parametrize("pair", EXPIRED, ids=" to ".join)
-def test_a_signed_address_that_expires_is_asked_for_anew(
-    pair: tuple[str, str],
-    stand: Sandbox,
-    sources: dict[str, str],
-    target: Callable[[str], str],
-    cases: list[cf.Case],
-) -> None:
-    url = target(pair[1])
-    report = transferred(sources[pair[0]], url, stand, EXPIRED[pair])
+    report = transferred(sources[pair[0]], url, stand, faults)
     assert report.ok, str(report)
     assert unlike(cases, url) == []
 
