@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
@@ -190,12 +191,14 @@ class DarwinClient:
         ----------
         dataset_id : of the dataset whose attributes are meant
         """
-        return Classes.read(
-            self._classes(),
-            self._list("annotation_types"),
-            self._properties(),
-            self._optional(f"datasets/{dataset_id}/attributes"),
+        asked = (
+            self._classes,
+            lambda: self._list("annotation_types"),
+            self._properties,
+            lambda: self._optional(f"datasets/{dataset_id}/attributes"),
         )
+        with ThreadPoolExecutor(len(asked), thread_name_prefix="caseferry-classes") as pool:
+            return Classes.read(*pool.map(lambda ask: ask(), asked))
 
     def _properties(self) -> list[Mapping[str, Any]]:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -136,18 +137,20 @@ class DarwinConnector(Connector):
             raise NotFound(
                 self.scheme, f"open dataset {name!r}", f"there is no such dataset; team {team!r} has {names}"
             )
+        with ThreadPoolExecutor(1, thread_name_prefix="caseferry-members") as pool:
+            members, classes = pool.submit(client.members), client.classes(int(found["id"]))
         storage = _storage(client, self.options.get("storage"), with_container=container)
         place = Place(
             team,
             str(found["slug"]),
             int(found["id"]),
-            client.classes(int(found["id"])),
+            classes,
             self.names,
             self.displays,
             create=makes_names(self.unmapped or "accept"),
             storage=storage,
             prepare=prefix_to_prepare_in(self.options.get("prepare"), storage),
-            members=client.members(),
+            members=members.result(),
         )
         return DarwinDataset(
             f"darwin:{team}/{place.dataset}",
