@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlsplit
 
@@ -21,9 +25,11 @@ from caseferry_datamint.wire.standing import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 PRODUCTION = "https://api.datamint.io"
+_LINE = re.compile(
+    r"""(?P<key>\w+):\s+(?:'(?P<single>[^']*)'|"(?P<double>[^"\\]*)"|(?P<plain>[^\s'"#][^#]*?))\s*(?:\s\#.*)?"""
+)
 CHOICES = {"publish": ("true", "false"), "authors": ("keep", "import")}
 """Options that take one of some words; the first is the usual one."""
 
@@ -172,13 +178,23 @@ def _web(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.replace('api.', 'app.', 1)}"
 
 
+def _own_folder() -> Path:
+    """Where the official client keeps its configuration: where platformdirs says."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "datamintapi"
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        return Path(local) / "datamintapi" / "datamintapi"
+    return user_config_folder("datamintapi")
+
+
 def _own_file() -> dict[str, str]:
     """What the official client's configuration file says; it is flat YAML of ``key: value`` lines."""
-    path: Path = user_config_folder("datamintapi") / "datamintapi.yaml"
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = (_own_folder() / "datamintapi.yaml").read_text(encoding="utf-8").splitlines()
     except OSError:
         return {}
-    pairs = dict(line.partition(":")[::2] for line in lines if ":" in line and not line.startswith((" ", "#")))
     known = {"default_api_url": "url", "api_key": "api_key"}
-    return {known[key.strip()]: value.strip().strip("'\"") for key, value in pairs.items() if key.strip() in known}
+    found = (_LINE.fullmatch(line) for line in lines)
+    said = {match["key"]: match["single"] or match["double"] or match["plain"] for match in found if match is not None}
+    return {known[key]: value for key, value in said.items() if key in known and value}
