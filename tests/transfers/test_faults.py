@@ -12,13 +12,14 @@ import pytest
 
 import caseferry as cf
 from caseferry.http import Retry
-from caseferry.sandbox import Sandbox
 from caseferry.transfers.outcome import Outcome
 from transfer_scene import fresh_dataset, put_all, small_cases, unlike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from caseferry.sandbox import Sandbox
 
 PAIRS = (("grand-challenge", "datamint"), ("datamint", "darwin"), ("darwin", "grand-challenge"))
 """Each platform once as the source and once as the target."""
@@ -70,47 +71,38 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def stand() -> Iterator[Sandbox]:
-    """Stand-ins that keep what each test puts there, in datasets of its own."""
-    with Sandbox() as running, pytest.MonkeyPatch.context() as patched:
-        for name, value in running.variables.items():
-            patched.setenv(name, value)
-        yield running
-
-
-@pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> list[cf.Case]:
     return small_cases(tmp_path_factory.mktemp("samples"), CASES)
 
 
 @pytest.fixture(scope="module")
-def sources(stand: Sandbox, cases: list[cf.Case], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def sources(world: Sandbox, cases: list[cf.Case], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A dataset with the cases on each platform."""
     folder = tmp_path_factory.mktemp("sources")
-    urls = {name: fresh_dataset(stand, name, "source", folder) for name in ("local", *stand.standins)}
+    urls = {name: fresh_dataset(world, name, "source", folder) for name in ("local", *world.standins)}
     for url in urls.values():
         put_all(url, cases)
     return urls
 
 
 @pytest.fixture
-def target(stand: Sandbox, tmp_path: Path) -> Iterator[Callable[[str], str]]:
+def target(world: Sandbox, tmp_path: Path) -> Iterator[Callable[[str], str]]:
     """Makes an empty dataset; afterwards no fault is on."""
-    yield lambda platform: fresh_dataset(stand, platform, f"target-{next(FRESH)}", tmp_path)
-    stand.faults.clear()
+    yield lambda platform: fresh_dataset(world, platform, f"target-{next(FRESH)}", tmp_path)
+    world.faults.clear()
 
 
 FRESH = itertools.count(1)
 
 
-def transferred(source: str, target: str, stand: Sandbox, faults: str, **options: Any) -> cf.Report:
+def transferred(source: str, target: str, world: Sandbox, faults: str, **options: Any) -> cf.Report:
     """Transfer while the faults are on, which must strike."""
     with cf.connect(source) as here, cf.connect(target) as there:
-        stand.faults.add(faults)
-        begun = len(stand.ledger)
+        world.faults.add(faults)
+        begun = len(world.ledger)
         report = cf.transfer(here, there, **options, unmapped="accept")
-        stand.faults.clear()
-        struck = [entry for entry in list(stand.ledger)[begun:] if entry.fault]
+        world.faults.clear()
+        struck = [entry for entry in list(world.ledger)[begun:] if entry.fault]
         assert struck, "the fault has never struck"
     return report
 
@@ -119,22 +111,22 @@ def transferred(source: str, target: str, stand: Sandbox, faults: str, **options
 def test_every_case_arrives_once_and_equal(
     pair: tuple[str, str],
     faults: str,
-    stand: Sandbox,
+    world: Sandbox,
     sources: dict[str, str],
     target: Callable[[str], str],
     cases: list[cf.Case],
 ) -> None:
     url = target(pair[1])
-    report = transferred(sources[pair[0]], url, stand, faults)
+    report = transferred(sources[pair[0]], url, world, faults)
     assert report.ok, str(report)
     assert unlike(cases, url) == []
 
 
 @pytest.mark.parametrize("platform", LATER)
 def test_what_fails_afterwards_fails_by_name_and_stops_no_other(
-    platform: str, stand: Sandbox, sources: dict[str, str], target: Callable[[str], str]
+    platform: str, world: Sandbox, sources: dict[str, str], target: Callable[[str], str]
 ) -> None:
-    stand.faults.add(LATER[platform])
+    world.faults.add(LATER[platform])
     report = cf.transfer(sources["local"], target(platform), workers=2, unmapped="accept")
     (failed,) = report.problems
     assert failed.outcome is Outcome.FAILED
@@ -145,19 +137,19 @@ def test_what_fails_afterwards_fails_by_name_and_stops_no_other(
 
 @pytest.mark.parametrize("platform", ["datamint", "darwin"])
 def test_bytes_that_come_back_changed_are_noticed(
-    platform: str, stand: Sandbox, sources: dict[str, str], target: Callable[[str], str]
+    platform: str, world: Sandbox, sources: dict[str, str], target: Callable[[str], str]
 ) -> None:
     """Both keep files as they are, so that a digest tells."""
     url = target(platform)
     assert cf.transfer(sources["local"], url, unmapped="accept").ok
     with cf.connect(sources["local"]) as here, cf.connect(url) as there:
-        begun = len(stand.ledger)
+        begun = len(world.ledger)
         assert cf.verify(here, there, workers=1).ok
-        read = [entry.path for entry in list(stand.ledger)[begun:] if re.search(r"/(file|uploads/[^/]+)$", entry.path)]
-        stand.faults.add(f"GET {read[0]} corrupt")
+        read = [entry.path for entry in list(world.ledger)[begun:] if re.search(r"/(file|uploads/[^/]+)$", entry.path)]
+        world.faults.add(f"GET {read[0]} corrupt")
         (failed,) = cf.verify(here, there).problems
         assert failed.outcome is Outcome.FAILED
-        stand.faults.clear()
+        world.faults.clear()
         assert cf.verify(here, there).ok
 
 

@@ -18,13 +18,7 @@ if TYPE_CHECKING:
 
 async def archives(call: Call) -> web.Response:
     """The archives that who asks may view."""
-    slug = call.request.query.get("slug")
-    rows = [
-        row
-        for row in call.world.table("archives").values()
-        if call.world.may_view(call.user, row) and slug in {None, "", row["slug"]}
-    ]
-    return page(call, rows, lambda row: shapes.archive(call.world, row))
+    return page(call, call.viewable("archives"), lambda row: shapes.archive(call.world, row))
 
 
 async def archive(call: Call) -> web.Response:
@@ -43,11 +37,7 @@ async def studies(call: Call) -> web.Response:
 
 
 def _found(call: Call) -> Record:
-    def find(pk: str) -> Record | None:
-        row: Record | None = call.world.table("archives").get(pk)
-        return row if row is not None and call.world.may_view(call.user, row) else None
-
-    return call.found("Archive", find)
+    return call.found_in("archives", "Archive", call.world.may_view)
 
 
 def _distinct(call: Call, key: str, patient: str | None = None) -> list[str]:

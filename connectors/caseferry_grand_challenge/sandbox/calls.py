@@ -75,6 +75,31 @@ class Call:
             raise not_found(model)
         return record
 
+    def found_in(self, table: str, model: str, may: Callable[[User | None, Record], bool]) -> Record:
+        """The row of a table that the path names.
+
+        Parameters
+        ----------
+        may : whether somebody may see a row
+
+        Raises
+        ------
+        RefusedError
+            There is none that who asks may see: 404.
+        """
+
+        def find(pk: str) -> Record | None:
+            row: Record | None = self.world.table(table).get(pk)
+            return row if row is not None and may(self.user, row) else None
+
+        return self.found(model, find)
+
+    def viewable(self, table: str) -> list[Record]:
+        """The rows of a table that who asks may view, those of a slug when the query names one."""
+        slug = self.request.query.get("slug")
+        rows = self.world.table(table).values()
+        return [row for row in rows if self.world.may_view(self.user, row) and slug in {None, "", row["slug"]}]
+
     async def body(self) -> Record:
         """The JSON object that was sent; empty when nothing was.
 

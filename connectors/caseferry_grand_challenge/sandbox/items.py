@@ -79,11 +79,7 @@ async def _change(call: Call, *, replace: bool) -> web.Response:
 
 
 def _found(call: Call) -> Record:
-    def find(pk: str) -> Record | None:
-        row: Record | None = call.world.table("items").get(pk)
-        return row if row is not None and call.world.may_view_case(call.user, row) else None
-
-    return call.found("ArchiveItem", find)
+    return call.found_in("items", "ArchiveItem", call.world.may_view_case)
 
 
 def _archive(call: Call, form: Form, *, required: bool = True) -> Record:

@@ -22,23 +22,12 @@ ANSWERED = "This display set cannot be changed, as answers for it already exist.
 
 async def studies(call: Call) -> web.Response:
     """The reader studies that who asks may view."""
-    slug = call.request.query.get("slug")
-    rows = [
-        row
-        for row in call.world.table("studies").values()
-        if call.world.may_view(call.user, row) and slug in {None, "", row["slug"]}
-    ]
-    return page(call, rows, lambda row: shapes.study(call.world, row))
+    return page(call, call.viewable("studies"), lambda row: shapes.study(call.world, row))
 
 
 async def study(call: Call) -> web.Response:
     """One reader study."""
-
-    def find(pk: str) -> Record | None:
-        row: Record | None = call.world.table("studies").get(pk)
-        return row if row is not None and call.world.may_view(call.user, row) else None
-
-    return answer(shapes.study(call.world, call.found("ReaderStudy", find)))
+    return answer(shapes.study(call.world, call.found_in("studies", "ReaderStudy", call.world.may_view)))
 
 
 async def nothing(call: Call) -> web.Response:
@@ -120,11 +109,7 @@ async def _change(call: Call, *, replace: bool) -> web.Response:
 
 
 def _found(call: Call) -> Record:
-    def find(pk: str) -> Record | None:
-        row: Record | None = call.world.table("sets").get(pk)
-        return row if row is not None and call.world.may_view_case(call.user, row) else None
-
-    return call.found("DisplaySet", find)
+    return call.found_in("sets", "DisplaySet", call.world.may_view_case)
 
 
 def _study(call: Call, form: Form) -> Record:
