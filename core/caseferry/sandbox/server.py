@@ -10,7 +10,8 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import format_datetime
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -124,7 +125,7 @@ class Sandbox:
 
     async def _start(self) -> None:
         state = self._load()
-        for entry_point in sorted(entry_points(group=GROUP), key=lambda e: e.name):
+        for entry_point in _offered():
             if self._wanted is not None and entry_point.name not in self._wanted:
                 continue
             kind: type[StandIn] = entry_point.load()
@@ -268,6 +269,12 @@ class Sandbox:
         while True:
             await asyncio.sleep(SAVE_EVERY)
             self._save()
+
+
+@cache
+def _offered() -> tuple[EntryPoint, ...]:
+    """The stand-ins that are installed, by name."""
+    return tuple(sorted(entry_points(group=GROUP), key=lambda each: each.name))
 
 
 def _entry(platform: str, origin: str, request: web.Request) -> Entry:
