@@ -406,6 +406,42 @@ def test_credentials_do_not_follow_a_redirect_to_another_host(make_server: Calla
     assert store.seen[0].path == "/api/object?signature=1"
 
 
+def redirecting(make_server: Callable[[], Server]) -> tuple[Server, Server, Http]:
+    home, store = make_server(), make_server()
+    store.script = [status(200, b"content", "application/octet-stream")]
+    home.script = [status(302, b"", Location=store.url + "object?signature=1")]
+    return home, store, make_http(home)
+
+
+def test_a_file_that_is_opened_again_at_once_is_asked_for_where_it_was(make_server: Callable[[], Server]) -> None:
+    home, store, http = redirecting(make_server)
+    for _ in range(3):
+        assert http.download("file").read() == b"content"
+    assert http.download("other").read() == b"content"
+    assert len(home.seen) == 2
+    assert len(store.seen) == 4
+    assert not any("Authorization" in seen.headers for seen in store.seen)
+
+
+@pytest.mark.parametrize("code", [302, 403, 404, 500])
+def test_a_file_that_is_not_there_any_more_is_looked_for_anew(make_server: Callable[[], Server], code: int) -> None:
+    home, store, http = redirecting(make_server)
+    assert http.download("file").read() == b"content"
+    store.script = [status(code, b"", Location=store.url), status(200, b"content", "application/octet-stream")]
+    started = time.monotonic()
+    assert http.download("file").read() == b"content"
+    assert time.monotonic() - started < 0.4
+    assert len(home.seen) == 2
+
+
+def test_where_a_file_was_is_soon_forgotten(make_server: Callable[[], Server], monkeypatch: pytest.MonkeyPatch) -> None:
+    home, _store, http = redirecting(make_server)
+    monkeypatch.setattr("caseferry.http.client.LEADS_SECONDS", 0.0)
+    for _ in range(2):
+        assert http.download("file").read() == b"content"
+    assert len(home.seen) == 2
+
+
 def test_a_redirect_within_the_host_is_followed_with_credentials(server: Server, http: Http) -> None:
     server.script = [status(302, b"", Location="/api/other"), status(200, b"content", "text/plain")]
     assert http.download("file").read() == b"content"

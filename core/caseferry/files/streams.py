@@ -42,6 +42,45 @@ class Seeking(io.RawIOBase):
         raise NotImplementedError
 
 
+class Replayed(io.RawIOBase):
+    """A stream from its beginning, some of which was read from it before.
+
+    Parameters
+    ----------
+    start : what was read
+    stream : the rest
+    """
+
+    def __init__(self, start: bytes, stream: BinaryIO) -> None:
+        self._start = start
+        self._stream = stream
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Read on, as any stream does."""
+        if not self._start:
+            return self._stream.read(size)
+        if size is None or size < 0:
+            found, self._start = self._start, b""
+            return found + self._stream.read()
+        found, self._start = self._start[:size], self._start[size:]
+        return found
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer, as any raw stream does."""
+        found = self.read(len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
+
+    def close(self) -> None:
+        """Close the stream beneath."""
+        self._stream.close()
+        super().close()
+
+
 class Digesting(io.RawIOBase):
     """A stream that counts and digests what is read through it.
 

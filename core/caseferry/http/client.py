@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urljoin, urlsplit
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 
 Signed: TypeAlias = Callable[[bool], tuple[str, Mapping[str, str]]]
 """What gives a signed URL, and the headers that it is signed with; anew when it is told that the last was refused."""
+
+LEADS_SECONDS = 30.0
+"""Seconds for which a redirect is taken to lead where it led: a file is opened for its header, then for all of it. The
+shortest that a platform's signed URLs are good for is ten times as long."""
 
 
 WEB_PAGE = "the answer is a web page, not data: is the address right, and does a proxy ask for a login?"
@@ -65,6 +71,7 @@ class Http:
         self._secrets = tuple(secret for secret in secrets if secret)
         self._timeout = timeout
         self._explain = explain or plain_explanation
+        self._led: dict[str, tuple[float, str]] = {}
         self._session = requests.Session()
         self._session.trust_env = False  # the environment is read once, below, and never ~/.netrc
         self._session.headers.clear()
@@ -153,6 +160,10 @@ class Http:
 
             def attempt() -> requests.Response:
                 nonlocal signed
+                if not signed and isinstance(target, str):
+                    known = self._where_it_led(target, what, extra)
+                    if known is not None:
+                        return known
                 place, more = (target, {}) if isinstance(target, str) else target(signed > 0)
                 signed += 1
                 for _ in range(5):
@@ -167,6 +178,8 @@ class Http:
                         return answer
                     place, more = self._next_place(answer, what), {}
                     answer.close()
+                    if isinstance(target, str):
+                        self._remember(target, place)
                 raise UnexpectedResponse(self.platform, what, "it redirects in a circle")
 
             return self.repeater.run(attempt, Repeat.HARMLESS)
@@ -180,6 +193,30 @@ class Http:
         ):
             with answer:
                 raise UnexpectedResponse(self.platform, what, WEB_PAGE, status=answer.status_code)
+
+    def _where_it_led(self, target: str, what: str, extra: Mapping[str, str]) -> requests.Response | None:
+        """The answer from where a target led a moment ago; None when that is not known, or leads nowhere any more."""
+        made, place = self._led.get(target, (-math.inf, ""))
+        if time.monotonic() - made > LEADS_SECONDS:
+            return None
+        try:
+            answer = self._open("GET", place, what=what, extra=extra)
+            self._refuse_page(answer, what)
+        except PlatformError:
+            self._led.pop(target, None)
+            return None
+        if answer.is_redirect:
+            answer.close()
+            return None
+        return answer
+
+    def _remember(self, target: str, place: str) -> None:
+        """Note where a target leads, and forget what was noted long ago."""
+        now = time.monotonic()
+        self._led = {
+            **{key: led for key, led in self._led.items() if now - led[0] <= LEADS_SECONDS},
+            target: (now, place),
+        }
 
     # -- one attempt -----------------------------------------------------------------------------------------------
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from caseferry.errors import CaseferryError
 from caseferry.files import FileProblem, FileRef
+from caseferry.files.product import ProductOpener
+from caseferry.files.streams import Replayed
 from caseferry.imaging.header import Header, ImageProblem, Reader
 from caseferry.imaging.kinds import PEEK, Format, Kind, UnknownFormat, sniff
+from caseferry.imaging.length import read_fully
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -46,13 +49,32 @@ def format_of(ref: FileRef) -> Format:
         The file is of no kind that can be read; the message says what it seems to be.
     """
     with ref.open() as stream:
-        start = b""
-        while len(start) < PEEK and (chunk := stream.read(PEEK - len(start))):
-            start += chunk
+        return _told(ref, read_fully(stream, PEEK))
+
+
+def _told(ref: FileRef, start: bytes) -> Format:
     try:
         return sniff(start)
     except UnknownFormat as error:
         raise ImageProblem(ref.name, str(error)) from error
+
+
+@contextmanager
+def _begun(ref: FileRef) -> Iterator[tuple[FileRef, Format]]:
+    """A file and its format; one that is far away is asked for once, for its format and for what is read first."""
+    if ref.path is not None or ref.scheme == "data" or isinstance(ref.opener, ProductOpener):
+        yield ref, format_of(ref)
+        return
+    with ref.open() as stream:
+        start = read_fully(stream, PEEK)
+        waiting = [stream if stream.seekable() else Replayed(start, stream)]
+        if stream.seekable():
+            stream.seek(0)
+
+        def open_on() -> BinaryIO:
+            return cast("BinaryIO", waiting.pop()) if waiting else ref.open()
+
+        yield replace(ref, opener=open_on), _told(ref, start)
 
 
 def reader_of(kind: Kind) -> Reader:
@@ -99,8 +121,8 @@ def read_header(files: Sequence[FileRef]) -> Header:
     """
     if not files:
         raise ImageProblem("an image", "has no files")
-    with _damage_named(files):
-        return reader_of(KINDS[format_of(files[0])]).read_header(files)
+    with _damage_named(files), _begun(files[0]) as (first, found):
+        return reader_of(KINDS[found]).read_header([first, *files[1:]])
 
 
 def identifying_fields(ref: FileRef) -> tuple[str, ...]:
