@@ -630,6 +630,18 @@ def test_a_file_that_changed_meanwhile_is_refused(server: Server, http: Http) ->
         http.download("file").read()
 
 
+def test_a_web_page_in_place_of_the_rest_is_no_part_of_a_file(make_server: Callable[[], Server], http: Http) -> None:
+    """Of a proxy before an object store that asks for a login meanwhile: neither the end of the file nor part of it."""
+    server = make_server()
+    file = f"{server.url}file"
+    for page in (b"<html>Please log in</html>", b"<html>" + b"x" * 2 * len(CONTENT)):
+        server.script = [ranged(1000), status(200, page, "text/html"), ranged()]
+        assert http.download(file).read() == CONTENT
+    server.script = [ranged(1000), status(200, CONTENT[:-1], "application/octet-stream")]
+    with pytest.raises(cf.UnexpectedResponse, match="the file changed while it was read"):
+        http.download(file).read()
+
+
 def test_a_download_that_gives_nothing_ends(server: Server, http: Http) -> None:
     server.script = [ranged(1000), ranged(0)]
     with pytest.raises(cf.TemporaryFailure, match=f"the connection ended at byte 1000 of {len(CONTENT)}"):

@@ -210,6 +210,7 @@ class Download(io.RawIOBase):
         self._answer: Answer | None = None
         self._total: int | None = None
         self._tag: str | None = None
+        self._begun = False
 
     def readable(self) -> bool:
         """Always."""
@@ -269,25 +270,37 @@ class Download(io.RawIOBase):
 
     def _open(self) -> Answer:
         answer = self._fetch(self._position)
-        tag = answer.headers.get("ETag")
-        if self._tag is not None and tag is not None and tag != self._tag:
+        tag, total = answer.headers.get("ETag"), _total(answer)
+        if self._begun and not self._goes_on(tag, total, answer):
             with closing(answer):
+                if answer.headers.get("Content-Type", "").startswith("text/html"):
+                    raise ConnectionAbortedError("a web page came in place of the rest")
                 raise UnexpectedResponse("download", "read", "the file changed while it was read")
-        self._tag = tag
+        if not self._begun:
+            self._begun, self._tag, self._total = True, tag, total
         self._answer = answer
-        if answer.status_code == 206:
-            match = re.search(r"/(\d+)$", answer.headers.get("Content-Range", ""))
-            self._total = int(match[1]) if match else self._total
-            return answer
-        length = answer.headers.get("Content-Length")
-        self._total = int(length) if length is not None else None
-        left = self._position
+        left = self._position if answer.status_code != 206 else 0
         while left:
             skipped = answer.raw.read(min(CHUNK, left))
             if not skipped:
                 break
             left -= len(skipped)
         return answer
+
+    def _goes_on(self, tag: str | None, total: int | None, answer: Answer) -> bool:
+        """Whether an answer is of the same file as the first: by its ETag, or where one has none, by its length."""
+        if tag is not None and self._tag is not None:
+            return tag == self._tag
+        return total == self._total or (total is None and answer.status_code == 206)
+
+
+def _total(answer: Answer) -> int | None:
+    """The length of the whole file, as far as an answer tells it."""
+    if answer.status_code != 206:
+        length = answer.headers.get("Content-Length")
+        return int(length) if length is not None else None
+    match = re.search(r"/(\d+)$", answer.headers.get("Content-Range", ""))
+    return int(match[1]) if match else None
 
 
 def _protocol_error() -> type[Exception]:
