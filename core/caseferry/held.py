@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from caseferry.annotation import Annotation
     from caseferry.case import Case
+    from caseferry.files import FileRef
     from caseferry.plain import Json
 
 Kept = Literal["native", "converted", "sidecar", "journal"]
@@ -136,6 +137,26 @@ class Loss(Held):
 def native(part: str, where: str) -> Held:
     """What a platform holds as it is."""
     return Held(part, "", "native", where)
+
+
+def attachments_beside(case: Case, overflow: Iterable[FileRef], reason: str, where: str) -> list[Loss]:
+    """What becomes of attachments where the platform has no place for any: they lie beside the case, if there is room.
+
+    Parameters
+    ----------
+    overflow : files of the case for which there is no room
+    reason : why the platform itself does not hold them
+    where : what lies beside the case lies
+    """
+    over = {ref.measured().sha256 for ref in overflow}
+    losses = []
+    for each in case.attachments:
+        part = f"attachment {each.name!r}"
+        if each.file.measured().sha256 in over:
+            losses.append(Loss(part, "it is too large to lie beside the image", "journal", "the journal's folder"))
+        else:
+            losses.append(Loss(part, reason, "sidecar", where))
+    return losses
 
 
 def refuse_inexact(case_id: str, held: Iterable[Held]) -> None:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from caseferry.errors import Inexpressible, Problem
-from caseferry.held import Held, Loss, native
+from caseferry.held import Held, Loss, attachments_beside, native
 from caseferry.plan import Plan
 from caseferry.sidecar import Native, build
 from caseferry_darwin.wire.annotations import Ids
@@ -186,17 +186,7 @@ def _beside(case: Case, values: Collection[str], overflow: Sequence[FileRef]) ->
         else Loss(f"value {name!r}", "the dataset's items have no property for it", "sidecar", BESIDE)
         for name in case.values
     ]
-    over = {ref.measured().sha256 for ref in overflow}
-    for attachment in case.attachments:
-        kept = attachment.file.measured().sha256 not in over
-        held.append(
-            Loss(
-                f"attachment {attachment.name!r}",
-                "Darwin holds no files but what it shows" if kept else "it is too large to lie beside the image",
-                "sidecar" if kept else "journal",
-                BESIDE if kept else "the journal's folder",
-            )
-        )
+    held += attachments_beside(case, overflow, "Darwin holds no files but what it shows", BESIDE)
     held += [native("folder", "the item's folder")] if case.folder else []
     held += [
         Loss(name, f"Darwin's items have no {name} of ours", "sidecar", BESIDE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from caseferry.annotation import Annotation, Ellipse, Mask, Track
-from caseferry.held import Deviation, Held, Loss, native, part_of
+from caseferry.held import Deviation, Held, Loss, attachments_beside, native, part_of
 from caseferry.shapes import outline_error, outlined
 from caseferry.sidecar import Native
 from caseferry_datamint.wire import annotations as marks
@@ -89,17 +89,7 @@ def held_beside(case: Case, overflow: Sequence[FileRef]) -> list[Held]:
     lost: list[Held] = [
         Loss(f"value {name!r}", "Datamint has no values of its own", "sidecar", BESIDE) for name in case.values
     ]
-    over = {ref.measured().sha256 for ref in overflow}
-    for attachment in case.attachments:
-        kept = attachment.file.measured().sha256 not in over
-        lost.append(
-            Loss(
-                f"attachment {attachment.name!r}",
-                "Datamint holds no files but images" if kept else "it is too large to lie beside the image",
-                "sidecar" if kept else "journal",
-                BESIDE if kept else "the journal's folder",
-            )
-        )
+    lost += attachments_beside(case, overflow, "Datamint holds no files but images", BESIDE)
     for tag in case.tags:
         part, reason = f"tag {tag!r}", reason_against_tag(tag)
         lost.append(native(part, "a tag of each resource") if reason is None else Loss(part, reason, "sidecar", BESIDE))
