@@ -22,7 +22,7 @@ from caseferry.errors import (
 )
 from caseferry.http import Http, Repeater, Retry, clean_text, refusal, untrusted, words_of_page
 from caseferry.plan import Call, Repeat, Reply
-from caseferry_grand_challenge.errors import explain
+from caseferry_grand_challenge.errors import explain, of_sockets
 from caseferry_grand_challenge.wire import answers
 from caseferry_grand_challenge.wire.item_calls import filled_sockets
 from caseferry_grand_challenge.wire.places import ITEMS, LISTS, NOUNS, TARGETS, Kind, Place
@@ -165,7 +165,7 @@ class GrandChallengeClient:
         try:
             answer = self._api(method=method, params=params, json=body, **place)
         except httpx.HTTPStatusError as error:
-            raise self._refusal(error.response, what) from None
+            raise self._refusal(error.response, what, body) from None
         except httpx.TransportError as error:
             raise _unreached(error, what, self.base) from error
         except RuntimeError as error:
@@ -186,13 +186,13 @@ class GrandChallengeClient:
             raise UnexpectedResponse(PLATFORM, what, f"the answer is {kind}, not JSON", status=answer.status_code)
         return Reply(200, answer)
 
-    def _refusal(self, answer: Any, what: str) -> PlatformError:
+    def _refusal(self, answer: Any, what: str, sent: Any) -> PlatformError:
         self.repeater.reached = True
         try:
             body = answer.json() if answer.headers.get("Content-Type") == "application/json" else None
         except ValueError:
             body = None
-        explained = explain(answer.status_code, body, words_of_page(answer.text[:20000]))
+        explained = explain(answer.status_code, of_sockets(body, sent), words_of_page(answer.text[:20000]))
         return refusal(
             PLATFORM, what, answer.status_code, explained, answer.headers, lambda text: clean_text(text, self._secrets)
         )

@@ -9,8 +9,17 @@ from caseferry.annotation import Mask
 from caseferry.capability import Limits
 from caseferry.connector import Item, State
 from caseferry.connector.execute import Patience
-from caseferry.errors import AlreadyExists, ConfigurationError, Inexpressible, NotFound, Problem
+from caseferry.errors import (
+    AlreadyExists,
+    ConfigurationError,
+    Inexpressible,
+    NotFound,
+    PlatformError,
+    Problem,
+    TemporaryFailure,
+)
 from caseferry.sidecar import case_fingerprint
+from caseferry_grand_challenge.errors import not_allowed
 from caseferry_grand_challenge.socket_verbs import SocketVerbs
 from caseferry_grand_challenge.wire import annotating, putting, reading
 from caseferry_grand_challenge.wire.item_calls import filled_sockets, held_elsewise
@@ -72,6 +81,7 @@ class GrandChallengeDataset(SocketVerbs):
         self._titles_lock = threading.Lock()
         self._begun: set[str] = set()
         self._all_listed = False
+        self._refused: set[str] = set()
 
     # -- listing ---------------------------------------------------------------------------------------------------
 
@@ -197,7 +207,8 @@ class GrandChallengeDataset(SocketVerbs):
 
     def _sockets(self, case: Case) -> Sockets:
         slugs = list(wanted_slugs(case, self.names))
-        return dict(zip(slugs, self._workers().map(self._client.socket, slugs), strict=True))
+        found = dict(zip(slugs, self._workers().map(self._client.socket, slugs), strict=True))
+        return {slug: socket for slug, socket in found.items() if slug not in self._refused}
 
     def offered(self) -> Offered:
         """The platform's sockets, with their kinds; see `Dataset.offered`."""
@@ -207,7 +218,13 @@ class GrandChallengeDataset(SocketVerbs):
         if call.name == "create item":
             with self._titles_lock:
                 self._begun.add(str(call.body["title"]))
-        return self._client.send(call)
+        try:
+            return self._client.send(call)
+        except PlatformError as error:
+            if (slug := not_allowed(error)) is None or slug in self._refused:
+                raise
+            self._refused.add(slug)
+            raise TemporaryFailure(self.platform, call.purpose, error.detail, status=error.status) from error
 
     def _put_item(self, case: Case, plan: Plan, given: dict[str, Any]) -> Item:
         return self._item(given["row"]) if "row" in given else self.get(str(given["item"]))

@@ -77,7 +77,7 @@ def filling_problems(contents: Mapping[str, Content], sockets: Sockets) -> list[
         socket = sockets.get(slug)
         what = "is none that the platform has" if socket is None else _problem(socket, content)
         if what is not None:
-            problems.append(Problem(f"socket {slug!r}", what))
+            problems.append(Problem(f"socket {slug!r}", what.removeprefix(f"socket {slug!r} ")))
     return problems
 
 

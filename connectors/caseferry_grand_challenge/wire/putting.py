@@ -33,7 +33,7 @@ from caseferry_grand_challenge.wire.item_calls import (
 )
 from caseferry_grand_challenge.wire.places import NOUNS, Place
 from caseferry_grand_challenge.wire.segments import table
-from caseferry_grand_challenge.wire.uploads import upload_calls
+from caseferry_grand_challenge.wire.uploads import MOST_UPLOADS, upload_calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -111,6 +111,7 @@ def plan_case(
     held = held_parts(case, assignment, sockets, overflow, shared)
     there = standing.sockets if standing is not None else set()
     parts = _parts(case, assignment, sockets, document, there, shared)
+    _refuse_uploads(case, parts.uploads)
     calls = list(parts.uploads)
     adopts = standing.pk if standing is not None else None
     if standing is None:
@@ -163,6 +164,15 @@ def _refuse_images(case: Case, assignment: Assignment, shared: Mapping[str, str]
     ]
     if problems:
         raise Inexpressible(case.id, problems)
+
+
+def _refuse_uploads(case: Case, uploads: Sequence[Call]) -> None:
+    """Refuse more files than the platform lets an account have waiting, which a part of them would fill for a day."""
+    count = sum(call.name.startswith("create ") for call in uploads)
+    if count > MOST_UPLOADS:
+        what = f"would be {count} uploads; Grand Challenge takes {MOST_UPLOADS} of an account at a time"
+        remedy = "name a socket of kind Image for a DICOM series: it is sent as one file"
+        raise Inexpressible(case.id, [Problem("the files", what, remedy)])
 
 
 def _homeless(assignment: Assignment, overflow: Sequence[FileRef]) -> list[Problem]:

@@ -18,6 +18,9 @@ PART = 8 << 20
 MOST_PARTS = 10_000
 SIGNED_AT_ONCE = 200
 
+MOST_UPLOADS = 2001
+"""Uploads that an account may have at a time, those under way and those that were not used yet."""
+
 
 def upload_calls(case_id: str, key: str, ref: FileRef) -> list[Call]:
     """The calls that upload one file; the last gives ``upload KEY``, the address by which values name it.
