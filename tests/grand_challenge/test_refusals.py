@@ -1,4 +1,4 @@
-"""What cannot be put is said with its place, what was expected and what helps; where it can be, before anything is sent.
+"""What cannot be put is told with its place, what was expected and what helps; if it can be, before anything is sent.
 
 What the platform alone knows it refuses itself; then the item that was made meanwhile is completed once that is mended.
 """
