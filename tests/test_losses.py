@@ -217,7 +217,11 @@ def test_grand_challenge_has_no_sockets_to_make(world: Sandbox, start: str, tmp_
         assert report.losses["sidecar"] == 1
 
 
-def test_colours_and_codes_of_classes_that_are_made(world: Sandbox, start: str, tmp_path: Path) -> None:
+def test_colours_and_codes_of_classes_that_are_made(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, start: str, tmp_path: Path
+) -> None:
+    for name, value in sandbox.variables.items():  # a team that has no classes yet
+        monkeypatch.setenv(name, value)
     text = """
 [darwin.labels]
 nodul = {name = "Tinted", colour = "#c00010", code = "SCT:4147007"}
@@ -227,7 +231,7 @@ size = {colour = "#0000ff"}
     path.write_text(text)
     names = read_mapping(tomllib.loads(text), "darwin", (), ("colour", "code"))
     assert names.labels == {"nodul": "Tinted", "size": "size"}
-    with cf.connect(fresh_dataset(world, "darwin", "tinted", tmp_path), mapping=path) as dataset:
+    with cf.connect(fresh_dataset(sandbox, "darwin", "tinted", tmp_path), mapping=path) as dataset:
         with cf.connect(start) as folder:
             plan = dataset.plan(folder.get("one").case())
         made = {call.body["name"]: call.body for call in plan.calls if call.target == "annotation_classes"}
