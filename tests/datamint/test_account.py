@@ -439,6 +439,18 @@ def test_a_file_is_saved_whole_or_not_at_all(scene: Scene, account: Datamint, sa
     scene.sandbox.faults.add("GET /resources/*/file truncate x1")
     assert account.save(rid, target).read_bytes() == image.files[0].read()
     assert list(target.parent.iterdir()) == [target]
+    beside = account.save(rid, target.parent)
+    assert beside.name == image.files[0].name
+    with pytest.raises(cf.AlreadyExists, match="holds a file of that name"):
+        account.save(rid, target.parent)
+    assert sorted(target.parent.iterdir()) == sorted([target, beside])
+
+
+def test_frames_that_are_not_there(scene: Scene, account: Datamint, samples: Samples) -> None:
+    volume, picture = (scene.open().put(samples.case(kind, kind)).id for kind in (Kind.NIFTI, Kind.PICTURE))
+    for rid, index in ((volume, -1), (volume, 10**6), (picture, -1), (picture, 1)):
+        with pytest.raises(cf.NotFound):
+            account.frame(rid, index)
 
 
 @pytest.mark.parametrize("tags", [["a,b"], ["caseferry:other"], [""], ["fine", " "]])

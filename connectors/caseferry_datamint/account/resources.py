@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from caseferry.errors import ConfigurationError, NotFound, PlatformError
+from caseferry.errors import AlreadyExists, ConfigurationError, NotFound, PlatformError
 from caseferry_datamint.account.section import Section, saved, several
 from caseferry_datamint.client import path_part
 from caseferry_datamint.errors import ALREADY_PUBLISHED, PLATFORM
@@ -97,7 +97,8 @@ class Resources(Section):
 
         Parameters
         ----------
-        path : of the file, which appears there when it is whole; a folder that is there takes it under its own name
+        path : of the file, which appears there when it is whole; a folder that is there takes it under its own name,
+            unless it holds a file of that name
         add_ending : whether the name gets the ending of the file's format, when it has none such
 
         Returns
@@ -106,11 +107,17 @@ class Resources(Section):
 
         Raises
         ------
+        AlreadyExists
+            The folder holds a file of that name; nothing was fetched.
         UnexpectedResponse
             What came is not what was put, as far as its digest is known.
         """
-        ref = self.file(resource_id)
-        target = Path(path) / ref.name if Path(path).is_dir() else Path(path)
+        ref, target = self.file(resource_id), Path(path)
+        if target.is_dir():
+            target /= ref.name
+            if target.exists():
+                why = f"{path} holds a file of that name; say by which it is saved"
+                raise AlreadyExists(PLATFORM, f"save {ref.name!r}", why)
         return saved(ref.open(), target, sha256=ref.sha256, ending=ending_of if add_ending else None)
 
     def load(self, resource_id: str) -> Any:
@@ -141,6 +148,8 @@ class Resources(Section):
             There is no such frame.
         """
         resource = self.resource(resource_id)
+        if index < 0:
+            raise NotFound(PLATFORM, f"get frame {index} of {resource_id}", "frames are counted from 0")
         if not (resource.mimetype.startswith("image/") or resource.native.get("storage") == "ImageResource"):
             target = f"resources/{resource.id}/frames/{index}"
         elif index == 0:
