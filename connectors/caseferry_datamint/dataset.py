@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from caseferry.connector import Dataset, Item
 from caseferry.errors import AlreadyExists, NotFound, UnsupportedOperation
-from caseferry.sidecar import case_fingerprint
+from caseferry.sidecar import Kept, case_fingerprint
 from caseferry_datamint.account import Account
 from caseferry_datamint.wire import putting, reading, revising
 from caseferry_datamint.wire.address import case_tag
@@ -184,7 +184,7 @@ class DatamintDataset(Dataset):
         kept = reading.Group(case.id, (lead,)).kept
         standing = Standing(origin=getattr(reading.address_of(found.lead), "project", ""))
         if kept is not None:
-            standing.fingerprint = kept.fingerprint
+            standing.fingerprint = self._fingerprint(kept, found, case)
             standing.beside = frozenset({each.id for each in kept.case.annotations} - set(kept.native.annotations))
         for resource in found.resources:
             address = reading.address_of(resource)
@@ -196,6 +196,13 @@ class DatamintDataset(Dataset):
             if (link := link_of(row)) is not None and not is_gone(row):
                 standing.annotations.setdefault(link, []).append(row)
         return standing
+
+    def _fingerprint(self, kept: Kept, found: reading.Group, case: Case) -> str:
+        """That of the case as it was put; of one that was read from here, the one that it has now."""
+        wanted = case_fingerprint(case)
+        if kept.fingerprint == wanted or case_fingerprint(self.read(self._item(found))) != wanted:
+            return kept.fingerprint
+        return wanted
 
     def _in_project(self, case_id: str) -> set[str]:
         """Ids of a case's resources that are in the project."""

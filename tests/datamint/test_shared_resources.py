@@ -13,6 +13,8 @@ from caseferry.imaging.kinds import Kind
 from caseferry_datamint import Datamint
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from caseferry.testing import Samples
     from datamint_scene import Scene
 
@@ -62,6 +64,20 @@ def test_what_was_added_from_another_project_is_not_put_again(scene: Scene, shar
     assert len(list(scene.open().account.resources(project="third"))) == len(ids)
     assert [item.case_id for item in scene.open().items()] == ["shared"]
     assert differences(third.sealed(case), scene.open().get(ids[0]).case()) == []
+
+
+def test_what_was_read_from_there_is_there(scene: Scene, shared: tuple[cf.Case, list[str]], tmp_path: Path) -> None:
+    """Masks come back as files of another name and size."""
+    case, ids = shared
+    first, second = scene.open(), scene.open("second")
+    for dataset in (first, second):
+        assert dataset.plan(first.get(ids[0]).case()).calls == ()
+    report = cf.transfer(first, second, journal=tmp_path / "journal.db")
+    assert dict(report.counts) == {"unchanged": 1}
+    assert len(list(first.account.resources())) == len(ids)
+    changed = replace(first.get(ids[0]).case(), annotations=case.annotations[:1])
+    with pytest.raises(cf.AlreadyExists):
+        first.plan(changed)
 
 
 def test_what_was_added_from_another_project_is_not_deleted_from_there(
