@@ -40,11 +40,6 @@ class Place:
     frame: int
 
 
-def by_slice(image: Image) -> bool:
-    """Whether every plane of an image is a resource of its own: a DICOM series of several files."""
-    return image.kind is Kind.DICOM_SERIES and len(image.files) > 1
-
-
 def place_of(image: Image, plane: int) -> Place | None:
     """Where a plane of an image lies; None when the platform has no number for it."""
     grid = image.geometry

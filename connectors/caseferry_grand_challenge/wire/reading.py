@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from caseferry.mapping import Names
 
-JSON_SCALARS = ("Bool", "String", "Choice", "Integer", "Float")
-
 
 def case_of(
     item: Mapping[str, Any], kept: Kept | None, names: Names, source: Source, sidecar: str | None = None
