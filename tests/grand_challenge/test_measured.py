@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 import caseferry as cf
 from caseferry.annotation import Placed
+from caseferry.annotation.placed import SAME_PLACE_MM
 from caseferry.files import FileRef
-from caseferry.geometry import SAME_PLACE_MM, Geometry, as_stored
+from caseferry.geometry import Geometry, as_stored
 from caseferry.mapping import Names
 from caseferry.shapes import same_ellipse
 from caseferry_grand_challenge.wire.annotations import MARKS, SEVERAL, annotations_in, kinds_for
