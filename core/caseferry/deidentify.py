@@ -257,8 +257,13 @@ def identifying_places(dataset: Any) -> list[Place]:
     removed = str(dataset.get("PatientIdentityRemoved", "") or "").strip().upper() == "YES"
     known = words_of(_value(dataset, "PatientName")) if "PatientName" in dataset and not removed else frozenset[str]()
     found = list(_walk(dataset, (), removed=removed, known=known))
-    known_too = known.union(*(words_of(_said(dataset, place)) for place in found if place.keyword in OF_PATIENTS))
+    known_too = known.union(*(words_of(_said(dataset, place)) for place in found if _of_patient(place)))
     return found if known_too == known else list(_walk(dataset, (), removed=removed, known=known_too))
+
+
+def _of_patient(place: Place) -> bool:
+    """Whether a name is a patient's; a private one may well be."""
+    return place.keyword in OF_PATIENTS or (place.vr == "PN" and not place.keyword)
 
 
 def _said(dataset: Any, place: Place) -> Any:

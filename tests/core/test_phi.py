@@ -472,6 +472,7 @@ def test_no_local_path_is_in_what_describes_a_case_to_a_platform(tmp_path: Path)
     ("fields", "where"),
     [
         ({"id": "Roe^Jane"}, "id: seems to hold"),
+        ({"annotations": [cf.Label(None, "Roe^Jane")]}, "the label of label .*: seems to hold"),
         ({"tags": ["train", "Roe^Jane"]}, r"tags\[1\]: seems to hold"),
         ({"metadata": {"PatientName": "Jane Roe"}}, "metadata.PatientName: seems to tell"),
         ({"metadata": {"source": [{"patient_birth_date": "19410211"}]}}, r"metadata.source\[0\].patient_birth_date"),

@@ -332,10 +332,15 @@ def test_a_name_that_another_attribute_tells_is_taken_out_of_texts_too(tmp_path:
     path = named(tmp_path / "a.dcm", "CT_small.dcm", PatientName="", OtherPatientNames="Featherstone^Aurelia")
     with pydicom.dcmread(path) as dataset:
         dataset.StudyDescription = "control of Featherstone"
+        block = dataset.private_block(0x0029, "ACME", create=True)
+        block.add_new(1, "PN", "Quill^Octavia")
+        block.add_new(2, "LO", "Quill")
         dataset.PatientIdentityRemoved = "YES"
         dataset.save_as(path)
     assert "StudyDescription" in identifying_fields(cf.FileRef.of(path))
-    assert b"Featherstone" not in clean_bytes(path)
+    content = clean_bytes(path)
+    assert b"Featherstone" not in content
+    assert b"Quill" not in content
 
 
 def test_a_pdf_keeps_its_places(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from caseferry.case.told import (
     identifying_names,
     identifying_texts,
     names_of,
-    names_of_masks,
+    names_of_annotations,
     texts_of,
     texts_of_annotations,
 )
@@ -138,7 +138,7 @@ def refuse_identifying(case: Case) -> None:
 def refuse_identifying_annotations(case_id: str, annotations: Sequence[Annotation]) -> None:
     """Stop annotations that identify a person, as `refuse_identifying` does a case."""
     found = _identified(_fields_of_masks(annotations))
-    found += identifying_names(names_of_masks(annotations)) + identifying_texts(texts_of_annotations(annotations))
+    found += identifying_names(names_of_annotations(annotations)) + identifying_texts(texts_of_annotations(annotations))
     if found:
         raise IdentifiableData(case_id, found)
 

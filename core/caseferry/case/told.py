@@ -25,19 +25,23 @@ def names_of(case: Case) -> Iterator[Told]:
     for image in case.images:
         yield "an image's role", image.role
         yield from ((f"image {image.role!r}.files[{n}]: the file name", ref.name) for n, ref in enumerate(image.files))
-    yield from names_of_masks(case.annotations)
+    yield from names_of_annotations(case.annotations)
     for number, attachment in enumerate(case.attachments):
         yield f"attachments[{number}].name", attachment.name
         yield f"attachments[{number}]: the file name", attachment.file.name
 
 
-def names_of_masks(annotations: Iterable[Annotation]) -> Iterator[Told]:
-    """The names of the files of masks."""
-    return ((f"mask {a.id}: the file name", a.file.name) for a in annotations if isinstance(a, Mask))
+def names_of_annotations(annotations: Iterable[Annotation]) -> Iterator[Told]:
+    """What annotations are called, and the names of the files of masks."""
+    for each in annotations:
+        yield f"the label of {each.kind} {each.id}", each.label
+        if isinstance(each, Mask):
+            yield f"mask {each.id}: the file name", each.file.name
+            yield from ((f"mask {each.id}.labels[{value}]", name) for value, name in each.labels.items())
 
 
 def texts_of(case: Case) -> Iterator[Told]:
-    """Every text that goes to a platform with the case, its annotations' too; not what each annotation is called."""
+    """Every text that goes to a platform with the case, its annotations' too."""
     yield from _strings("values", dict(case.values))
     yield from _strings("metadata", dict(case.metadata))
     yield from texts_of_annotations(case.annotations)
