@@ -385,8 +385,7 @@ def _open(url: str, token: str, ca: str | Literal[False] | None) -> Any:
         msg = f"Grand Challenge cannot be opened at {url!r}: {error} (GRAND_CHALLENGE_URL)"
         raise ConfigurationError(msg) from error
     except httpx.HTTPStatusError as error:
-        status = error.response.status_code
-        raise PlatformError(PLATFORM, "look up the version", f"is {url} its API's base?", status=status) from error
+        raise _no_version(error.response, url, token) from error
     except httpx.TransportError as error:
         raise _unreached(error, "look up the version", url) from error
     except (ValueError, KeyError, TypeError) as error:
@@ -406,6 +405,15 @@ def _instances(answer: Any, what: str) -> dict[str, tuple[str, Mapping[str, str]
     return {
         row["sop_instance_uid"]: _signed(answers.said(row.get("get_instance"), what, ["url"]), what) for row in told
     }
+
+
+def _no_version(answer: Any, url: str, token: str) -> PlatformError:
+    """The error of an answer that is not the version: of a bad day, which passes, or of another address."""
+    what, status = "look up the version", answer.status_code
+    if status < 500 and status != 429:
+        return PlatformError(PLATFORM, what, f"is {url} its API's base?", status=status)
+    said = words_of_page(answer.text[:20000])
+    return refusal(PLATFORM, what, status, said, answer.headers, lambda text: clean_text(text, (token,)))
 
 
 def _signed(request: Mapping[str, Any], what: str) -> tuple[str, Mapping[str, str]]:

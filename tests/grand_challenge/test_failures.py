@@ -70,6 +70,12 @@ class TestOpening:
         with pytest.raises(ConfigurationError, match="https://HOST/api/v1/"):
             cf.connect("grand-challenge:sandbox", url="http://127.0.0.1/api/v1/", token="t")
 
+    @pytest.mark.parametrize("fault", ["503", "429=0"])
+    def test_a_bad_moment_passes(self, scene: Scene, fault: str) -> None:
+        scene.sandbox.faults.add(f"GET */api/v1/gcapi/ {fault} x1")
+        assert ids(scene.open()) == []
+        assert not scene.sandbox.faults.take("grand-challenge", "GET", "/api/v1/gcapi/")
+
     def test_no_token(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("GRAND_CHALLENGE_AUTHORIZATION")
         with pytest.raises(MissingCredentials, match="GRAND_CHALLENGE_AUTHORIZATION"):
