@@ -82,6 +82,8 @@ class DarwinClient:
             return replace(self._batcher(call).ask(call), sent=call.size)
         if call.method == "POST" and call.target == "annotation_classes":
             return self._make_class(call)
+        if call.method == "POST" and call.target.endswith("/properties"):
+            return self._make_property(call)
         if call.name.startswith("import "):
             return self._import(call)
         if call.name.startswith("write "):
@@ -155,6 +157,22 @@ class DarwinClient:
                     self._made[key] = self.http.call(call).body
                 except AlreadyExists:
                     self._made[key] = self._class_named(call.body["name"], call.body["annotation_type_ids"][0])
+            return Reply(201, self._made[key])
+
+    def _make_property(self, call: Call) -> Reply:
+        """Make a property, once however many cases need it at the same time."""
+        owner, name = call.body["annotation_class_id"], call.body["name"]
+        key = (f"property {name}", str(owner))
+        with self._class_lock:
+            if key not in self._made:
+                try:
+                    self._made[key] = self.http.call(call).body
+                except AlreadyExists:
+                    same = (each for each in self._properties() if each.get("name") == name)
+                    found = next((each for each in same if each.get("annotation_class_id") == owner), None)
+                    if found is None:
+                        raise
+                    self._made[key] = found
             return Reply(201, self._made[key])
 
     def _class_named(self, name: str, type_id: int) -> Mapping[str, Any]:

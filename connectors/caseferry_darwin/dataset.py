@@ -334,6 +334,9 @@ class DarwinDataset(Life, Dataset):
         if call.method == "POST" and call.target == "annotation_classes":
             with self._class_lock:
                 self.place.classes.add(reply.body)
+        elif call.method == "POST" and call.target.endswith("/properties"):
+            with self._class_lock:
+                self.place.classes.properties.add(reply.body)
         if call.method == "PUT" and call.target.startswith("annotation_classes/"):
             with self._class_lock:
                 self.place.classes.attached(call.body)

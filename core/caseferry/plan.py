@@ -36,7 +36,7 @@ class Repeat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A place in a body that takes what an earlier call gives."""
+    """A place in a body, a key or a value, that takes what an earlier call gives."""
 
     name: str
 
@@ -188,7 +188,8 @@ def _given(value: Any) -> Iterable[str]:
     if isinstance(value, Given):
         yield value.name
     elif isinstance(value, Mapping):
-        for item in value.values():
+        for key, item in value.items():
+            yield from _given(key)
             yield from _given(item)
     elif isinstance(value, list | tuple):
         for item in value:
@@ -199,7 +200,7 @@ def _filled(value: Any, bindings: Mapping[str, Any]) -> Any:
     if isinstance(value, Given):
         return bindings[value.name]
     if isinstance(value, Mapping):
-        return {key: _filled(item, bindings) for key, item in value.items()}
+        return {_filled(key, bindings): _filled(item, bindings) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_filled(item, bindings) for item in value]
     return value
@@ -209,7 +210,7 @@ def _shown(value: Any) -> Any:
     if isinstance(value, Given):
         return str(value)
     if isinstance(value, Mapping):
-        return {key: _shown(item) for key, item in value.items()}
+        return {_shown(key): _shown(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_shown(item) for item in value]
     return value

@@ -354,3 +354,53 @@ def test_a_release_says_the_same(scene: Scene, samples: Samples) -> None:
     (case,) = dataset.release("first")
     assert case.values == values
     assert [each.attributes for each in case.annotations] == [put.attributes]
+
+
+def test_annotations_that_come_later_say_it_too(scene: Scene, samples: Samples) -> None:
+    """Without a sidecar what the platform holds exactly may be added; with one, a change of an attribute is sent."""
+    known = prepared(scene)
+    dataset = scene.open()
+    item = dataset.put(samples.case("drawn", Kind.PICTURE))
+    sidecars = [slot["metadata"].pop("caseferry") for slot in scene.standin.state["items"][item.id]["slots"]]
+    (image,) = dataset.get(item.id).case().images
+    exact = replace(box(image.role, grade="low", signs=["a", "b"], calcified=True), author=PEOPLE["annotator"])
+    after = dataset.annotate(dataset.get(item.id), [exact]).case().annotations
+    assert [(each.attributes, each.author) for each in after] == [(exact.attributes, exact.author)]
+    for inexact, named in (({"size": 3}, "size"), ({"unheard": "of"}, "unheard")):
+        with pytest.raises(cf.Inexpressible, match=f"attribute '{named}' would be lost"):
+            dataset.annotate(dataset.get(item.id), [box(image.role, **inexact)])
+
+    scene.standin.state["items"][item.id]["slots"][0]["metadata"]["caseferry"] = sidecars[0]
+    (there,) = dataset.get(item.id).case().annotations
+    changed = replace(there, attributes={"grade": "high", "own": 1})
+    (home,) = dataset.annotate(dataset.get(item.id), [changed], replace=True).case().annotations
+    assert (home.attributes, home.author) == (changed.attributes, exact.author)
+    row = next(each for each in scene.standin.annotations(item.id) if "bounding_box" in each["data"])
+    high = next(v["id"] for v in known["grade"]["property_values"] if v["value"] == "high")
+    assert row["properties"] == {"0": {known["grade"]["id"]: [high]}}
+
+
+def test_a_mapping_asks_for_properties_to_be_made(scene: Scene, samples: Samples) -> None:
+    """A text for each name, with the class or of one that is there, once for all cases; the plan says all of it."""
+    held = scene.standin.add_class("lesion", ["bounding_box"])
+    dataset = scene.open(mapping={"darwin": {"make_properties": True}})
+    line = cf.Line("picture", [(1, 1), (2, 3)], label="new", attributes={"grade": "low"})
+    first = [box("picture", grade="low", size=3, odd={"a": 1}), box("picture", grade="high"), line]
+    sent = scene.put(samples.case("one", Kind.PICTURE, annotations=first), dataset)
+    again = scene.put(samples.case("two", Kind.PICTURE, annotations=[box("picture", grade="x")]), dataset)
+
+    made = scene.standin.state["properties"]
+    told = sorted((each["name"], each["type"], each["annotation_class_id"] == held["id"]) for each in made.values())
+    assert told == [("grade", "text", False), ("grade", "text", True), ("size", "text", True)]
+    assert not [call for call in again.plan.calls if call.target.endswith("/properties")]
+    rows = scene.standin.annotations(sent.item.id)
+    assert [[each[0]["text"] for each in row["properties"]["0"].values()] for row in rows] == [
+        ["low", "3"],
+        ["high"],
+        ["low"],
+    ]
+    assert {each.attributes["grade"] for each in sent.item.case().annotations} == {"low", "high"}
+    assert "attribute 'odd' in the first slot's metadata" in {each.reason for each in sent.plan.held}
+    quiet = scene.open(mapping={"darwin": {"make_properties": True}}, unmapped="sidecar")
+    plan = quiet.plan(samples.case("q", Kind.PICTURE, annotations=[box("picture", other="x")]))
+    assert not [call for call in plan.calls if call.target.endswith("/properties")]

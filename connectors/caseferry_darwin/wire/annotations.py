@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from caseferry.mapping import Names
-    from caseferry_darwin.wire.properties import Properties
+    from caseferry_darwin.wire.properties import Properties, WantedProperty
     from caseferry_darwin.wire.view import View
 
 _NAMESPACE = uuid.UUID("0d3f7e3c-5b57-5f0e-9a51-6f2f0f0a6b10")
@@ -44,15 +44,17 @@ class Form:
     properties : values of its class's properties, by frame and by id
     actors : who made it, and who checked it
     said : names of the attributes that it holds, and whether each is read from there as it is
+    made : properties that must be made for it
     """
 
     wanted: Wanted
     data: dict[str, Any]
     id: str
     slot: str
-    properties: Mapping[str, Mapping[str, Sequence[Any]]] = field(default_factory=dict)
+    properties: Mapping[str, Mapping[Any, Sequence[Any]]] = field(default_factory=dict)
     actors: tuple[Mapping[str, str], ...] = ()
     said: Mapping[str, bool] = field(default_factory=dict)
+    made: tuple[WantedProperty, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,18 +17,18 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Raw, Track
+from caseferry.plan import Given
 from caseferry.sidecar import said_beside
 from caseferry_darwin.wire.attributes import said_of
-from caseferry_darwin.wire.properties import ANNOTATION, SECTION, WHOLE
+from caseferry_darwin.wire.properties import ANNOTATION, SECTION, TEXT, WHOLE, Property, WantedProperty
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from caseferry.annotation import Annotation
     from caseferry_darwin.wire.annotations import Form
-    from caseferry_darwin.wire.classes import Known
+    from caseferry_darwin.wire.classes import Known, Wanted
     from caseferry_darwin.wire.place import Place
-    from caseferry_darwin.wire.properties import Property
     from caseferry_darwin.wire.view import View
 
 MEMBERS = {"text": {"text"}, "instance_id": {"value"}, "directional_vector": {"angle", "length"}}
@@ -53,12 +53,14 @@ class _Written:
     properties : by frame, or for the whole annotation, and by id
     flags : by frame, the attributes that an annotation has from there on
     names : of the attributes that have a place in it, and whether each is read from there as it is
+    made : properties that must be made for that
     """
 
     contents: dict[int, dict[str, Any]] = field(default_factory=dict)
-    properties: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
+    properties: dict[str, dict[Any, list[Any]]] = field(default_factory=dict)
     flags: dict[str, Changes] = field(default_factory=dict)
     names: dict[str, bool] = field(default_factory=dict)
+    made: list[WantedProperty] = field(default_factory=list)
 
 
 def contents_of(
@@ -97,8 +99,8 @@ def with_beside(form: Form, annotation: Annotation, view: View, place: Place) ->
             for frame, value in changes:
                 written.contents.setdefault(frame, {})[name] = dict(value)
             written.names[name] = True
-        elif known is not None:
-            _write_by_name(name, changes, known, place, told[0][0], written)
+        elif known is None or not _write_by_name(name, changes, known, place, told[0][0], written):
+            _make(name, changes, form.wanted, place, written)
     _write_flags(written, known, place)
     subs = {name for content in written.contents.values() for name in content} & (MEMBERS.keys() | {INFERENCE})
     wanted = replace(form.wanted, text=form.wanted.text or "text" in subs, subs=tuple(sorted(subs - {"text"})))
@@ -110,6 +112,7 @@ def with_beside(form: Form, annotation: Annotation, view: View, place: Place) ->
         properties=written.properties,
         actors=tuple({"email": name, "role": role} for role, name in people.items() if name in place.members),
         said=written.names,
+        made=tuple(written.made),
     )
 
 
@@ -154,18 +157,34 @@ def _is_sub(name: str, changes: Changes, annotation: Annotation) -> bool:
     return name in MEMBERS and all(isinstance(value, Mapping) and set(value) == MEMBERS[name] for _, value in changes)
 
 
-def _write_by_name(name: str, changes: Changes, known: Known, place: Place, first: int, written: _Written) -> None:
-    """Write an attribute as what the team has under its name."""
+def _write_by_name(name: str, changes: Changes, known: Known, place: Place, first: int, written: _Written) -> bool:
+    """Write an attribute as what the team has under its name; whether it has anything."""
     properties = place.classes.properties
     if name in properties.flags_of(known.id) and all(value is True or value is ABSENT for _, value in changes):
         written.flags[name] = changes
         written.names[name] = True
-    elif (held := properties.of_class(known.id, name)) is not None:
-        sent = _chosen(held, changes, first)
-        for where, values in (sent or {}).items():
-            written.properties.setdefault(where, {})[held.id] = values
-        if sent is not None:
-            written.names[name] = all(value is ABSENT or held.reads(value) == value for _, value in changes)
+        return True
+    held = properties.of_class(known.id, name)
+    if held is not None and (sent := _chosen(held, changes, first)) is not None:
+        _write(name, changes, held, sent, held.id, written)
+    return held is not None
+
+
+def _make(name: str, changes: Changes, wanted: Wanted, place: Place, written: _Written) -> None:
+    """Write an attribute as a property that is made for it, where the mapping says so."""
+    made, held = WantedProperty(name, wanted.binding), Property("", name, TEXT)
+    sent = _chosen(held, changes, 0) if place.create and place.displays.make_properties else None
+    if sent is not None:
+        written.made.append(made)
+        _write(name, changes, held, sent, Given(made.binding), written)
+
+
+def _write(
+    name: str, changes: Changes, held: Property, sent: Mapping[str, list[Any]], key: str | Given, written: _Written
+) -> None:
+    for where, values in sent.items():
+        written.properties.setdefault(where, {})[key] = values
+    written.names[name] = all(value is ABSENT or held.reads(value) == value for _, value in changes)
 
 
 def _chosen(held: Property, changes: Changes, first: int) -> dict[str, list[Any]] | None:

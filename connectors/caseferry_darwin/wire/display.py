@@ -8,6 +8,7 @@ Two tables of a mapping say it. What is not said keeps the platform's own defaul
     merge = "channels"                # several images as channels of one picture; "slots", the default: side by side;
                                       # "items": each in an item of its own, which are read as one case
     direct_upload = true              # a case of one small file goes in one request, with others, instead of four
+    make_properties = true            # texts of the names of attributes that their classes have no property for
 
     [darwin.roles.clip]               # for the image of that role; "*" for all others
     fps = 5                           # frames a second that are taken from a video, or "native"
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 TABLES = ("roles", "layout")
 """The tables of a mapping that are read here."""
 
-_SWITCHES = ("ignore_dicom_layout", "force_tiling", "direct_upload")
+_SWITCHES = ("ignore_dicom_layout", "force_tiling", "direct_upload", "make_properties")
 """What a mapping may switch on for all images."""
 
 SINGLE_SETTINGS = ("batch", "merge", *_SWITCHES)
@@ -120,6 +121,7 @@ class Displays:
     merge : whether several images stand side by side (``slots``) or are channels of one picture (``channels``),
         or each is an item of its own (``items``)
     direct_upload : whether small files go with their registration
+    make_properties : whether classes get properties for attributes that have none
     window : of images whose role says none
     """
 
@@ -130,6 +132,7 @@ class Displays:
     force_tiling: bool = False
     merge: str = SLOTS
     direct_upload: bool = False
+    make_properties: bool = False
     window: tuple[float, float] | None = None
 
     def of(self, role: str) -> Display:

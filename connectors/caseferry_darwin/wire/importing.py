@@ -7,16 +7,24 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from caseferry.plan import Call, Given, Repeat
-from caseferry_darwin.wire.classes import class_id
+from caseferry_darwin.wire.classes import Wanted, class_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from caseferry_darwin.wire.annotations import Form
     from caseferry_darwin.wire.place import Place
 
 LARGEST_IMPORT = 24 << 20
 """Bytes of annotations in one request; more are sent in several."""
+
+
+def naming_calls(forms: Sequence[Form], place: Place, tags: Iterable[str] = ()) -> tuple[list[Call], dict[str, int]]:
+    """The calls that make the classes and properties that annotations and tags need, and the ids that are known."""
+    wanted = [*(form.wanted for form in forms), *(Wanted(tag, "tag") for tag in tags)]
+    calls, ids = place.classes.calls(wanted, place.dataset_id, place.names)
+    made = {each: form.wanted for form in forms for each in form.made}
+    return [*calls, *(each.call(place.team, class_id(owner, ids)) for each, owner in made.items())], ids
 
 
 def import_calls(

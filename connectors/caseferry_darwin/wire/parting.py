@@ -152,7 +152,7 @@ def joined_plan(plans: Sequence[Plan], case_id: str, numbers: Iterable[int] | No
 
 
 def _of_class(call: Call) -> bool:
-    return call.target.startswith("annotation_classes")
+    return call.target.startswith("annotation_classes") or call.target.endswith("/properties")
 
 
 def _types(call: Call) -> Sequence[Any]:

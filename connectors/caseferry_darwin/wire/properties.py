@@ -14,6 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
+
+from caseferry.plan import Call, Given, Repeat, Reply
 
 WHOLE = "global"
 """What stands for the frame of a property of a whole annotation."""
@@ -81,6 +84,52 @@ class Property:
         return self.values.get(str(chosen)) if self.type in {SINGLE, MULTI} else str(chosen)
 
 
+@dataclass(frozen=True, slots=True)
+class WantedProperty:
+    """A property that attributes need and that their class has not: a text of its sections.
+
+    Attributes
+    ----------
+    owner : the name under which a plan knows the id of the class
+    """
+
+    name: str
+    owner: str
+
+    @property
+    def binding(self) -> str:
+        """The name under which a plan knows its id."""
+        return f"{self.owner} property {quote(self.name)}"
+
+    def call(self, team: str, owner: int | Given) -> Call:
+        """The call that makes it.
+
+        Parameters
+        ----------
+        owner : the id of the class
+        """
+
+        def read(reply: Reply) -> dict[str, Any]:
+            return {self.binding: reply.body["id"]}
+
+        return Call(
+            name=f"create {self.binding}",
+            method="POST",
+            target=f"v2/teams/{quote(team)}/properties",
+            body={
+                "name": self.name,
+                "type": TEXT,
+                "required": False,
+                "granularity": SECTION,
+                "annotation_class_id": owner,
+            },
+            gives=(self.binding,),
+            read=read,
+            repeat=Repeat.DETECTABLE,
+            purpose=f"make the property {self.name!r} of a class",
+        )
+
+
 @dataclass
 class Properties:
     """The properties of a team and the attributes of its classes.
@@ -101,6 +150,11 @@ class Properties:
         for each in attributes:
             table.flags.setdefault(int(each["class_id"]), {})[str(each["name"])] = str(each["id"])
         return table
+
+    def add(self, answered: Mapping[str, Any]) -> None:
+        """Remember a property that the platform told of."""
+        held = Property.read(answered)
+        self.known[held.id] = held
 
     def of_class(self, class_id: object, name: str) -> Property | None:
         """The property of that name that annotations of a class have."""

@@ -13,7 +13,7 @@ from caseferry_darwin.wire.annotations import Ids
 from caseferry_darwin.wire.classes import Wanted
 from caseferry_darwin.wire.comments import losses_of, open_call, threads_of
 from caseferry_darwin.wire.drawing import BESIDE, forms_of
-from caseferry_darwin.wire.importing import import_calls
+from caseferry_darwin.wire.importing import import_calls, naming_calls
 from caseferry_darwin.wire.registering import (
     placed_images,
     registration,
@@ -86,9 +86,8 @@ def plan_case(
             for ref in overflow
         ]
         raise Inexpressible(case.id, problems)
-    wanted = [form.wanted for parts in forms.values() for form in parts]
-    wanted += [Wanted(tag, "tag") for tag in tags] if described is None else []
-    calls, ids = place.classes.calls(wanted, place.dataset_id, place.names)
+    needed = [form for parts in forms.values() for form in parts]
+    calls, ids = naming_calls(needed, place, tags if described is None else ())
     made_classes = tuple(call.name for call in calls)
     adopts = str(standing.item["id"]) if standing is not None else None
     if standing is None:

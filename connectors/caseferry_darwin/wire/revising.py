@@ -23,7 +23,7 @@ from caseferry_darwin.wire.begun import said_by
 from caseferry_darwin.wire.beside import unsaid, with_beside
 from caseferry_darwin.wire.classes import RASTER_TYPE
 from caseferry_darwin.wire.drawing import Drawn, forms_of, loss_of, mask_parts
-from caseferry_darwin.wire.importing import import_calls, imported
+from caseferry_darwin.wire.importing import import_calls, imported, naming_calls
 from caseferry_darwin.wire.layers import merged, overlap, without
 from caseferry_darwin.wire.masks import mask_forms
 from caseferry_darwin.wire.outlines import outline_forms
@@ -110,10 +110,9 @@ def plan_revision(
         last.append(amendment_form(document, names, _first_slot(standing)))
     under = {slot_of(row): row for row in left if place.classes.kind_of(row) == RASTER_TYPE}
     rewrites = bool(begun.gone) or any(slot in under for slot in new.layers)
-    wanted = [form.wanted for form in [*forms, *new.layers.values(), *last]]
     if last and (reason := place.classes.why_not(AMENDS, create=True)) is not None:
         raise Inexpressible(case.id, [Problem("the class of amendments", reason)])
-    calls, ids = place.classes.calls(wanted, place.dataset_id, place.names)
+    calls, ids = naming_calls([*forms, *new.layers.values(), *last], place)
     after = tuple(call.name for call in calls)
     if rewrites:
         stay = staying(left, place, begun, new.layers, views)
