@@ -126,6 +126,11 @@ def text(row: Row, field: str) -> str:
     return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
 
 
+def readable(value: object) -> str:
+    """As text, of which half a character becomes ``?``."""
+    return str(value).encode(errors="replace").decode()
+
+
 def whole(value: Any) -> int | None:
     """A whole number, which may be written as text; None for what is none."""
     written = str(value)

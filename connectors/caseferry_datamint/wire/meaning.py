@@ -28,7 +28,7 @@ from caseferry.annotation import (
     Track,
 )
 from caseferry.files import encodable
-from caseferry_datamint.wire.answers import first_of
+from caseferry_datamint.wire.answers import first_of, readable
 from caseferry_datamint.wire.frames import are_pixels, from_points, plane_of
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def core_form(row: Mapping[str, Any], role: str, image: Image, file: int, names:
     """
     common = common_back(row, role, names)
     try:
-        frames = _frames_of(row)
+        frames = _frames_of(row, image)
         if not frames:
             return _of_one_frame(row, common, image, file)
         if len(frames) == 1:
@@ -73,25 +73,26 @@ def _plainly(row: Mapping[str, Any]) -> Any:
     return json.loads(written, parse_constant=str)
 
 
-def _frames_of(row: Mapping[str, Any]) -> list[int]:
+def _frames_of(row: Mapping[str, Any], image: Image) -> list[int]:
     """The frames of a row that speaks of a range of them, or of several; none for one of a frame or of the image.
 
     Raises
     ------
     TypeError, ValueError, KeyError, IndexError
-        It is no range, or ends before it starts.
+        It is no range, ends before it starts, or beyond the image.
     """
     spans = row.get("frame_ranges") or [row.get("frame_range")]
     if first_of(row, "frame_index", "index") is not None or not any(spans):
         return []
     frames: set[int] = set()
+    planes = image.geometry.planes if image.geometry is not None else 0
     for span in spans:
         if isinstance(span, Mapping):  # as on the path of tracks: the end is not included
             first, end = int(span["start"]), int(span["end"])
         else:
             first, end = (int(each) + place for place, each in enumerate(span))  # as in an annotation: it is
-        if first >= end:
-            msg = f"a range of frames ends before it starts: {first} to {end - 1}"
+        if not 0 <= first < end <= planes:
+            msg = f"there are no frames from {first} to {end - 1}"
             raise ValueError(msg)
         frames.update(range(first, end))
     return sorted(frames)
@@ -153,18 +154,18 @@ def _over_frames(row: Mapping[str, Any], frames: list[int], common: dict[str, An
 
 def common_back(row: Mapping[str, Any], role: str, names: Names) -> dict[str, Any]:
     """What a row says whatever its kind."""
-    model = bool(row.get("is_model") or row.get("created_by_model") or row.get("model_id"))
-    called = str(row.get("identifier") or row.get("name") or "").encode(errors="replace").decode()
+    named = row.get("model_id") or row.get("created_by_model")
+    model = bool(row.get("is_model") or named)
     return {
         "image": role,
-        "label": names.label_back(called),
+        "label": names.label_back(readable(row.get("identifier") or row.get("name") or "")),
         "id": str(row.get("id") or ""),
         "author": _text(row.get("import_author")) or _text(row.get("created_by")) or _text(row.get("added_by")),
         "reviewer": _text(row.get("approved_by")),
         "created": _moment(row.get("created_at")),
         "status": STATES.get(str(row.get("status"))),
         "source": "model" if model else None,
-        "model": str(row.get("model_id") or row.get("created_by_model")) if model else None,
+        "model": readable(named) if named else None,
     }
 
 

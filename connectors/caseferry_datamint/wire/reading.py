@@ -232,7 +232,7 @@ def annotations_of(
 def parted(
     rows: Sequence[Mapping[str, Any]], known: Mapping[str, Annotation]
 ) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
-    """The rows that have voxels, and all others.
+    """The rows that have voxels, and all others; of a link that both bear, the first row tells whose it is.
 
     Parameters
     ----------
@@ -240,9 +240,12 @@ def parted(
     """
     voxels: list[Mapping[str, Any]] = []
     others: list[Mapping[str, Any]] = []
+    whose: dict[str, bool] = {}
     for row in rows:
-        whole = isinstance(known.get(link_of(row) or ""), Mask)
-        (voxels if whole or is_segmentation(row) else others).append(row)
+        link = link_of(row)
+        filled = is_segmentation(row) or (link is not None and isinstance(known.get(link), Mask))
+        own = link is None or whose.setdefault(link, filled) == filled
+        (voxels if filled else others).append(row if own else {**row, "imported_from": None})
     return voxels, others
 
 

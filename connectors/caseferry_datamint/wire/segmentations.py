@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from caseferry.annotation import Mask
+from caseferry.annotation import LARGEST_LABEL, Mask
 from caseferry.files import FileRef, file_name, made
 from caseferry.geometry import RAS_TO_LPS, SAME_GRID_MM, axis_map
 from caseferry.imaging.convert import nifti_bytes
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.pixels import load_voxels
 from caseferry.imaging.reading import read_header
-from caseferry_datamint.wire.answers import first_of, whole
+from caseferry_datamint.wire.answers import first_of, readable, whole
 from caseferry_datamint.wire.frames import cut_of
 from caseferry_datamint.wire.masks import NIFTI, SEGMENTATION
 
@@ -61,7 +61,7 @@ class Piece:
     @property
     def identifier(self) -> str:
         """The platform's name of what is segmented."""
-        return str(self.row.get("identifier") or self.row.get("name") or "")
+        return readable(self.row.get("identifier") or self.row.get("name") or "")
 
     @property
     def frame(self) -> int | None:
@@ -73,10 +73,10 @@ class Piece:
         """The names of the values in its file; empty where everything but 0 is what it is called."""
         said = self.row.get("class_map")
         try:
-            named = {int(value): str(name or "") for value, name in said.items()}  # type: ignore[union-attr]
+            named = {int(value): readable(name or f"{NAMELESS} {value}") for value, name in said.items()}  # type: ignore[union-attr]
         except (AttributeError, TypeError, ValueError):
             return {}
-        return {value: name or f"{NAMELESS} {value}" for value, name in named.items() if value}
+        return {value: name for value, name in named.items() if 0 < value <= LARGEST_LABEL}
 
     @property
     def names(self) -> list[str]:
