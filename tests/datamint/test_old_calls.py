@@ -21,12 +21,13 @@ import caseferry as cf
 from caseferry.imaging.kinds import Kind
 from caseferry.testing import Samples
 from caseferry_datamint import Datamint
-from datamint_old_calls import API, DOCUMENTED, HANDLER, Row
+from datamint_old_calls import API, DOCUMENTED, HANDLER
 from old_calls import fails, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from datamint_rows import Row
     from datamint_scene import Scene
 
 
