@@ -1,8 +1,4 @@
-"""The sidecar: what a platform cannot hold natively, kept beside it there, so that a case reads back as it was put.
-
-It is a JSON document: the whole description of the case, which parts of it stand on the platform in its own form
-and under which name there, and the bytes of small files that have no place of their own.
-"""
+"""Reading a sidecar, and what became on the platform of the case that it describes."""
 
 from __future__ import annotations
 
@@ -11,7 +7,6 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Annotation, Mask
@@ -19,192 +14,21 @@ from caseferry.case import Attachment, Case, Image
 from caseferry.case.compare import same_meaning
 from caseferry.errors import InvalidCase
 from caseferry.files import FileProblem, FileRef
-from caseferry.plain import Json, fingerprint, holds_null, plain, with_null, without_null
+from caseferry.sidecar.document import VERSION, Native, stored
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-KEY = "caseferry"
-"""The name under which the sidecar stands in metadata that it shares with others."""
+    from caseferry.plain import Json
 
-VERSION = 1
-
-SPELT = "without-null"
-"""The key under which a document stands that holds null characters, spelt in another way."""
-
-NATIVE_PARTS = ("images", "annotations", "values", "attachments", "tags", "attributes")
-
-JOURNAL = "journal:"
-"""How the location of a file begins that lies in the folder of a journal."""
 
 LARGEST_INFLATED = 1 << 30
 """Bytes of one file in a sidecar beyond which it is taken for a decompression bomb."""
 
 
-@dataclass(frozen=True)
-class Native:
-    """What of a case stands on the platform in the platform's own form: names in the case to names there.
-
-    Attributes
-    ----------
-    attributes : by the ids of annotations, the names of those of their attributes that stand there
-    """
-
-    images: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    values: Mapping[str, str] = field(default_factory=dict)
-    attachments: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    attributes: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Json]:
-        """Plain data."""
-        return {name: plain(getattr(self, name)) for name in NATIVE_PARTS}
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Native:
-        """Read what `to_json` wrote."""
-        return cls(**{name: dict(document.get(name, {})) for name in NATIVE_PARTS})
-
-
-SAID_BESIDE = ("author", "reviewer", "created", "modified", "status", "source", "model", "confidence", "codes")
-"""Fields of an annotation that say neither what it is nor where, beside its attributes."""
-
-
-def said_beside(annotation: Annotation) -> list[str]:
-    """The fields of an annotation that say something and that a sidecar keeps where the platform has no word for it."""
-    usual = {"status": "new", "source": "unknown"}
-    said = [name for name in SAID_BESIDE if getattr(annotation, name) not in (None, (), usual.get(name))]
-    return [*said, *(["attributes"] if annotation.attributes else [])]
-
-
-def case_fingerprint(case: Case) -> str:
-    """A digest of what a case describes, by which the same case is recognised wherever its files lie now.
-
-    Files count by name and size. Two cases of one fingerprint may still differ in the bytes of a file.
-    """
-    document = case.with_files(lambda ref: FileRef("-", ref.name, ref.size)).to_json()
-    document["images"] = [
-        {"role": image.role, "files": [[r.name, r.size] for r in image.files]} for image in case.images
-    ]
-    return fingerprint(document)
-
-
-def build(
-    case: Case, native: Native, limit: int, fingerprint: str | None = None
-) -> tuple[dict[str, Json], list[FileRef]]:
-    """The sidecar of a sealed case.
-
-    Parameters
-    ----------
-    native : what stands on the platform by itself
-    limit : bytes that the files in the sidecar may take
-    fingerprint : of the case as it was first put, when this is not the first time
-
-    Returns
-    -------
-    The document, and the files that found no room in it, smallest files having gone first.
-    """
-    held = [a.file for a in case.annotations if isinstance(a, Mask) and a.id not in native.annotations]
-    held += [each.file for each in case.attachments if each.name not in native.attachments]
-    held = [ref for ref in held if not ref.location.startswith(JOURNAL)]
-    packed: dict[str, str] = {}
-    overflow: list[FileRef] = []
-    for ref in sorted(held, key=lambda each: each.length()):
-        digest = ref.measured().sha256 or ""
-        if digest in packed:
-            continue
-        text = base64.b64encode(zlib.compress(ref.read(), 6)).decode() if ref.length() <= 4 * limit else ""
-        if text and len(text) <= limit:
-            limit -= len(text)
-            packed[digest] = text
-        else:
-            overflow.append(ref)
-    document: dict[str, Json] = {
-        "version": VERSION,
-        "fingerprint": fingerprint or case_fingerprint(case),
-        "case": _described(case, native, set(packed)),
-        "native": native.to_json(),
-        "files": dict(packed),
-    }
-    return _storable(document), overflow
-
-
-def _storable(document: dict[str, Json]) -> dict[str, Json]:
-    """A document that every database takes: those of some platforms hold no null characters."""
-    if not holds_null(document):
-        return document
-    return {"version": VERSION, SPELT: without_null(document)}
-
-
-def _stored(document: Any) -> Any:
-    """What `_storable` was given; anything else as it is."""
-    spelt = document.get(SPELT) if isinstance(document, Mapping) and document.get("version") == VERSION else None
-    return with_null(spelt) if isinstance(spelt, dict) else document
-
-
-def _described(case: Case, native: Native, packed: set[str]) -> dict[str, Json]:
-    """The case's description with locations that mean something on the platform alone."""
-    images = {ref.location: f"original:{image.role}/{n}" for image in case.images for n, ref in enumerate(image.files)}
-    own = {a.file.location for a in case.annotations if isinstance(a, Mask) and a.id in native.annotations}
-    own |= {each.file.location for each in case.attachments if each.name in native.attachments}
-
-    def place(ref: FileRef) -> FileRef:
-        if ref.location in images:
-            location = images[ref.location]
-        elif ref.location in own:
-            location = "native:"
-        elif ref.location.startswith(JOURNAL):
-            location = ref.location
-        else:
-            digest = ref.measured().sha256
-            location = f"packed:{digest}" if digest in packed else f"{JOURNAL}{digest}"
-        return FileRef(location, ref.name, ref.size, ref.media_type, ref.sha256)
-
-    return case.with_files(place).to_json()
-
-
-def amendment(
-    kept: Kept,
-    annotations: Sequence[Annotation],
-    keys: Mapping[str, str],
-    number: int,
-    limit: int,
-    attributes: Mapping[str, Sequence[str]] = MappingProxyType({}),
-) -> tuple[dict[str, Json], list[FileRef]]:
-    """What is kept beside a sidecar that cannot be written anew when annotations of its case have changed.
-
-    Parameters
-    ----------
-    kept : the sidecar, with its amendments so far
-    annotations : all annotations of the case, as they are now
-    keys : ids of those that stand on the platform by themselves to their names there
-    number : which amendment it is: the highest counts
-    limit : bytes that the files in it may take
-    attributes : as `Native` has them
-
-    Returns
-    -------
-    The document, and the files that found no room in it.
-    """
-    case = replace(kept.case, annotations=annotations, attachments=())
-    whole, overflow = build(case, replace(kept.native, annotations=keys), limit, kept.fingerprint)
-    whole = _stored(whole)
-    described: Any = whole["case"]
-    document: dict[str, Json] = {
-        "version": VERSION,
-        "amendment": number,
-        "annotations": described["annotations"],
-        "native": dict(keys),
-        "attributes": plain(attributes),
-        "files": whole["files"],
-    }
-    return _storable(document), overflow
-
-
 def amendment_number(document: Any) -> int:
     """Which amendment a document is, from 1; 0 when it is none that this caseferry knows."""
-    document = _stored(document)
+    document = stored(document)
     if not isinstance(document, Mapping) or document.get("version") != VERSION:
         return 0
     number = document.get("amendment")
@@ -215,8 +39,8 @@ def amendment_number(document: Any) -> int:
 
 def amended(document: Any, amendments: Iterable[Any]) -> Any:
     """A sidecar as the last of its amendments has it, for `parse`."""
-    last: Any = _stored(max(amendments, key=amendment_number, default=None))
-    document = _stored(document)
+    last: Any = stored(max(amendments, key=amendment_number, default=None))
+    document = stored(document)
     if not amendment_number(last) or not isinstance(document, Mapping) or not isinstance(document.get("case"), Mapping):
         return document
     native, files = document.get("native") or {}, document.get("files") or {}
@@ -246,7 +70,7 @@ class Kept:
 
 def parse(document: Any) -> Kept | None:
     """Read a sidecar; None when the document is none, or is of a version that this caseferry does not know."""
-    document = _stored(document)
+    document = stored(document)
     if not isinstance(document, Mapping) or document.get("version") != VERSION or "case" not in document:
         return None
     packed: Mapping[str, str] = document.get("files", {})
