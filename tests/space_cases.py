@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import permutations, product
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import nibabel as nib
 import numpy as np
@@ -28,7 +28,7 @@ STRUCTURES = ("small", "ragged", "thin", "bordering", "holed")
 STRUCTURE_LABELS = dict(enumerate(STRUCTURES, 1))
 
 
-def _turn(x: float, y: float, z: float) -> NDArray[np.float64]:
+def turn(x: float, y: float, z: float) -> NDArray[np.float64]:
     turned = np.eye(3)
     for (a, b), angle in zip(((1, 2), (2, 0), (0, 1)), (x, y, z), strict=True):
         each = np.eye(3)
@@ -37,10 +37,13 @@ def _turn(x: float, y: float, z: float) -> NDArray[np.float64]:
     return turned
 
 
-LATTICES: dict[str, tuple[tuple[float, float, float], NDArray[np.float64]]] = {
+Shape: TypeAlias = "tuple[int, int, int]"
+Lattice: TypeAlias = "tuple[tuple[float, float, float], NDArray[np.float64]]"
+
+LATTICES: dict[str, Lattice] = {
     "unit": ((1.0, 1.0, 1.0), np.eye(3)),
     "anisotropic": ((0.5, 0.8, 3.0), np.eye(3)),
-    "oblique": ((0.7, 1.1, 2.5), _turn(0.3, -0.2, 0.25)),
+    "oblique": ((0.7, 1.1, 2.5), turn(0.3, -0.2, 0.25)),
 }
 """Spacing along the columns', rows' and slices' index, and how the whole is turned in the patient."""
 
@@ -55,14 +58,16 @@ class Placed(NamedTuple):
     affine: NDArray[np.float64]
 
 
-def nifti(role: str, orientation: tuple[Sequence[int], Sequence[int]], lattice: str) -> Placed:
+def nifti(
+    role: str, orientation: tuple[Sequence[int], Sequence[int]], lattice: str | Lattice, shape: Shape = SHAPE
+) -> Placed:
     """A NIfTI volume whose index axes run along given axes of the patient; written and read by nibabel."""
-    spacing, turned = LATTICES[lattice]
+    spacing, turned = LATTICES[lattice] if isinstance(lattice, str) else lattice
     axes, signs = orientation
     affine = np.eye(4)
     affine[:3, :3] = turned @ np.eye(3)[:, list(axes)] * np.array(signs) * spacing
     affine[:3, 3] = (-21.5, 12.25, 48.0)
-    voxels = np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE)
+    voxels = np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
     written = nib.Nifti1Image(voxels, affine)
     written.header.set_xyzt_units("mm")
     content = written.to_bytes()
@@ -79,12 +84,12 @@ DICOM_WAYS = [
 """Directions in which columns' and rows' index grow, and whether files follow the normal or go against it."""
 
 
-def dicom(role: str, way: tuple[Any, Any, int], lattice: str, folder: Path) -> Placed:
+def dicom(role: str, way: tuple[Any, Any, int], lattice: str | Lattice, folder: Path, shape: Shape = SHAPE) -> Placed:
     """A DICOM series; its affine by PS3.3 C.7.6.2.1.1, with slices in the direction of the normal."""
     columns, rows, step = way
-    spacing, turned = LATTICES[lattice]
+    spacing, turned = LATTICES[lattice] if isinstance(lattice, str) else lattice
     across, down = (turned @ (np.eye(3)[axis] * sign) for axis, sign in (columns, rows))
-    voxels = np.arange(np.prod(SHAPE), dtype=np.uint16).reshape(SHAPE[::-1])
+    voxels = np.arange(np.prod(shape), dtype=np.uint16).reshape(shape[::-1])
     paths = series(
         folder / role,
         voxels,
@@ -93,7 +98,7 @@ def dicom(role: str, way: tuple[Any, Any, int], lattice: str, folder: Path) -> P
         step=step * spacing[2],
     )
     normal = np.cross(across, down)
-    first = np.array([-12.5, 30.25, 108.0]) + (normal * spacing[2] * (1 - SHAPE[2]) if step < 0 else 0)
+    first = np.array([-12.5, 30.25, 108.0]) + (normal * spacing[2] * (1 - shape[2]) if step < 0 else 0)
     affine = np.eye(4)
     affine[:3] = np.c_[across * spacing[0], down * spacing[1], normal * spacing[2], first]
     return Placed(cf.Image(role, paths), affine)
