@@ -107,7 +107,7 @@ def test_every_field_of_every_kind_comes_home(
     put: list[cf.Annotation] = []
     for number, each in enumerate(Samples(folder).annotations(lies_in)):
         name, label, other = names[number % 3]
-        own: dict[str, Any] = {**said[number % 3], "id": f"{name}{number}"}
+        own: dict[str, Any] = {**said[number % 3], "id": f"{name}/{number}"}
         if isinstance(each, cf.Mask):
             own["labels"] = {1: label, 2: f"{other} 2"}
         elif isinstance(each, cf.Track):

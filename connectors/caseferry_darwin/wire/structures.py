@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from caseferry.annotation import Mask
-from caseferry.files import made
+from caseferry.files import file_name, made
 from caseferry.imaging.convert import nifti_bytes
 from caseferry.sidecar import Found
 from caseferry_darwin.wire.attributes import Attributes, said_of
@@ -114,5 +114,5 @@ def _mask(
         paint_outlines(voxels, [(each, parts[part][0]) for part, each in drawn.items()])
         out.write(nifti_bytes(voxels, grid, labels=True))
 
-    file = made(make, f"{name}.nii.gz", media_type="application/nifti")
+    file = made(make, file_name(name, ".nii.gz"), media_type="application/nifti")
     return Mask(image.role, file, dict(parts.values()), id=name)
