@@ -28,7 +28,7 @@ from caseferry.errors import (
 from caseferry.held import refuse_inexact
 from caseferry.mapping.unmapped import check_unmapped
 from caseferry.registry import opened_here
-from caseferry.transfers.journal import DONE, Journal
+from caseferry.transfers.journal import DONE, Entry, Journal
 from caseferry.transfers.march import check_workers, march, resumed
 from caseferry.transfers.outcome import Outcome, Report, Result, TransferIncomplete
 from caseferry.transfers.progress import Progress, Silent
@@ -157,6 +157,7 @@ class Run:
         self._spare = Spare(journal.keep) if journal.path is not None and not strict else None
         self._sync: Sync | None = None
         self._standing: dict[str, str] = {}
+        self._items: set[str] = set()
         self._broken: set[str] = set()
         self._claimed: dict[str, str] = {}
         self._begun = False
@@ -225,6 +226,8 @@ class Run:
                 self._standing.setdefault(item.case_id, item.id)
                 if item.state is State.FAILED:
                     self._broken.add(item.case_id)
+                else:
+                    self._items.add(item.id)
 
     def _selected(self, select: Callable[[Item], bool] | None) -> Iterator[Item]:
         for item in self.source.items():
@@ -298,7 +301,7 @@ class Run:
             self._results.record_sync(result)
             return result
         known = self.journal.entry(item.case_id)
-        if known is not None and known.state == DONE and self._stands(item):
+        if known is not None and known.state == DONE and self._stands(item, known):
             return Result(item.case_id, Outcome.UNCHANGED, known.target_item, known.url)
         case = whole_case(item)
         if self._dry_run:
@@ -333,9 +336,10 @@ class Run:
         self.journal.record(result, item.id)
         return result
 
-    def _stands(self, item: Item) -> bool:
-        """Whether the target holds something of that name, as far as it could process it."""
-        return item.case_id in self._standing and item.case_id not in self._broken
+    def _stands(self, item: Item, known: Entry) -> bool:
+        """Whether the target holds something of that name, or the same item under another that it was given since."""
+        there = item.case_id in self._standing and item.case_id not in self._broken
+        return there or known.target_item in self._items
 
     def _planned(self, case: Case, item: Item) -> Result:
         spare = Spare.imagined() if self._spare else None
