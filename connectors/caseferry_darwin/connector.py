@@ -205,6 +205,7 @@ class DarwinConnector(Connector):
                 "mask": OUTLINED,
                 **{str(kind): each for kind, each in slotfile.CONVERSIONS.items()},
             },
+            values="native",
             tags="native",
             folders="native",
             shows_unfinished=True,

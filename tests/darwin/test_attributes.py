@@ -6,6 +6,8 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import nibabel as nib
+import numpy as np
 import pytest
 import requests
 
@@ -172,6 +174,30 @@ def test_attributes_of_a_track_change_at_keyframes(scene: Scene, samples: Sample
         assert theirs.attributes == {n: v for n, v in mine.attributes.items() if n != "reader"}, frame
 
 
+@pytest.mark.parametrize("interpolated", [False, True])
+def test_they_change_where_frames_run_backwards(scene: Scene, tmp_path: Path, interpolated: bool) -> None:
+    """Darwin shows this volume from its last slice to its first."""
+    prepared(scene, "polygon")
+    nib.save(nib.Nifti1Image(np.zeros((6, 5, 8), np.int16), np.diag([2.0, 1.5, 3, 1])), tmp_path / "ct.nii.gz")
+
+    def polygon(frame: int, left: float, **attributes: Any) -> cf.Polygon:
+        ring = [(left, 0), (left + 2, 0), (left + 2, 2)]
+        return cf.Polygon("ct", ring, frame=frame, label="lesion", attributes=attributes)
+
+    keyframes = [polygon(1, 0, grade="low"), polygon(4, 1, grade="high", solid=True), polygon(6, 2)]
+    track = cf.Track("ct", keyframes, [(1, 2), (4, 7)], interpolated=interpolated)
+    dataset = scene.open()
+    case = cf.Case("ct", images=[cf.Image("ct", tmp_path / "ct.nii.gz")], annotations=[track])
+    sent = scene.put(case, dataset)
+    assert sent.item.case().annotations == (replace(track, id=sent.item.case().annotations[0].id),)
+    others = alone(scene, sent.item, dataset)
+    assert isinstance(others, cf.Track)
+    for frame in range(8):
+        mine, theirs = track.at(frame), others.at(frame)
+        assert (mine is None) == (theirs is None)
+        assert mine is None or theirs is None or mine.attributes == theirs.attributes
+
+
 def test_people_change_a_property_between_keyframes(scene: Scene, samples: Samples) -> None:
     known = prepared(scene)
     dataset = scene.open()
@@ -191,8 +217,6 @@ def test_people_change_a_property_between_keyframes(scene: Scene, samples: Sampl
 
 
 def test_masks_have_them_too(scene: Scene, samples: Samples) -> None:
-    import numpy as np
-
     prepared(scene, "mask")
     dataset = scene.open()
     labels = np.zeros((11, 9, 1), np.uint8)

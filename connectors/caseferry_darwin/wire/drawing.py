@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 BESIDE = "the first slot's metadata"
 """Where the sidecar lies."""
 
+MOST_TOLD = 5
+"""What an annotation says besides that a plan lists by name, where it lies in the sidecar."""
+
 
 @dataclass
 class Drawn:
@@ -59,7 +62,9 @@ class Drawn:
         """Note that an annotation is drawn; what is said of it besides may have no place there."""
         part = part_of(annotation)
         held = conversion.loss(part) if conversion is not None else native(part, where)
-        beside = f"{', '.join(names)} in {BESIDE}" if (names := unsaid(form, annotation)) else ""
+        names = unsaid(form, annotation)
+        more = [f"{len(names) - MOST_TOLD} more"] if len(names) > MOST_TOLD else []
+        beside = f"{', '.join([*names[:MOST_TOLD], *more])} in {BESIDE}" if names else ""
         self.held.append(replace(held, reason="; ".join(filter(None, (held.reason, beside)))))
         self.said[annotation.id] = form.said
 
