@@ -72,17 +72,19 @@ def bundled(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str | None, list[Ma
     """
     bundles: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     first: dict[str, tuple[Any, ...]] = {}
+    taken: dict[str, set[tuple[str, int] | None]] = {}
     for row in rows:
         link = link_of(row)
         what = (str(row.get("annotation_type") or row.get("type")), row.get("identifier") or row.get("name"))
         if link is None or first.setdefault(link, what) != what:
             bundles["row", str(row["id"])] = [row]
             continue
-        together = bundles.setdefault(("link", link), [])
-        if together and (_spot(row) is None or any(_spot(each) in {None, _spot(row)} for each in together)):
+        spot, spots = _spot(row), taken.setdefault(link, set())
+        if spots and (spot is None or spots & {None, spot}):
             bundles["row", str(row["id"])] = [row]
         else:
-            together.append(row)
+            bundles.setdefault(("link", link), []).append(row)
+            spots.add(spot)
     return [(key[1] if key[0] == "link" else None, each) for key, each in bundles.items()]
 
 
