@@ -161,7 +161,7 @@ RESOURCES = [
     Row(
         "upload_resources('picture.png', metadata={'site': 'A'})",
         "dataset.put(cf.Case('told', images=[cf.Image('xr', picture_path)], metadata={'site': 'A'}))",
-        "result.case().metadata == {'site': 'A'}",
+        "result.case().metadata == {'site': 'A'} and account.resource(result.id).native['metadata']['site'] == 'A'",
         "Of a case; it lies in the metadata of its first resource.",
     ),
     Row(

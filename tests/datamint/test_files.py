@@ -75,6 +75,16 @@ def test_dicom_is_sent_and_comes_back_byte_for_byte(scene: Scene) -> None:
     assert [hashlib.sha256(image.files[0].read()).hexdigest() for image in back.images] == list(sent.values())
 
 
+def test_what_a_case_says_of_itself_does_not_hide_what_the_platform_says(scene: Scene, samples: Samples) -> None:
+    said = {"site": "A", "width": "mine", "affine": [], "caseferry": 1}
+    item = scene.put(samples.case("told", Kind.NIFTI, metadata=said)).item
+    (row,) = resources(scene).values()
+    columns = samples.image(Kind.NIFTI).geometry.shape[0]  # type: ignore[union-attr]
+    assert (row["metadata"]["site"], len(row["metadata"]["affine"])) == ("A", 4)
+    assert row["metadata"].get("width", columns) == columns
+    assert scene.open().get(item.id).case().metadata == said
+
+
 def test_every_body_has_a_length(scene: Scene, samples: Samples) -> None:
     scene.put(samples.full_case("lengths", (Kind.METAIMAGE, Kind.DICOM_SERIES, Kind.PICTURE)))
     uploads = [entry for entry in scene.sandbox.ledger if entry.form]

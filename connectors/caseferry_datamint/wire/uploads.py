@@ -31,6 +31,12 @@ CONVERSIONS = {
 }
 """Kinds of images that the platform does not show, and what becomes of them."""
 
+TOLD_BY_THE_PLATFORM = frozenset(
+    {KEY, "width", "height", "frame_count", "streams", "dims", "dim", "pixDims", "affine", "qformCode", "sformCode"}
+    | {"datatype", "voxOffset", "description"}
+)
+"""Names in a resource's metadata that the platform fills from the file; a case's own of these are in the sidecar."""
+
 RESOURCES_AT_ONCE = 500
 """How many resources one request adds to a project."""
 
@@ -108,8 +114,10 @@ def uploads(case: Case, project: Project, names: Names, standing: Standing, side
             own: dict[str, Any] = {"case": case.id, "role": image.role, "file": index}
             if ref.sha256:
                 own["sha256"] = ref.sha256
+            shown: dict[str, Any] = {}
             if address.lead:
                 own["sidecar"] = sidecar
+                shown = {name: value for name, value in case.metadata.items() if name not in TOLD_BY_THE_PLATFORM}
             mime = media_type(image, ref)
             form: list[tuple[str, Any]] = [("source", "api"), ("source_filepath", address.path()), ("mimetype", mime)]
             if channel := names.images.get(image.role, project.channel or ""):
@@ -119,7 +127,7 @@ def uploads(case: Case, project: Project, names: Names, standing: Standing, side
             form += [
                 ("bypass_inbox", "true" if project.publish else "false"),
                 ("tags", ",".join(tags)),
-                ("metadata", {KEY: own}),
+                ("metadata", {**shown, KEY: own}),
             ]
             calls.append(
                 Call(
