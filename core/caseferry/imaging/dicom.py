@@ -16,6 +16,7 @@ import numpy as np
 
 from caseferry.deidentify import identifying_attributes
 from caseferry.errors import MissingDependency
+from caseferry.files.fetching import each, fetched_ahead
 from caseferry.imaging.dicom_file import frame_count, functional_group, number, read_view, transfer_syntax
 from caseferry.imaging.dicom_native import Native, native
 from caseferry.imaging.dicom_stack import Instance, flat, frame_places, frame_stack, has_place, stack
@@ -41,7 +42,9 @@ DIRECTORY = "1.2.840.10008.1.3.10"
 
 def read_header(files: Sequence[FileRef]) -> Header:
     """Read the headers of a series or of a multi-frame file; see `caseferry.imaging.header.Reader`."""
-    instances = [_instance(index, ref) for index, ref in enumerate(files)]
+    instances = each(_instance, files)
+    for index, instance in enumerate(instances):
+        instance.index = index
     with quiet():
         multi = [i for i in instances if "PerFrameFunctionalGroupsSequence" in i.view or frame_count(i.view) > 1]
         if multi and len(instances) > 1:
@@ -51,9 +54,9 @@ def read_header(files: Sequence[FileRef]) -> Header:
         return _multiframe(instances[0]) if multi else _series(instances)
 
 
-def _instance(index: int, ref: FileRef) -> Instance:
+def _instance(ref: FileRef) -> Instance:
     view, place = read_view(ref)
-    instance = Instance(index, ref.name, view)
+    instance = Instance(0, ref.name, view)
     try:
         with quiet():
             _check_image(instance)
@@ -219,8 +222,9 @@ def planes(files: Sequence[FileRef], header: Header) -> Iterator[NDArray[np.gene
     if header.kind is Kind.DICOM_MULTIFRAME:
         yield from _frames(files[0], header, 0, [frame for _, frame in header.layout])
         return
-    for index, _ in header.layout:
-        yield from _frames(files[index], header, index, [0])
+    order = [index for index, _ in header.layout]
+    for index, ref in zip(order, fetched_ahead([files[index] for index in order]), strict=True):
+        yield from _frames(ref, header, index, [0])
 
 
 def _frames(ref: FileRef, header: Header, index: int, frames: Sequence[int]) -> Iterator[NDArray[np.generic]]:

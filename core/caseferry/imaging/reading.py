@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from caseferry.errors import CaseferryError
 from caseferry.files import FileProblem, FileRef
-from caseferry.files.product import ProductOpener
+from caseferry.files.fetching import is_far
 from caseferry.files.streams import Replayed
 from caseferry.imaging.header import Header, ImageProblem, Reader
 from caseferry.imaging.kinds import PEEK, Format, Kind, UnknownFormat, sniff
@@ -62,7 +62,7 @@ def _told(ref: FileRef, start: bytes) -> Format:
 @contextmanager
 def _begun(ref: FileRef) -> Iterator[tuple[FileRef, Format]]:
     """A file and its format; one that is far away is asked for once, for its format and for what is read first."""
-    if ref.path is not None or ref.scheme == "data" or isinstance(ref.opener, ProductOpener):
+    if not is_far(ref):
         yield ref, format_of(ref)
         return
     with ref.open() as stream:
