@@ -6,6 +6,7 @@ import datetime as dt
 import gzip
 import json
 import shutil
+from copy import deepcopy
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -19,16 +20,18 @@ from pydicom import dcmread
 
 import caseferry as cf
 from caseferry.imaging.kinds import Kind
+from caseferry.sandbox import Sandbox
 from caseferry.testing import Samples
 from caseferry_datamint import Datamint
+from caseferry_datamint.sandbox import DatamintStandIn
 from datamint_old_calls import API, DOCUMENTED, HANDLER
+from datamint_scene import Scene
 from old_calls import fails, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from datamint_rows import Row
-    from datamint_scene import Scene
 
 
 NOWHERE = "00000000-0000-4000-8000-000000000000"
@@ -83,12 +86,31 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     return SimpleNamespace(folder=folder, volume=volume, picture=picture, series=series, voxels=voxels)
 
 
+@pytest.fixture(scope="module")
+def begun(files: SimpleNamespace) -> Iterator[tuple[Scene, dict[str, Any]]]:
+    """A project as every row finds it, and what the rows speak of."""
+    with Sandbox(platforms=("datamint",)) as sandbox, pytest.MonkeyPatch.context() as patch:
+        for name, value in sandbox.variables.items():
+            patch.setenv(name, value)
+        standin = sandbox.standins["datamint"]
+        assert isinstance(standin, DatamintStandIn)
+        yield from _begun(Scene(sandbox, standin, files.folder), files)
+
+
 @pytest.fixture
 def names(
-    scene: Scene, files: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    begun: tuple[Scene, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dict[str, Any]]:
-    """What the rows speak of."""
-    monkeypatch.chdir(files.folder)
+    """The same, whatever rows before did."""
+    scene, spoken_of = begun
+    before = scene.standin.state
+    scene.standin.state = deepcopy(before)
+    monkeypatch.chdir(scene.folder)
+    yield {**spoken_of, "folder": tmp_path}
+    scene.standin.state = before
+
+
+def _begun(scene: Scene, files: SimpleNamespace) -> Iterator[tuple[Scene, dict[str, Any]]]:
     volume_path, picture_path = (Path(image.files[0].location) for image in (files.volume, files.picture))
     waiting = scene.ask(
         "POST", "/resources", files={"source": (None, "api"), "resource": ("notes.bin", b"text", "text/plain")}
@@ -107,6 +129,9 @@ def names(
             (row,) = [each for each in account.annotations(resource_id) if each.label == label]
             return row.native["geometry"]["points"]
 
+        def work_of(rid: str) -> Any:
+            return scene.standin.state["projects"][scene.project()["id"]]["work"].get(rid)
+
         def stored(item: cf.Item) -> set[bytes]:
             return {account.file(each.id).read() for each in dataset.resources(item)}
 
@@ -114,50 +139,52 @@ def names(
             account.resource(NOWHERE)
         today = dt.datetime.now(dt.UTC).date()
         corners = files.volume.geometry.to_patient([[1, 1, 0], [5, 3, 3]])
-        yield {
-            "cf": cf,
-            "np": np,
-            "Datamint": Datamint,
-            "api": SimpleNamespace(root_url=url, api_key=api_key),
-            "account": account,
-            "dataset": dataset,
-            "item": item,
-            "url": url,
-            "api_key": api_key,
-            "project_id": scene.project()["id"],
-            "dataset_id": scene.project()["dataset_id"],
-            "worklist_id": scene.project()["worklist_id"],
-            "resource_id": resource_id,
-            "picture_id": picture_id,
-            "picture_size": files.picture.geometry.shape[:2],
-            "waiting": waiting,
-            "nowhere": NOWHERE,
-            "error": missed.value,
-            "folder": tmp_path,
-            "cases_url": "local:cases",
-            "volume_path": volume_path,
-            "picture_path": picture_path,
-            "slice_path": files.series[0],
-            "series_paths": files.series,
-            "named_path": files.folder / "named.dcm",
-            "labels_path": files.folder / "labels.nii.gz",
-            "label_voxels": files.voxels,
-            "patient_p": tuple(corners[0]),
-            "patient_q": tuple(corners[1]),
-            "today": today,
-            "tomorrow": today + dt.timedelta(days=1),
-            "content": picture_path.read_bytes(),
-            "islice": islice,
-            "replace": replace,
-            "where": where,
-            "places": places,
-            "work_of": scene.standin.state["projects"][scene.project()["id"]]["work"].get,
-            "found": found,
-            "account_points": account_points,
-            "stored": stored,
-            "zip_names": zip_names,
-            "fails": fails,
-        }
+        yield (
+            scene,
+            {
+                "cf": cf,
+                "np": np,
+                "Datamint": Datamint,
+                "api": SimpleNamespace(root_url=url, api_key=api_key),
+                "account": account,
+                "dataset": dataset,
+                "item": item,
+                "url": url,
+                "api_key": api_key,
+                "project_id": scene.project()["id"],
+                "dataset_id": scene.project()["dataset_id"],
+                "worklist_id": scene.project()["worklist_id"],
+                "resource_id": resource_id,
+                "picture_id": picture_id,
+                "picture_size": files.picture.geometry.shape[:2],
+                "waiting": waiting,
+                "nowhere": NOWHERE,
+                "error": missed.value,
+                "cases_url": "local:cases",
+                "volume_path": volume_path,
+                "picture_path": picture_path,
+                "slice_path": files.series[0],
+                "series_paths": files.series,
+                "named_path": files.folder / "named.dcm",
+                "labels_path": files.folder / "labels.nii.gz",
+                "label_voxels": files.voxels,
+                "patient_p": tuple(corners[0]),
+                "patient_q": tuple(corners[1]),
+                "today": today,
+                "tomorrow": today + dt.timedelta(days=1),
+                "content": picture_path.read_bytes(),
+                "islice": islice,
+                "replace": replace,
+                "where": where,
+                "places": places,
+                "work_of": work_of,
+                "found": found,
+                "account_points": account_points,
+                "stored": stored,
+                "zip_names": zip_names,
+                "fails": fails,
+            },
+        )
 
 
 @pytest.mark.parametrize("row", [*HANDLER, *API], ids=lambda row: row.old[:60])
