@@ -154,6 +154,21 @@ def test_what_is_damaged_is_read_or_refused(
     assert refusal is None or 0 < len(refusal) < LONGEST
 
 
+def test_frames_that_are_not_there_are_not_counted(images: dict[str, cf.Image], whole: dict[str, bytes]) -> None:
+    """A thousand million of them, all in one place."""
+    dataset = pydicom.dcmread(io.BytesIO(whole["dicom-seg"]))
+    dataset.NumberOfFrames = 10**9
+    first = dataset.PerFrameFunctionalGroupsSequence[0]
+    for name in ("PlanePositionSequence", "SegmentIdentificationSequence"):
+        setattr(dataset.SharedFunctionalGroupsSequence[0], name, first[name].value)
+    del dataset.PerFrameFunctionalGroupsSequence
+    out = io.BytesIO()
+    dataset.save_as(out)
+    said = refused(FileRef.of_bytes(out.getvalue(), "a.dcm"), images["dicom-seg"])
+    assert said is not None
+    assert "bytes of pixels for 1000000000 frames" in said
+
+
 def test_counts_and_sizes_take_no_memory(images: dict[str, cf.Image], whole: dict[str, bytes]) -> None:
     """A picture that says it is huge, run lengths that never end, lists within lists."""
     document = json.loads(whole["coco"])

@@ -83,6 +83,10 @@ def _masks(ref: FileRef, image: Image, threshold: float | None) -> Iterator[Anno
         raise ImageProblem(
             ref.name, "holds shares of voxels (FRACTIONAL), not a mask", "say from which share on a voxel belongs to it"
         )
+    if (count := frame_count(dataset)) > 8 * len(dataset.PixelData):  # a frame has at least one bit
+        raise ImageProblem(
+            ref.name, f"has {len(dataset.PixelData)} bytes of pixels for {count} frames", "fetch it again"
+        )
     places = _places(ref, dataset, grid)
     for segment in dataset.get("SegmentSequence") or []:
         number = int(segment.SegmentNumber)
