@@ -15,6 +15,7 @@ from typing import Any
 from caseferry.errors import AlreadyExists, NotFound, PermissionDenied, PlatformError
 
 NOT_ALLOWED = re.compile(r"Socket '([\w-]+)' is not allowed for this archive")
+FILE_GONE = "the file may not be read, or is not there any more, as when another has taken its place"
 NOT_UNIQUE = "must make a unique set"
 TOO_MANY = "created too many uploads"
 
@@ -31,7 +32,7 @@ def explain(status: int, body: Any, text: str) -> str | tuple[type[PlatformError
     if status == 400 and TOO_MANY in detail:
         return PermissionDenied, f"{detail} (uploads that were never used are removed after a day)"
     if status in {403, 404} and body is None:
-        return (NotFound if status == 404 else PermissionDenied), "the file may not be read, or is not there"
+        return (NotFound if status == 404 else PermissionDenied), FILE_GONE
     return detail
 
 
