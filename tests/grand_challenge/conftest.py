@@ -54,5 +54,15 @@ def shared(world_scene: Scene, tmp_path: Path) -> Iterator[Scene]:
 
 
 @pytest.fixture
+def anew(world_scene: Scene, tmp_path: Path) -> Iterator[Scene]:
+    """A scene whose stand-in is the module's, with nothing in it but what a new one has."""
+    world_scene.sandbox.settle()
+    world_scene.standin.seed()
+    scene = Scene(world_scene.sandbox, world_scene.standin, tmp_path)
+    with scene.opened:
+        yield scene
+
+
+@pytest.fixture
 def samples(tmp_path: Path) -> Samples:
     return Samples(tmp_path / "samples")
