@@ -290,3 +290,9 @@ def test_a_case_is_shown_on_a_screen_whatever_it_holds(tmp_path: Path) -> None:
 def test_what_is_no_case_is_told(verb: str, tmp_path: Path) -> None:
     with cf.connect(f"local:{tmp_path}") as folder, pytest.raises(TypeError, match="expected a Case, and got Item"):
         getattr(folder, verb)(folder.put(cf.Case("a", values={"n": 1})))
+
+
+def test_what_is_wrong_several_times_in_a_folder_is_told_once() -> None:
+    with pytest.raises(cf.InvalidCase) as caught:
+        cf.Case("a", folder="../../up")
+    assert [problem.what for problem in caught.value.problems] == ["holds '..', which would leave a folder"]

@@ -128,7 +128,7 @@ class Case:
     def _folder_problems(self) -> list[Problem]:
         parts = self.folder.strip("/").split("/") if self.folder.strip("/") else []
         object.__setattr__(self, "folder", "/".join(parts))
-        return [Problem("folder", text) for part in parts for text in check_id(part, "folder name")]
+        return [Problem("folder", text) for text in dict.fromkeys(t for p in parts for t in check_id(p, "folder name"))]
 
     def _annotation_problems(self) -> list[Problem]:
         roles = [image.role for image in self.images]

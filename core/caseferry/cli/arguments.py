@@ -56,11 +56,16 @@ def opening() -> ArgumentParser:
     return parent
 
 
-def choosing() -> ArgumentParser:
-    """Of whatever looks from one dataset to another."""
+def choosing(target: str = "the dataset to write") -> ArgumentParser:
+    """Of whatever looks from one dataset to another.
+
+    Parameters
+    ----------
+    target : what DST is
+    """
     parent = ArgumentParser(add_help=False)
     parent.add_argument("source", metavar="SRC", help="the dataset to read")
-    parent.add_argument("target", metavar="DST", help="the dataset to write")
+    parent.add_argument("target", metavar="DST", help=target)
     add_select(parent)
     return parent
 

@@ -75,7 +75,14 @@ def add_commands(commands: Commands) -> None:
         verify=False,
         verify_help="read every case back, bytes and all, and compare (off: the bytes stay where they are)",
     )
-    comparing = commands.add("verify", verify, "compare every case of two datasets", choosing(), opening(), as_json())
+    comparing = commands.add(
+        "verify",
+        verify,
+        "compare every case of two datasets",
+        choosing("the dataset to compare it with"),
+        opening(),
+        as_json(),
+    )
     comparing.add_argument(
         "--phi", choices=get_args(Phi), help="as the transfer had it: after remove, files have changed"
     )

@@ -24,7 +24,7 @@ def add_commands(commands: Commands) -> None:
         "init",
         mapping_init,
         "print a first mapping from the names in the cases of SRC and what is there in DST",
-        choosing(),
+        choosing("the dataset that shall be written"),
         opening(),
     )
     for scheme in schemes():
