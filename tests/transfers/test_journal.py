@@ -291,6 +291,21 @@ def test_a_journal_that_breaks_while_it_is_used_stops_the_transfer(source: Memor
     assert len(target.held) == 1
 
 
+def test_a_program_that_keeps_the_journal_locked_is_told_of(
+    source: Memory, target: Memory, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent meanwhile, and the same goes on once the program lets go."""
+    monkeypatch.setattr("caseferry.transfers.journal_file.PATIENCE", 0.05)
+    Journal(path).close()
+    with Journal(path) as journal, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        journal.belong(source.url, target.url)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unwritable, match="is locked; close the other program that has it open, then run the same"):
+            transfer(source, target, journal=journal, unmapped="accept")
+        assert not target.held
+    assert transfer(source, target, journal=path, unmapped="accept").counts == {Outcome.SENT: 6}
+
+
 def test_looking_at_a_journal_changes_nothing(source: Memory, target: Memory, path: Path) -> None:
     transfer(source, target, journal=path, unmapped="accept")
     before = path.read_bytes()

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 VERSION = 2
 
+PATIENCE = 30.0
+"""Seconds that another program may keep the file locked, such as one that looks into databases."""
+
 STATEMENTS = 500
 """How many things are written together at most."""
 
@@ -86,7 +89,9 @@ class JournalFile(Closing):
             self._held = _hold(self.path)
         try:
             place = self._place(read_only)
-            self.database = sqlite3.connect(place, uri=True, check_same_thread=False, isolation_level=None)
+            self.database = sqlite3.connect(
+                place, timeout=PATIENCE, uri=True, check_same_thread=False, isolation_level=None
+            )
             weakref.finalize(self, self.database.close)
             self._check_whole()
             self._check_owner()
@@ -126,7 +131,7 @@ class JournalFile(Closing):
         try:
             (found,) = self.database.execute("PRAGMA quick_check(1)").fetchone()
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT:
+            if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_CORRUPT:
                 raise
             found = str(error)
         if found != "ok":
@@ -191,7 +196,9 @@ class JournalFile(Closing):
             except sqlite3.Error as error:
                 with contextlib.suppress(sqlite3.Error):
                     self.database.execute("ROLLBACK")
-                msg = f"the journal {str(self.path)!r} cannot be written: {error}; make room, then run the same again"
+                locked = getattr(error, "sqlite_errorcode", None) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+                remedy = "close the other program that has it open" if locked else "make room"
+                msg = f"the journal {str(self.path)!r} cannot be written: {error}; {remedy}, then run the same again"
                 raise Unwritable(msg) from error
         return [True] * len(statements)
 
