@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 PATIENCE = Patience(first=0.02, share=0.1)
 """The platform has no limit on requests, and says nowhere how far an import is."""
 
+IN_FLIGHT = 20
+"""As many connections as httpx, under gcapi, keeps open: with more each call would make another one."""
+
 OWN_FILTERS = ("title", "socket")
 STUDY_FILTERS = ("user", "unanswered_by_user")
 
@@ -73,7 +76,7 @@ class GrandChallengeDataset(SocketVerbs):
     ) -> None:
         super().__init__(f"grand-challenge:{place.name}", names=names, phi=phi, unmapped=unmapped, patience=PATIENCE)
         self.capabilities = capabilities
-        self.limits = Limits(in_flight=16, sidecar_bytes=64 << 20)
+        self.limits = Limits(in_flight=IN_FLIGHT, sidecar_bytes=64 << 20)
         self.place = place
         self._client = client
         client.stop_with(self.cancelled)
