@@ -101,10 +101,11 @@ def row(**more: Any) -> dict[str, Any]:
         (row(frame_index=2, file="a/b.bin"), CINE, "has a file"),
         (row(frame_index=2, identifier=""), CINE, "no label"),
         (row(frame_index=2, annotation_type=None), CINE, "no type"),
+        (row(annotation_type="segmentation", frame_index=2), CINE, "file never came"),
         (row(annotation_type="category", frame_index=2), CINE, "is not what Datamint calls a category"),
         (row(frame_index=7), SERIES, "in which of the image's files"),
     ],
-    ids=["file", "no label", "no type", "no value", "no plane"],
+    ids=["file", "no label", "no type", "no file", "no value", "no plane"],
 )
 def test_what_would_not_come_back_as_it_was_lies_beside(written: Any, where: cf.Image, reason: str) -> None:
     found = core_form(written, "it", where, 0, Names())

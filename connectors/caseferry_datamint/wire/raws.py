@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from caseferry_datamint.wire.annotations import common_form
 from caseferry_datamint.wire.answers import first_of
 from caseferry_datamint.wire.frames import place_of
+from caseferry_datamint.wire.masks import SEGMENTATION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +49,8 @@ def raw_form(raw: Raw, image: Image, names: Names) -> tuple[int, dict[str, Any]]
     kind = said.get("type")
     if not kind or not raw.label or said.get("scope") not in {"image", "frame"}:
         return "it has no type, no label or no scope"
+    if kind == SEGMENTATION:
+        return "it is a segmentation whose file never came"
     if NEEDED.get(str(kind), "type") not in said:
         return f"it is not what Datamint calls a {kind}"
     if len(image.files) > 1 and raw.frame is None:

@@ -18,7 +18,7 @@ from caseferry_datamint.wire.amending import amendment_in
 from caseferry_datamint.wire.links import is_gone, is_revised, link_of
 from caseferry_datamint.wire.meaning import common_back, core_form
 from caseferry_datamint.wire.raws import unchanged
-from caseferry_datamint.wire.segmentations import Piece, grouped, is_segmentation, mask_of
+from caseferry_datamint.wire.segmentations import Piece, grouped, is_segmentation, mask_of, names_file
 from caseferry_datamint.wire.tracks import bundled, track_of
 
 if TYPE_CHECKING:
@@ -234,6 +234,8 @@ def parted(
 ) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
     """The rows that have voxels, and all others; of a link that both bear, the first row tells whose it is.
 
+    A segmentation that names no file where others do is one whose file never came, which nobody can open.
+
     Parameters
     ----------
     known : by what their rows are known, annotations as they were put: a mask that is half made is one
@@ -241,9 +243,11 @@ def parted(
     voxels: list[Mapping[str, Any]] = []
     others: list[Mapping[str, Any]] = []
     whose: dict[str, bool] = {}
+    told = any(is_segmentation(row) and names_file(row) for row in rows)
     for row in rows:
         link = link_of(row)
-        filled = is_segmentation(row) or (link is not None and isinstance(known.get(link), Mask))
+        filled = is_segmentation(row) and (names_file(row) or not told)
+        filled = filled or (link is not None and isinstance(known.get(link), Mask))
         own = link is None or whose.setdefault(link, filled) == filled
         (voxels if filled else others).append(row if own else {**row, "imported_from": None})
     return voxels, others

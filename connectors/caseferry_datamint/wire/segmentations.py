@@ -85,11 +85,13 @@ class Piece:
 
 
 def is_segmentation(row: Mapping[str, Any]) -> bool:
-    """Whether a row has voxels: one whose file never came is an annotation that nobody understands."""
-    if str(row.get("annotation_type") or row.get("type")) != SEGMENTATION:
-        return False
-    files = [row[name] for name in ("file", "associated_file") if name in row]
-    return not files or any(files)
+    """Whether a row tells of voxels."""
+    return str(row.get("annotation_type") or row.get("type")) == SEGMENTATION
+
+
+def names_file(row: Mapping[str, Any]) -> bool:
+    """Whether a row says that its file is there."""
+    return bool(row.get("file") or row.get("associated_file"))
 
 
 def grouped(pieces: Sequence[Piece], link: Callable[[Mapping[str, Any]], str | None]) -> dict[str, list[Piece]]:
@@ -178,9 +180,9 @@ def _parts(piece: Piece, part: NDArray[Any], others: set[int]) -> Iterator[tuple
     """
     classes = piece.classes
     if len(classes) < 2:  # everything but 0, such as 255 where the class map says 1
-        own = next(iter(classes), 0)
-        shared = bool(others) and own in (present := _values_in(part)) and bool(present & others)
-        yield own, piece.names[0], (part != 0) & ~np.isin(part, [*others]) if shared else part != 0
+        own, present = next(iter(classes), 0), _values_in(part) if others else set()
+        inside = (part != 0) & ~np.isin(part, [*others]) if own in present and present & others else part != 0
+        yield own, piece.names[0], inside
         return
     if unnamed := sorted(_values_in(part) - {0} - set(classes)):
         shown = ", ".join(f"{value:g}" for value in unnamed[:10])
