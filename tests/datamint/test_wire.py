@@ -294,10 +294,19 @@ def test_whole_numbers_that_are_written_in_other_ways(written: dict[str, Any], e
 
 
 def test_what_a_label_or_a_category_says_in_another_field_is_not_lost() -> None:
-    assert read(row("label", None, text_value="mild")).attributes == {"value": "mild"}
-    assert read(row("label", None, text_value=None, value=None)).attributes == {}
-    assert read(row("category", None, text_value=None, numeric_value=3)).value == "3"
+    assert read(row("label", None, text_value="mild", scope="image")).attributes == {"value": "mild"}
+    assert read(row("label", None, text_value=None, value=None, scope="image")).attributes == {}
+    assert read(row("category", None, text_value=None, numeric_value=3, scope="image")).value == "3"
     assert read(row("category", None, text_value=None, value="x", frame_index=None, index=2)).frame == 2
+
+
+def test_what_is_said_of_a_frame_is_not_said_of_the_whole_image() -> None:
+    """A server may tell of frames in words of its own."""
+    written = row("category", None, text_value="x", frames_of_tomorrow="1 to 3")
+    found = read(written)
+    assert isinstance(found, cf.Raw)
+    assert found.payload == written
+    assert isinstance(read(written, AT_ZERO), cf.Category)
 
 
 def test_a_region_is_closed_where_it_says_so() -> None:

@@ -187,11 +187,16 @@ def _frame_back(row: Mapping[str, Any], image: Image, file: int) -> int | None:
     Raises
     ------
     ValueError
-        It speaks of a frame that is no plane of the image.
+        It speaks of a frame that is no plane of the image, or does not say of which of several.
     """
     index = first_of(row, "frame_index", "index")
+    if index is None and len(image.files) > 1:
+        return plane_of(image, file, 0)
     if index is None:
-        return plane_of(image, file, 0) if len(image.files) > 1 else None
+        if row.get("scope") == "frame" and image.geometry is not None and image.geometry.planes > 1:
+            msg = "it does not say of which frame it is"
+            raise ValueError(msg)
+        return None
     plane = plane_of(image, file, int(index))
     if plane is None and image.geometry is not None:
         msg = f"there is no frame {index}"
