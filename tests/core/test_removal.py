@@ -231,6 +231,23 @@ def test_the_data_file_of_a_header_stays(tmp_path: Path) -> None:
     assert clean.voxels().min() == 1
 
 
+@pytest.mark.parametrize("flags", [8, 12], ids=["name", "extra field and name"])
+def test_the_name_that_gzip_keeps(flags: int, tmp_path: Path) -> None:
+    """Whoever packs a file and renames it then sends its first name, too."""
+    image = nibabel.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.eye(4)).to_bytes()
+    packed = gzip.compress(image, mtime=0)
+    extra = b"\2\0xy" if flags & 4 else b""
+    path = tmp_path / "case1.nii.gz"
+    path.write_bytes(packed[:3] + bytes([flags]) + packed[4:10] + extra + b"Featherstone^Aurelia.nii\0" + packed[10:])
+    assert gzip.decompress(path.read_bytes()) == image
+    assert identifying_fields(cf.FileRef.of(path)) == ("the name that gzip keeps",)
+    content = clean_bytes(path)
+    assert b"Featherstone" not in content
+    assert gzip.decompress(content) == image
+    path.write_bytes(content)
+    assert identifying_fields(cf.FileRef.of(path)) == ()
+
+
 @pytest.mark.parametrize("name", ["exif_phi.jpg", "png_text_phi.png"])
 def test_pictures(name: str) -> None:
     content = clean_bytes(PHI / name)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 import numpy as np
 
+from caseferry.deidentify import suspicious_name, suspicious_text
 from caseferry.errors import GeometryError
 from caseferry.geometry import RAS_TO_LPS, Geometry
 from caseferry.imaging.header import Header, ImageProblem
@@ -34,6 +35,9 @@ FREE_TEXT = ("descrip", "aux_file", "db_name", "intent_name")
 
 COLOURS = {128: 3, 2304: 4}
 """NIfTI data types RGB24 and RGBA32, and their number of channels."""
+
+PACKED_NAME = "the name that gzip keeps"
+"""What a file was called before it was packed, among what identifies somebody."""
 
 LARGEST_EXTENSIONS = 16 << 20
 
@@ -70,6 +74,23 @@ def _unpacked(ref: FileRef) -> Iterator[BinaryIO]:
                 yield cast("BinaryIO", inner)
         else:
             yield cast("BinaryIO", buffered)
+
+
+def packed_name(start: bytes) -> str:
+    """What a file was called before it was packed, as gzip keeps it; empty where it keeps none.
+
+    Parameters
+    ----------
+    start : the beginning of the packed file
+
+    Source
+    ------
+    RFC 1952 2.3
+    """
+    if len(start) < 12 or not start[3] & 8:
+        return ""
+    place = 12 + int.from_bytes(start[10:12], "little") if start[3] & 4 else 10
+    return start[place:].partition(b"\0")[0].decode("latin-1")
 
 
 def _load(name: str, stream: BinaryIO) -> Any:
@@ -135,6 +156,7 @@ def read_header(files: Sequence[FileRef]) -> Header:
     try:
         with _unpacked(ref) as stream:
             packed = isinstance(stream, gzip.GzipFile)
+            was_named = packed and suspicious_name(packed_name(cast("Any", stream).fileobj.peek(1)))
             header, extensions = read_raw(ref.name, stream)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ImageProblem(ref.name, f"ends inside its header ({error})", "fetch it again") from error
@@ -149,7 +171,7 @@ def read_header(files: Sequence[FileRef]) -> Header:
         geometry=geometry,
         dtype=dtype,
         channels=channels,
-        identifying=identifying(header, extensions),
+        identifying=identifying(header, extensions) + ((PACKED_NAME,) if was_named else ()),
         details={"header": header, "two_grids": _has_two_grids(header)},
     )
 
@@ -188,8 +210,6 @@ def _extensions(header: Any, stream: BinaryIO) -> list[Extension]:
 
 def identifying(header: Any, extensions: Sequence[Extension], fields: Sequence[str] = FREE_TEXT) -> tuple[str, ...]:
     """Names of those of a header's fields and extensions that identify somebody."""
-    from caseferry.deidentify import suspicious_text
-
     found = [name for name in fields if suspicious_text(_text(header, name))]
     found += ["db_name"] if "db_name" in {*fields} - {*found} and _text(header, "db_name") else []
     for each in extensions:

@@ -14,6 +14,7 @@ from caseferry.files.gzipped import Gzipped
 from caseferry.files.product import Product, ProductOpener
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.kinds import Format
+from caseferry.imaging.nifti import PACKED_NAME
 from caseferry.imaging.reading import format_of
 from caseferry.removal import dicom, headers, pictures, video
 from caseferry.removal.splice import Edit, Spliced
@@ -63,7 +64,7 @@ def cleaned(ref: FileRef, names: tuple[str, ...]) -> FileRef:
         product = Product(lambda out: _write(ref, edits_of, out))
         return CleanedRef(place, ref.name, None, ref.media_type, opener=ProductOpener(product), removes=names)
     with _unpacked(ref) as (stream, packed):
-        if not edits_of(ref.name, stream):
+        if not edits_of(ref.name, stream) and PACKED_NAME not in names:
             return ref
     opener: Any = _Splicing(ref, edits_of)
     if packed:
