@@ -9,12 +9,11 @@ import requests
 
 from caseferry.sandbox import Sandbox
 from caseferry_darwin.sandbox import API_KEY, DarwinStandIn
+from sandbox_darwin import READY, Darwin, bring, picture, upload_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-from sandbox_darwin import READY, Darwin, bring, picture, upload_body
 
 
 def test_a_folder_keeps_everything(tmp_path: Path) -> None:

@@ -9,10 +9,6 @@ import numpy as np
 import pytest
 import SimpleITK
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
 from sandbox_darwin import (
     NOWHERE,
     ORIENTATIONS,
@@ -29,6 +25,9 @@ from sandbox_darwin import (
     zipped,
     zlib_gzip,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_states_of_an_upload(darwin: Darwin) -> None:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from caseferry.sandbox import Sandbox
+from sandbox_datamint import HANDLER, LABELS, NEW, OLD, RAMP, SCRIPTS, VOXELS, Plain, Ran, dicom, nifti, png, ran
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-from sandbox_datamint import HANDLER, LABELS, NEW, OLD, RAMP, SCRIPTS, VOXELS, Plain, Ran, dicom, nifti, png, ran
 
 
 @pytest.fixture(scope="module")

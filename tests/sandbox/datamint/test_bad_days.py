@@ -9,12 +9,10 @@ import pytest
 import requests
 
 from caseferry.sandbox import Sandbox
+from sandbox_datamint import LABELS, RAMP, VOXELS, Plain, names, nifti, png, volume_of
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-from sandbox_datamint import LABELS, RAMP, VOXELS, Plain, names, nifti, png, volume_of
 
 
 class TestBadDays:

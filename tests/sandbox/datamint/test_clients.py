@@ -16,11 +16,10 @@ from caseferry_datamint.sandbox import (
     ADMIN,
     MEMBER,
 )
+from sandbox_datamint import AFFINE, HANDLER, LABELS, NEW, OLD, RAMP, VOXELS, Ran, volume_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-from sandbox_datamint import AFFINE, HANDLER, LABELS, NEW, OLD, RAMP, VOXELS, Ran, volume_of
 
 
 @pytest.fixture(params=[OLD, NEW])

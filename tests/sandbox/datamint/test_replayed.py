@@ -14,11 +14,10 @@ from caseferry.sandbox import Sandbox
 from caseferry_datamint.sandbox import (
     ADMIN_KEY,
 )
+from sandbox_datamint import CAPTURES, RAMP, VOXELS, Plain, nifti, png
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-from sandbox_datamint import CAPTURES, RAMP, VOXELS, Plain, nifti, png
 
 
 @dataclass

@@ -14,11 +14,10 @@ import requests
 from PIL import Image
 from pydicom import dcmread
 
+from sandbox_datamint import AFFINE, RAMP, VOXELS, Plain, dicom, nifti, png
+
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-from sandbox_datamint import AFFINE, RAMP, VOXELS, Plain, dicom, nifti, png
 
 
 class TestUploading:

@@ -11,11 +11,10 @@ from caseferry_grand_challenge.sandbox import (
     OUTSIDER_TOKEN,
     VIEWER_TOKEN,
 )
+from sandbox_grand_challenge import Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-from sandbox_grand_challenge import Site
 
 
 @pytest.fixture

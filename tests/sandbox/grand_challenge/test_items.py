@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from sandbox_grand_challenge import NOBODY, Site, from_itk, picture, value
+
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-from sandbox_grand_challenge import NOBODY, Site, from_itk, picture, value
 
 
 class TestItems:

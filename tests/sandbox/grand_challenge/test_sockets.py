@@ -10,11 +10,10 @@ import pytest
 from caseferry_grand_challenge.sandbox.checking import complaint
 from caseferry_grand_challenge.sandbox.kinds import KINDS, Family
 from caseferry_grand_challenge.sandbox.schemas import SCHEMAS
+from sandbox_grand_challenge import SAMPLES, Site, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-from sandbox_grand_challenge import SAMPLES, Site, value
 
 
 def spoilt(content: Any) -> Iterator[Any]:

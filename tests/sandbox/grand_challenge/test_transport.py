@@ -12,14 +12,12 @@ import requests
 from caseferry_grand_challenge.sandbox import (
     UPLOADER_TOKEN,
 )
+from sandbox_grand_challenge import MIB, NOBODY, Site, from_itk, value
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from caseferry.sandbox import Sandbox
-
-
-from sandbox_grand_challenge import MIB, NOBODY, Site, from_itk, value
 
 
 class TestTransport:

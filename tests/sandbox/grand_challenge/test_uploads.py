@@ -16,12 +16,10 @@ from caseferry_grand_challenge.sandbox import (
     importing,
     work,
 )
+from sandbox_grand_challenge import MIB, NOBODY, Site, from_itk, value
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-from sandbox_grand_challenge import MIB, NOBODY, Site, from_itk, value
 
 
 class TestUploads:
