@@ -156,6 +156,37 @@ def test_what_is_wrong_is_named(answer: Callable[..., None], tmp_path: Path) -> 
     )
 
 
+MESSAGE = b'{"message": "Resource not found"}'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "told"),
+    [
+        (400, b'{"message": "name is required"}', cf.PlatformError, "answered 400: name is required"),
+        (400, MESSAGE, cf.NotFound, "answered 400: Resource not found"),
+        (401, b'{"message": "Unauthorized"}', cf.AuthenticationFailed, "answered 401"),
+        (403, b'{"message": "Forbidden"}', cf.PermissionDenied, "answered 403"),
+        (404, MESSAGE, cf.NotFound, "answered 404: Resource not found"),
+        (404, b"", cf.NotFound, "answered 404"),
+        (404, b'{"detail": "x"}', cf.NotFound, "answered 404"),
+        (409, b'{"message": "it is there"}', cf.AlreadyExists, "answered 409: it is there"),
+        (413, b"", cf.PlatformError, "answered 413"),
+        (422, b'{"message": "odd"}', cf.PlatformError, "answered 422: odd"),
+        (429, b"", cf.RateLimited, "answered 429"),
+        (503, b"", cf.TemporaryFailure, "answered 503"),
+        (200, b'{"error": "quota is used up"}', cf.PlatformError, "quota is used up"),
+    ],
+)
+def test_every_error_has_its_class(
+    answer: Callable[..., None], status: int, body: bytes, kind: type[Exception], told: str
+) -> None:
+    """The statuses and bodies that the platform's own clients know."""
+    answer((status, JSON, body), projects=False)
+    with Datamint("https://datamint.example.org", KEY) as account, pytest.raises(kind, match=told) as failed:
+        account.approve_annotations("x")
+    assert type(failed.value) is kind
+
+
 def test_what_is_gone_is_not_listed_even_where_the_server_shows_it(answer: Callable[..., None]) -> None:
     when = "2026-01-02T03:04:05Z"
     rows = [{"id": "a", "deleted": True}, {"id": "b", "deleted_at": when}, {"id": "c", "deleted": False}]
