@@ -62,6 +62,7 @@ def read_structures(ref: FileRef, image: Image) -> Iterator[Annotation]:
     Region by region, by number: for each slice on which it was drawn one polygon of all its closed contours there
     (a hole is a ring within a ring), with the slice as `frame`; closed contours that lie in no slice of the image as
     polygons with three-dimensional points; open contours as lines and polylines, points as points, three-dimensional.
+    A region of which nothing is drawn, as templates leave them, gives nothing.
     The label is the region's name; attributes keep its number, colour, kind and how it was made. What
     `write_structures` has kept of an annotation counts before that, and contours of one annotation are one.
 
