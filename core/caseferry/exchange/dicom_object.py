@@ -76,7 +76,9 @@ def damaged(ref: FileRef, what: str) -> Iterator[None]:
     except CaseferryError:
         raise
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
-        why = f"is a damaged DICOM {what} ({type(error).__name__}: {error})"[:LONGEST_REASON]
+        missing = error.name if isinstance(error, AttributeError) else None
+        told = f"without {missing}" if missing else f"{type(error).__name__}: {error}"
+        why = f"is a damaged DICOM {what} ({told})"[:LONGEST_REASON]
         raise ImageProblem(ref.name, why, "export it again") from error
 
 

@@ -16,6 +16,7 @@ from caseferry.exchange.format import Glimpse
 from caseferry.exchange.own import OWN
 from caseferry.files import FileRef
 from caseferry.imaging.header import ImageProblem
+from caseferry.imaging.kinds import UNKNOWN, what_else
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -125,6 +126,8 @@ def _told(ref: FileRef) -> FileFormat:
     for each in formats().values():
         if each.is_of(glimpse):
             return each
+    if (seems := what_else(glimpse.start)) != UNKNOWN:
+        raise ImageProblem(ref.name, seems)
     known = ", ".join(each.name for each in formats().values() if each.read)
     raise ImageProblem(ref.name, "is no annotation file of a known format", f"those that are read: {known}")
 

@@ -77,7 +77,7 @@ def sniff(start: bytes) -> Format:
         raise UnknownFormat(msg)
     found = _by_magic(start)
     if found is None:
-        raise UnknownFormat(_what_else(start))
+        raise UnknownFormat(what_else(start))
     return found
 
 
@@ -120,7 +120,10 @@ def _inflated(start: bytes) -> bytes:
         return b""
 
 
-def _what_else(start: bytes) -> str:
+UNKNOWN = "is of no kind that can be read"
+
+
+def what_else(start: bytes) -> str:
     """What a file that cannot be used seems to be, in words that help to find out how it came about."""
     if not start:
         return "is empty"
@@ -137,4 +140,4 @@ def _what_else(start: bytes) -> str:
         return "is NRRD of an unknown version; write it as NRRD0005 or older"
     if start[:2] == b"\x08\x00" or start[:4] in {b"\x02\x00\x00\x00", b"\x02\x00\x02\x00"}:
         return "looks like DICOM without the 'DICM' prefix; write it again with pydicom's dcmwrite"
-    return "is of no kind that can be read"
+    return UNKNOWN

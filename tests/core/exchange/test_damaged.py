@@ -169,6 +169,24 @@ def test_frames_that_are_not_there_are_not_counted(images: dict[str, cf.Image], 
     assert "bytes of pixels for 1000000000 frames" in said
 
 
+def test_what_is_missing_is_named_and_what_a_file_seems_to_be(
+    images: dict[str, cf.Image], whole: dict[str, bytes]
+) -> None:
+    dataset = pydicom.dcmread(io.BytesIO(whole["dicom-seg"]))
+    del dataset.PixelData
+    out = io.BytesIO()
+    dataset.save_as(out)
+    said = {
+        out.getvalue(): "a.dcm is a damaged DICOM segmentation (without PixelData)",
+        whole["rtstruct"][132:]: "looks like DICOM without the 'DICM' prefix",
+        b"<html>sign in</html>": "is a web page",
+        b"what is this?": "is no annotation file of a known format; those that are read: dicom-seg",
+        b"": "is empty",
+    }
+    for content, words in said.items():
+        assert words in str(refused(FileRef.of_bytes(content, "a.dcm"), images["dicom-seg"]))
+
+
 def test_counts_and_sizes_take_no_memory(images: dict[str, cf.Image], whole: dict[str, bytes]) -> None:
     """A picture that says it is huge, run lengths that never end, lists within lists."""
     document = json.loads(whole["coco"])
