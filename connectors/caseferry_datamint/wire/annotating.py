@@ -142,7 +142,7 @@ def _frame_calls(mask: Mask, image: Image, there: There, known: Sequence[Mapping
 
 
 def _given_name(mask: Mask, place: Place, label: str) -> str:
-    return f"mask {mask.id} {place.file} {place.frame} {quote(label)}"
+    return f"mask {quote(mask.id)} {place.file} {place.frame} {quote(label)}"
 
 
 def _outline_call(mask: Mask, image: Image, there: There, place: Place, labels: Sequence[str]) -> Call:
