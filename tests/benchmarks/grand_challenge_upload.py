@@ -5,8 +5,9 @@
 The clock runs from opening the connection until the image is on the item. gcapi is given the files as its
 documentation shows (`add_case_to_archive` with `SocketValueSpec(files=[...])`), into a socket of kind DICOM Image Set:
 one of kind Image takes at most 100 files. It is also shown with the files zipped beforehand, which the documentation
-does not tell but which the platform takes. caseferry sends one MetaImage made of the series. An image set is kept as
-it is, while every other image is converted by the platform, which the clock includes.
+does not tell but which the platform takes. caseferry sends one MetaImage made of the series; it is also shown filling
+an image set, file by file as gcapi does. An image set is kept as it is, while every other image is converted by the
+platform, which the clock includes.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def main() -> None:
             for path in files:
                 archive.write(path, path.name)
         size = sum(path.stat().st_size for path in files)
-        target = "grand-challenge:sandbox?socket=ct-image"
+        target = "grand-challenge:sandbox?socket="
         table = Table(
             f"{asked.files} DICOM files ({size / 1e6:.0f} MB) of one series into Grand Challenge, {asked.latency:g} ms",
             asked.files,
@@ -102,7 +103,10 @@ def main() -> None:
                     GCAPI, "gcapi_add.py", "dicom-image-set", f"a-{n}", *files
                 ),
                 ZIPPED: lambda n: running.theirs(GCAPI, "gcapi_add.py", "ct-image", f"b-{n}", packed),
-                OURS: lambda n: running.ours("caseferry_put.py", target, f"c-{n}", *files),
+                OURS: lambda n: running.ours("caseferry_put.py", f"{target}ct-image", f"c-{n}", *files),
+                "caseferry, an image set": lambda n: running.ours(
+                    "caseferry_put.py", f"{target}dicom-image-set", f"d-{n}", *files
+                ),
             },
         )
         trips, bytes_ = TRIPS * asked.latency / 1000, size / loopback()
