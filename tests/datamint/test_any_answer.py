@@ -60,7 +60,7 @@ WHERE = {
 }
 
 
-@settings(max_examples=150, phases=[Phase.generate])
+@settings(max_examples=80, phases=[Phase.generate])
 @given(st.sampled_from([*WHERE]), ROWS)
 def test_any_answer(where: str, answered: list[dict[str, Any]]) -> None:
     resource = {"id": "r", "filename": "a.bin", "metadata": {}}

@@ -193,7 +193,7 @@ def measured(ground: Ground, put: Any, there: Any) -> tuple[float, int]:
     return 0.0, 0
 
 
-@settings(max_examples=16, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=11, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_the_predicted_error_is_the_measured_one(grounds: Grounds, data: st.DataObject) -> None:
     ground = data.draw(st.sampled_from(grounds.each))
