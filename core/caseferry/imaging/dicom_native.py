@@ -72,14 +72,15 @@ class Native:
 
     def frame(self, ref: FileRef, number: int) -> NDArray[Any] | None:
         """The stored values of a frame, [row, column]; None when the file is another one by now, or too short."""
-        path = ref.path
-        if path is None:
-            return None
         values = np.empty(self.shape, self.dtype)
         start = number * values.nbytes
-        if start + values.nbytes > self.place.length:
+        if ref.path is None or start + values.nbytes > self.place.length:
             return None
-        with path.open("rb", buffering=0) as stream:
+        try:
+            file = ref.path.open("rb", buffering=0)
+        except OSError:
+            return None  # pydicom's way tells what is wrong with it
+        with file as stream:
             if stamp(os.fstat(stream.fileno())) != self.place.stamp:
                 return None
             stream.seek(self.place.start + start)

@@ -11,6 +11,7 @@ from pydicom.pixels import pixel_array
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEGBaseline8Bit
 
 import caseferry as cf
+from caseferry.files import FileProblem
 from caseferry.imaging.dicom_file import read_view, transfer_syntax
 from caseferry.imaging.dicom_native import Native, native
 from caseferry.imaging.dicom_view import View
@@ -93,6 +94,15 @@ def test_a_file_that_was_written_anew_is_read_anew(tmp_path: Path) -> None:
     write_slice(tmp_path / "b.dcm", ramp(5, 4) + 7, np.eye(4), StudyDescription="longer than before")
     (tmp_path / "b.dcm").replace(path)
     np.testing.assert_array_equal(image.voxels()[:, :, 0], ramp(5, 4) + 7)
+
+
+def test_a_file_that_is_gone_is_told_by_its_name(tmp_path: Path) -> None:
+    path = write_slice(tmp_path / "a.dcm", ramp(5, 4), np.eye(4))
+    image = cf.Image("ct", path)
+    assert image.header.dtype == "int16"
+    path.unlink()
+    with pytest.raises(FileProblem, match=r"a\.dcm' cannot be opened: No such file"):
+        image.voxels()
 
 
 def test_frames_are_read_one_at_a_time(tmp_path: Path) -> None:
