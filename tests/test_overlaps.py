@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import caseferry as cf
 from caseferry.case.compare import differences
-from caseferry.case.seal import aligned
+from caseferry.case.placement import aligned
 from caseferry.mapping import read_mapping
 from caseferry.mapping.flattening import flattened_case
 from caseferry.mapping.overlap import Priority, read_overlap

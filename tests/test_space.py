@@ -27,7 +27,7 @@ from PIL import Image as Picture
 
 import caseferry as cf
 from caseferry.case.compare import differences, same_meaning
-from caseferry.case.seal import aligned
+from caseferry.case.placement import aligned
 from caseferry.testing import Samples
 from oracles import itk
 from space_cases import (

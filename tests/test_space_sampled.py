@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import caseferry as cf
 from caseferry.case.compare import differences
-from caseferry.case.seal import aligned
+from caseferry.case.placement import aligned
 from space_cases import DICOM_WAYS, ORIENTATIONS, dicom, nifti, structures, turn
 from test_space import EVERYWHERE, SOCKETS, forget
 from transfer_scene import fresh_dataset

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import caseferry as cf
-from caseferry.case.seal import aligned
+from caseferry.case.placement import aligned
 from caseferry.errors import ConfigurationError
 from caseferry.imaging.kinds import Kind
 from caseferry.transfers.verify import check

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import caseferry as cf
-from caseferry.case.seal import aligned
+from caseferry.case.placement import aligned
 from caseferry.imaging.kinds import Kind
 from caseferry.sandbox import Sandbox
 from caseferry.testing import Samples

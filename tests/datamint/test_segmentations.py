@@ -13,7 +13,7 @@ from PIL import Image as Picture
 
 import caseferry as cf
 from caseferry.case.compare import differences
-from caseferry.case.seal import aligned
+from caseferry.case.placement import aligned
 from caseferry.geometry import Geometry
 from caseferry.imaging.header import ImageProblem
 from caseferry.imaging.kinds import Kind

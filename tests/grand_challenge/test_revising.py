@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import caseferry as cf
-from caseferry.case.seal import aligned
+from caseferry.case.placement import aligned
 from caseferry.imaging.kinds import Kind
 from caseferry_grand_challenge.wire.putting import entry, value_call
 from grand_challenge_scene import LOOKUPS

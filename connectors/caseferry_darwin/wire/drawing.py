@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Annotation, Mask
-from caseferry.case.seal import aligned
+from caseferry.case.placement import aligned
 from caseferry.held import Held, Loss, native, part_of
 from caseferry_darwin.wire.annotations import CONVERSIONS, Form, Ids, native_form
 from caseferry_darwin.wire.beside import unsaid, with_beside

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from caseferry.case.seal import aligned
+from caseferry.case.placement import aligned
 from caseferry.shapes import run_lengths, runs_to_plane
 from caseferry_darwin.wire.annotations import Form
 from caseferry_darwin.wire.classes import RASTER_CLASS, RASTER_TYPE, Wanted

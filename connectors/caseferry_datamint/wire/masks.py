@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from caseferry.case.seal import aligned, is_empty
+from caseferry.case.placement import aligned, is_empty
 from caseferry.files import FileRef, file_name, made
 from caseferry.imaging.convert import nifti_bytes
 from caseferry.imaging.kinds import Kind

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from caseferry.capability import Conversion
-from caseferry.case.seal import aligned
+from caseferry.case.placement import aligned
 from caseferry.files import FileRef, made
 from caseferry.geometry import as_stored
 from caseferry.imaging.convert import metaimage_size, planes_of, write_metaimage, write_png

@@ -11,7 +11,7 @@ import numpy as np
 
 from caseferry.annotation import Annotation, Ellipse, Mask, Placed, Polygon, Track
 from caseferry.annotation.placed import SAME_PLACE_MM
-from caseferry.case.seal import aligned
+from caseferry.case.placement import aligned
 from caseferry.geometry import SAME_GRID_MM
 from caseferry.plain import fingerprint
 from caseferry.shapes import outlined, same_ellipse, upright_axes

@@ -11,7 +11,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any, cast
 
 from caseferry.annotation import Mask
-from caseferry.case.seal import placement, unnamed_values
+from caseferry.case.placement import placement, unnamed_values
 from caseferry.errors import ConfigurationError, InvalidCase, Problem
 from caseferry.exchange.written import Written
 from caseferry.imaging.convert import nifti_bytes, planes_of, write_metaimage, write_png

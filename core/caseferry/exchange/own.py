@@ -123,7 +123,7 @@ def _masks(
     ----------
     whole : whether everything that is said of a mask is kept in the file, with each of its structures
     """
-    from caseferry.case.seal import aligned
+    from caseferry.case.placement import aligned
 
     written = Written()
     masks = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from caseferry.annotation import Mask
-from caseferry.case.seal import aligned
+from caseferry.case.placement import aligned
 from caseferry.errors import InvalidCase, Problem
 from caseferry.files import FileProblem, FileRef
 from caseferry.held import Deviation, Loss, part_of

@@ -13,7 +13,7 @@ import SimpleITK as sitk  # noqa: N813  its usual name
 from PIL import Image as Picture
 
 from caseferry import Box, Image, Label, Mask, Polygon
-from caseferry.case.seal import aligned
+from caseferry.case.placement import aligned
 from caseferry.errors import CaseferryError, ConfigurationError, GeometryError, InvalidCase
 from caseferry.exchange import formats, read, write
 from caseferry.imaging.header import ImageProblem

@@ -14,7 +14,8 @@ import SimpleITK as sitk  # noqa: N813  as its own documentation does
 from PIL import Image as Picture
 
 import caseferry as cf
-from caseferry.case.seal import aligned, seal
+from caseferry.case.placement import aligned
+from caseferry.case.seal import seal
 from caseferry.geometry import Geometry
 from caseferry.imaging.convert import nifti_bytes
 from oracles import LPS, affine_of, from_itk, ramp, rotation, to_itk, write_series

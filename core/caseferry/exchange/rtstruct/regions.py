@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from caseferry.annotation import Angle, Annotation, Box, Ellipse, Line, Mask, Placed, Point, Polygon, Polyline
-from caseferry.case.seal import aligned
+from caseferry.case.placement import aligned
 from caseferry.exchange.rtstruct.keyholes import joined
 from caseferry.shapes import ellipse_ring, polygons
 
