@@ -132,9 +132,10 @@ def identifying_fields(ref: FileRef) -> tuple[str, ...]:
     from caseferry.imaging.quiet import quiet
 
     try:
-        if format_of(ref) is not Format.DICOM:
-            return read_header([ref]).identifying
-        dataset = read_dataset(ref)
+        with _damage_named([ref]), _begun(ref) as (first, found):
+            if found is not Format.DICOM:
+                return reader_of(KINDS[found]).read_header([first]).identifying
+            dataset = read_dataset(first)
     except ImageProblem:
         return ()
     with quiet():
