@@ -17,7 +17,7 @@ from caseferry.plain import fingerprint
 from caseferry.sidecar import KEY
 from caseferry_darwin.exchange.reading import NO_NAMES, ONLY_SLOT, ids_of, planes_of
 from caseferry_darwin.wire.annotations import Form, Ids, native_form
-from caseferry_darwin.wire.beside import ABSENT, changes_of, contents_of
+from caseferry_darwin.wire.beside import ABSENT, changes_of, said_in_frames
 from caseferry_darwin.wire.classes import RASTER_TYPE
 from caseferry_darwin.wire.frames import LASTING, SUBS
 from caseferry_darwin.wire.masks import joined, mask_forms
@@ -140,7 +140,7 @@ def _row(form: Form, annotation: Annotation, view: View, properties: Collection[
         told = annotation.payload.get("properties") if isinstance(annotation.payload, dict) else None
         kept = list(told) if isinstance(told, list) and all(isinstance(each, dict) for each in told) else []
         return {**row, **data, "properties": kept, **_beside(annotation, form.slot)}
-    contents = contents_of(data, annotation, view)
+    contents = said_in_frames(data, annotation, view)
     said = [(frame, attributes) for frame, _, attributes in contents]
     fitting = {name for name in SUBS if all(_is_sub(name, value) for _, value in changes_of(name, said))}
     for _, content, attributes in contents:

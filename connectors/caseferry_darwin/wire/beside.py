@@ -63,7 +63,7 @@ class _Written:
     made: list[WantedProperty] = field(default_factory=list)
 
 
-def contents_of(
+def said_in_frames(
     data: dict[str, Any], annotation: Annotation, view: View
 ) -> list[tuple[int, dict[str, Any], Mapping[str, Any]]]:
     """The frames of an annotation's data, or 0 on a still picture; what stands there, and the attributes said there."""
@@ -91,7 +91,7 @@ def with_beside(form: Form, annotation: Annotation, view: View, place: Place) ->
     taken = set(known.types) if known is not None else set(classes.types) - {INFERENCE}
     if form.wanted.kind == "tag":
         taken -= {"text"}  # there it is the value
-    told = [(frame, attributes) for frame, _, attributes in contents_of(form.data, annotation, view)]
+    told = [(frame, attributes) for frame, _, attributes in said_in_frames(form.data, annotation, view)]
     written = _Written()
     for name in dict.fromkeys(name for _, attributes in told for name in attributes):
         changes = changes_of(name, told)
