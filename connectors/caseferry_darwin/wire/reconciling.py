@@ -49,8 +49,12 @@ def with_attributes(put: Annotation, there: Annotation, natives: Collection[str]
         return _with_tracks(put, there, natives)
     attributes = _merged(put.attributes, there.attributes, natives)
     if isinstance(put, Track):
-        return put, replace(there, attributes=attributes)
-    return replace(put, attributes=attributes), replace(there, attributes=attributes)
+        return put, _with(there, attributes)
+    return _with(put, attributes), _with(there, attributes)
+
+
+def _with(annotation: Annotation, attributes: dict[str, Json]) -> Annotation:
+    return annotation if annotation.attributes == attributes else replace(annotation, attributes=attributes)
 
 
 def _with_tracks(put: Track, there: Track, natives: Collection[str]) -> tuple[Annotation, Annotation]:
