@@ -42,17 +42,10 @@ class Seeking(io.RawIOBase):
         raise NotImplementedError
 
 
-class Replayed(io.RawIOBase):
-    """A stream from its beginning, some of which was read from it before.
+class Over(io.RawIOBase):
+    """A stream over another one, which is closed together with it. A kind of it says how it reads."""
 
-    Parameters
-    ----------
-    start : what was read
-    stream : the rest
-    """
-
-    def __init__(self, start: bytes, stream: BinaryIO) -> None:
-        self._start = start
+    def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
 
     def readable(self) -> bool:
@@ -61,13 +54,7 @@ class Replayed(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """Read on, as any stream does."""
-        if not self._start:
-            return self._stream.read(size)
-        if size is None or size < 0:
-            found, self._start = self._start, b""
-            return found + self._stream.read()
-        found, self._start = self._start[:size], self._start[size:]
-        return found
+        raise NotImplementedError
 
     def readinto(self, buffer: Any) -> int:
         """Fill a buffer, as any raw stream does."""
@@ -81,7 +68,31 @@ class Replayed(io.RawIOBase):
         super().close()
 
 
-class Digesting(io.RawIOBase):
+class Replayed(Over):
+    """A stream from its beginning, some of which was read from it before.
+
+    Parameters
+    ----------
+    start : what was read
+    stream : the rest
+    """
+
+    def __init__(self, start: bytes, stream: BinaryIO) -> None:
+        super().__init__(stream)
+        self._start = start
+
+    def read(self, size: int = -1) -> bytes:
+        """Read on, as any stream does."""
+        if not self._start:
+            return self._stream.read(size)
+        if size is None or size < 0:
+            found, self._start = self._start, b""
+            return found + self._stream.read()
+        found, self._start = self._start[:size], self._start[size:]
+        return found
+
+
+class Digesting(Over):
     """A stream that counts and digests what is read through it.
 
     Attributes
@@ -90,7 +101,7 @@ class Digesting(io.RawIOBase):
     """
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+        super().__init__(stream)
         self._digest = hashlib.sha256()
         self.count = 0
 
@@ -99,10 +110,6 @@ class Digesting(io.RawIOBase):
         """Of what was read so far."""
         return self._digest.hexdigest()
 
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
     def read(self, size: int = -1) -> bytes:
         """Read on, as any stream does."""
         chunk = self._stream.read(size)
@@ -110,20 +117,15 @@ class Digesting(io.RawIOBase):
         self.count += len(chunk)
         return chunk
 
-    def close(self) -> None:
-        """Close the stream beneath."""
-        self._stream.close()
-        super().close()
 
-
-class Rewindable(Seeking):
+class Rewindable(Over, Seeking):
     """Makes the beginning of a stream seekable, so that a header can be read without fetching the whole file.
 
     What was read is kept; seeking forward reads on. Meant for headers: everything read stays in memory.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+        super().__init__(stream)
         self._kept = bytearray()
         self._ended = False
 
@@ -139,17 +141,6 @@ class Rewindable(Seeking):
         found = bytes(self._kept[self._position : stop])
         self._position += len(found)
         return found
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer, as any raw stream does."""
-        found = self.read(len(buffer))
-        buffer[: len(found)] = found
-        return len(found)
-
-    def close(self) -> None:
-        """Close the stream beneath."""
-        self._stream.close()
-        super().close()
 
     def _fetch(self, stop: int | None) -> None:
         while not self._ended and (stop is None or len(self._kept) < stop):
