@@ -48,6 +48,10 @@ class LocalDataset(Dataset):
             raise ConfigurationError(msg)
         return self._items()
 
+    def lies_in(self, other: Dataset) -> bool:
+        """Whether this folder is the other or lies below it, however the two are written."""
+        return isinstance(other, LocalDataset) and self.root.resolve().is_relative_to(other.root.resolve())
+
     def _items(self) -> Iterator[Item]:
         paths = self._folder.entries()
         taken = set()

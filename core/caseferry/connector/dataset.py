@@ -69,6 +69,10 @@ class Dataset(Container):
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
 
+    def lies_in(self, other: Dataset) -> bool:
+        """Whether what is put here is found in another dataset, too: because they are the same, or this is in it."""
+        return self.url == other.url
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
 

@@ -117,8 +117,9 @@ def transfer(
     with ExitStack() as opened:
         here = opened_here(source, opened)
         there = opened_here(target, opened)
-        if here.url == there.url:
-            msg = f"{here.url} is the source and the target; name two datasets"
+        if there.lies_in(here):
+            what = "is the source and the target" if here.url == there.url else f"holds the target {there.url}"
+            msg = f"{here.url} {what}: what arrives would be sent again; name two datasets apart from each other"
             raise ConfigurationError(msg)
         book = journal if isinstance(journal, Journal) else opened.enter_context(Journal(journal))
         book.belong(here.url, there.url)
