@@ -9,9 +9,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 import caseferry as cf
-from caseferry.files import Digesting, FileProblem, Rewindable, made, release
+from caseferry.files import Digesting, FileProblem, Rewindable, check_name, file_name, made, release
 
 
 @pytest.mark.parametrize(
@@ -132,3 +134,16 @@ def test_the_beginning_of_a_stream_can_be_read_again() -> None:
     assert stream.seek(-3, os.SEEK_END) == len(content) - 3
     assert stream.read() == content[-3:]
     assert stream.read(1) == b""
+
+
+@given(st.text(max_size=300), st.sampled_from(["", ".nii.gz"]))
+@example("心" * 255, ".dcm")
+@example("..", "")
+@example("a/b\\c\0\n", ".mha")
+def test_any_text_makes_a_name_of_a_file(text: str, ending: str) -> None:
+    """Ids of annotations and roles of images are any text, and files are named by them."""
+    name = file_name(text, ending)
+    assert check_name(name) is None
+    assert name.endswith(ending)
+    if check_name(text + ending) is None and text.isprintable():
+        assert name == text + ending

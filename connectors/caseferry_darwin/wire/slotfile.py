@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
 from caseferry.capability import Conversion
-from caseferry.files import FileRef, made
+from caseferry.files import FileRef, file_name, made
 from caseferry.geometry import as_stored
 from caseferry.held import Deviation
 from caseferry.imaging.convert import NIFTI_ERROR, nifti_error, write_nifti, write_png
@@ -50,7 +50,7 @@ TYPES = {
 def slot_file(image: Image) -> FileRef:
     """The one file that a slot holds of an image."""
     if image.kind is Kind.DICOM_SERIES and len(image.files) > 1:
-        return packed(image.files, f"{_plain(image.role)}.dcm")
+        return packed(image.files, file_name(_plain(image.role), ".dcm"))
     ref = image.files[0]
     if image.kind in CONVERSIONS:
         return _converted(image, ref)
@@ -97,9 +97,9 @@ def _converted(image: Image, ref: FileRef) -> FileRef:
         def draw(out: BinaryIO) -> None:
             write_png(out, image.planes(), header.dtype, header.channels)
 
-        return made(draw, f"{stem}.png", media_type="image/png")
+        return made(draw, file_name(stem, ".png"), media_type="image/png")
 
     def make(out: BinaryIO) -> None:
         write_nifti(out, image.planes(), as_stored(grid), header.dtype, channels=header.channels)
 
-    return made(make, f"{stem}.nii.gz", media_type="application/nifti")
+    return made(make, file_name(stem, ".nii.gz"), media_type="application/nifti")

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from caseferry.capability import Conversion
-from caseferry.files import FileRef, made
+from caseferry.files import FileRef, file_name, made
 from caseferry.geometry import as_stored
 from caseferry.held import Deviation, Held, native
 from caseferry.imaging.convert import NIFTI_ERROR, nifti_error, write_nifti, write_png
@@ -53,12 +53,12 @@ def stored_files(image: Image) -> list[FileRef]:
         def draw(out: BinaryIO) -> None:
             write_png(out, image.planes(), header.dtype, header.channels)
 
-        return [made(draw, f"{stem}.png", media_type=PNG)]
+        return [made(draw, file_name(stem, ".png"), media_type=PNG)]
 
     def make(out: BinaryIO) -> None:
         write_nifti(out, image.planes(), as_stored(grid), header.dtype, channels=header.channels)
 
-    return [made(make, f"{stem}.nii.gz", media_type=NIFTI)]
+    return [made(make, file_name(stem, ".nii.gz"), media_type=NIFTI)]
 
 
 def _as_picture(image: Image) -> bool:

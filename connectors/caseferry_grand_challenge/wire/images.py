@@ -20,7 +20,7 @@ import numpy as np
 
 from caseferry.capability import Conversion
 from caseferry.case.placement import aligned
-from caseferry.files import FileRef, made
+from caseferry.files import FileRef, file_name, made
 from caseferry.geometry import as_stored
 from caseferry.imaging.convert import metaimage_size, planes_of, write_metaimage, write_png
 from caseferry.imaging.kinds import Format, Kind
@@ -193,7 +193,7 @@ def _metaimage(image: Image) -> FileRef:
     size = metaimage_size(stored, header.dtype, header.channels, extra)
     alone = len(image.files) == 1
     stem = PurePosixPath(image.files[0].name).stem.removesuffix(".nii") if alone else _plain(image.role)
-    return made(make, f"{stem}.mha", size=size)
+    return made(make, file_name(stem, ".mha"), size=size)
 
 
 def _plain(text: str) -> str:
