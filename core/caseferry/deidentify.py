@@ -138,7 +138,7 @@ _HINT = re.compile(
 )
 
 _STRONG_HINT = re.compile(
-    r"\b(mrn|ssn|nhs|phone|tel)\b\W{0,3}\d|\b(born|dob)\b\W{1,3}\w|[^\W\d_]{2,}\^[^\W\d_]{2,}"
+    r"\b(mrn|ssn|nhs|phone|tel)\b\W{0,3}\d|\b(born|dob)\b\W{1,3}\w|[^\W\d_]{2}\^[^\W\d_]{2}"
     r"|\bpatient('?s)?[ _]?(name|id)\b\W{1,3}\w",
     re.IGNORECASE,
 )
@@ -151,7 +151,7 @@ def suspicious_text(text: str) -> bool:
     return bool(_HINT.search(text))
 
 
-_NAME_HINT = re.compile(r"(^|[^a-z])(mrn|ssn|dob|pat(ient)?[-_ ]?name)[^a-z]|[^\W\d_]{2,}\^[^\W\d_]{2,}", re.IGNORECASE)
+_NAME_HINT = re.compile(r"(^|[^a-z])(mrn|ssn|dob|pat(ient)?[-_ ]?name)[^a-z]|[^\W\d_]{2}\^[^\W\d_]{2}", re.IGNORECASE)
 
 
 def suspicious_name(name: str) -> bool:
@@ -160,7 +160,7 @@ def suspicious_name(name: str) -> bool:
 
 
 _ONE_PERSON = re.compile(
-    r"\b(mrn|ssn|nhs|phone|tel)\b\W{0,3}\d|\b(born|dob)\b\W{0,3}(on|in)?\W{0,3}\d|[^\W\d_]{2,}\^[^\W\d_]{2,}"
+    r"\b(mrn|ssn|nhs|phone|tel)\b\W{0,3}\d|\b(born|dob)\b\W{0,3}(on|in)?\W{0,3}\d|[^\W\d_]{2}\^[^\W\d_]{2}"
     r"|\bpatient('?s)?[ _]?(name|id)\b\W{1,3}\w",
     re.IGNORECASE,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -499,3 +500,12 @@ def test_texts_that_name_nobody_pass() -> None:
         tags=["x^2"],
     )
     refuse_identifying(seal(case))
+
+
+def test_long_words_are_judged_at_once() -> None:
+    """A text of one word, as encoded bytes are, is looked through once and not from each of its letters anew."""
+    start = time.perf_counter()
+    refuse_identifying(seal(cf.Case("a", metadata={"encoded": "x" * 65_536})))
+    assert time.perf_counter() - start < 5
+    with pytest.raises(cf.IdentifiableData):
+        refuse_identifying(seal(cf.Case("a", metadata={"encoded": "x" * 60_000 + "Roe^Jane"})))

@@ -194,7 +194,7 @@ def assert_home(scene: Scene, item: Item, dataset: GrandChallengeDataset) -> Non
         scene.standin.add_archive(slug, slug)
         target = scene.open(slug)
         report = cf.transfer(source, target, journal=scene.folder / f"{number}.db", strict=True)
-        assert report.ok, [each.reason for each in report.failures]
+        report.require_ok()
         (home,) = target.items()
         after = parsed(held(target, home))
         if source is folder:  # its images are files, which are imported anew

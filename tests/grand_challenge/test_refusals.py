@@ -232,3 +232,50 @@ class TestRights:
 def test_every_shape_of_an_error(body: Any, words: str) -> None:
     sent = {"values": [{"interface": "one", "value": 1}, {"interface": "two", "value": "x"}]}
     assert explain(400, of_sockets(body, sent), "") == words
+
+
+class TestLargeValues:
+    """The platform's front refuses bodies of more than 16 MB, when the item is there already."""
+
+    @pytest.fixture(autouse=True)
+    def little(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for module in ("item_calls", "putting"):
+            monkeypatch.setattr(f"caseferry_grand_challenge.wire.{module}.LARGEST_BODY", 20_000)
+
+    def test_several_go_one_after_the_other(self, shared: Scene) -> None:
+        shared.standin.add_socket("wide", "Anything", in_database=True)
+        archive = shared.open()
+        case = cf.Case("one", metadata={"a": "x" * 9000}, values={"wide": {"b": "y" * 9000}, "lung-volume": 1.0})
+        sent = shared.put(case, archive)
+        assert [call.name for call in sent.plan.calls if call.method == "PATCH"] == ["set values", "set values 2"]
+        assert (sent.item.case().metadata, sent.item.case().values) == (case.metadata, case.values)
+        item = archive.fill(sent.item, {"wide": {"b": "z" * 9000}})
+        assert item.case().values["wide"] == {"b": "z" * 9000}
+        tip = cf.Text("", label="note", value="seen", id="note")
+        item = archive.annotate(item, [cf.Text(label=tip.label, value=tip.value, id=tip.id)])
+        assert [each.id for each in item.case().annotations] == ["note"]
+
+    def test_one_that_is_too_large(self, shared: Scene, archive: GrandChallengeDataset, item: Item) -> None:
+        shared.standin.add_socket("wide", "Anything", in_database=True)
+        shared.sandbox.ledger.clear()
+        with pytest.raises(InvalidCase, match=r"socket 'wide': would hold 3\d+ bytes; Grand Challenge takes 20000"):
+            archive.put(cf.Case("one", values={"wide": {"b": "y" * 30_000}}))
+        with pytest.raises(InvalidCase, match="name a socket that keeps its values as files"):
+            archive.fill(item, {"wide": {"b": "y" * 30_000}})
+        with pytest.raises(InvalidCase, match="or none large enough"):
+            archive.put(cf.Case("one", metadata={"a": "y" * 30_000}))
+        assert written_to(shared) == []
+
+    def test_a_sidecar_that_is_too_large_lies_with_the_journal(self, shared: Scene) -> None:
+        """Or in a socket that keeps its values as files."""
+        case = cf.Case("one", metadata={"a": "x" * 30_000}, values={"lung-volume": 1.0})
+        folder = shared.opened.enter_context(cf.connect(f"local:{shared.folder / 'cases'}"))
+        folder.put(case)
+        target = shared.open()
+        cf.transfer(folder, target, journal=shared.folder / "journal.db", verify=False).require_ok()
+        kept = [path.read_bytes() for path in shared.folder.glob("journal*/**/*") if path.is_file()]
+        assert any(b"x" * 30_000 in content for content in kept)
+        (item,) = target.items()
+        assert item.case().values == {"lung-volume": 1.0}
+        other = shared.open(sidecar="big-metadata")
+        assert other.put(cf.Case("two", metadata=case.metadata)).case().metadata == case.metadata

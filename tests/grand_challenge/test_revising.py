@@ -11,7 +11,7 @@ import pytest
 import caseferry as cf
 from caseferry.case.placement import aligned
 from caseferry.imaging.kinds import Kind
-from caseferry_grand_challenge.wire.putting import entry, value_call
+from caseferry_grand_challenge.wire.item_calls import entry, value_call
 from grand_challenge_scene import LOOKUPS
 from ledger_check import Lookup, compare
 

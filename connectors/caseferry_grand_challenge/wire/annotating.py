@@ -20,7 +20,7 @@ from caseferry_grand_challenge.wire.annotations import SEVERAL, socket_value
 from caseferry_grand_challenge.wire.assigning import Assignment, assign_annotation
 from caseferry_grand_challenge.wire.filling import replaced_files
 from caseferry_grand_challenge.wire.images import mask_file
-from caseferry_grand_challenge.wire.item_calls import PLATFORM, entry, import_call, look_again, ready_call, value_call
+from caseferry_grand_challenge.wire.item_calls import PLATFORM, entry, import_call, look_again, ready_call, value_calls
 from caseferry_grand_challenge.wire.pairing import entries_in, standing_in
 from caseferry_grand_challenge.wire.reading import listed, put_grid
 from caseferry_grand_challenge.wire.uploads import upload_calls
@@ -223,12 +223,13 @@ def _calls(
     for slug, mask in masks.items():
         ref = mask_file(mask, case.image(str(mask.image)), assignment.numbers[mask.id])
         calls += upload_calls(case.id, slug, ref)
-    calls.append(value_call(item, entries, look=look_again(item, before, {*values, *masks})))
+    calls += value_calls(case.id, item, entries, look=lambda slugs: look_again(item, before, {*slugs, *masks}))
+    filled = tuple(call.name for call in calls if call.name.startswith("set values"))
     for slug in masks:
         gone = f"what is in socket {slug!r} is replaced, for everybody who sees the item" if slug in before else ""
         target = stand.place.importing(stand.pk)
         look = look_again(item, before, {slug})
-        calls.append(import_call(slug, [f"upload {slug}"], target, ("set values",), gone, look))
+        calls.append(import_call(slug, [f"upload {slug}"], target, filled, gone, look))
     waits = {slug for slug in values if _is_file(sockets, slug)} | set(masks)
     if waits:
         files = replaced_files(waits, before)

@@ -29,8 +29,9 @@ from caseferry_grand_challenge.wire.item_calls import (
     import_call,
     look_again,
     ready_call,
+    refuse_large,
     uploads_of,
-    value_call,
+    value_calls,
 )
 from caseferry_grand_challenge.wire.sockets import (
     JSON_KINDS,
@@ -193,10 +194,14 @@ def plan_filling(
             entries[slug] = entry(slug, value=content)
     completed = tuple(call.name for call in uploads if call.name.startswith("complete "))
     calls = list(uploads)
+
+    def look(slugs: Collection[str]) -> Call | None:
+        again = {*slugs} & {*rewritten}
+        return look_again(place.item(item), before, again) if again else None
+
     if entries:
-        look = look_again(place.item(item), before, rewritten) if rewritten else None
-        calls.append(value_call(place.item(item), list(entries.values()), _replaced(entries, before), look))
-    done = tuple(call.name for call in calls if call.name == "set values")
+        calls += value_calls(case_id, place.item(item), list(entries.values()), _replaced(entries, before), look)
+    done = tuple(call.name for call in calls if call.name.startswith("set values"))
     for slug, names in imports.items():
         target = place.importing(item)
         calls.append(import_call(slug, names, target, done or completed, _replaced([slug], before)))
@@ -272,6 +277,7 @@ def plan_detaching(
         else:
             entries.append(entry(slug, value=rewritten.get(slug, value["value"])))
     gone = [slug for slug in slugs if slug in before]
+    refuse_large(case_id, [{"interface": gone[0], "values": entries}])
     calls.append(
         Call(
             name="detach",

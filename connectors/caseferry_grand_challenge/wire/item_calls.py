@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from caseferry.errors import ProcessingFailed, TemporaryFailure
+from caseferry.errors import Inexpressible, Problem, ProcessingFailed, TemporaryFailure
 from caseferry.plan import Call, Given, Repeat, Reply
 from caseferry_grand_challenge.wire.answers import SESSION, said
 from caseferry_grand_challenge.wire.answers import item as item_of
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 PLATFORM = "grand-challenge"
 
 SESSION_DONE, SESSION_FAILED = "Succeeded", "Failed"
+LARGEST_BODY = 15 << 20
+"""Bytes of values in one call: the platform's front refuses bodies above 16 MB."""
+
 LOOKS_FOR_OWN = 12
 """How often an item is looked at for the image that an import has made, before another one in its socket will do."""
 
@@ -50,15 +55,12 @@ def uploads_of(case_id: str, slug: str, refs: Sequence[FileRef]) -> tuple[list[C
     return calls, [f"upload {key}" for key in keys]
 
 
-def value_call(
-    item: str, entries: Sequence[Mapping[str, Any]], irreversible: str = "", look: Call | None = None
-) -> Call:
+def value_call(item: str, entries: Sequence[Mapping[str, Any]]) -> Call:
     """The call that sets values of an item; the sockets that it does not name stay as they are.
 
     Parameters
     ----------
     item : where the item is
-    look : a call that is made right before; see `look_again`
     """
     return Call(
         name="set values",
@@ -66,10 +68,74 @@ def value_call(
         target=item,
         body={"values": list(entries)},
         repeat=Repeat.DETECTABLE,
-        watch=(look,) if look is not None else (),
         purpose="set the item's values",
-        irreversible=irreversible,
     )
+
+
+def value_calls(
+    case_id: str,
+    item: str,
+    entries: Sequence[Mapping[str, Any]],
+    irreversible: str = "",
+    look: Callable[[Collection[str]], Call | None] = lambda _: None,
+) -> list[Call]:
+    """The calls that do so, as many as it takes: the platform's front lets only so much through at once.
+
+    Parameters
+    ----------
+    look : makes the call that precedes one that sets some sockets; see `look_again`
+
+    Raises
+    ------
+    Inexpressible
+        A value is too large by itself.
+    """
+    refuse_large(case_id, entries)
+    groups: list[list[Mapping[str, Any]]] = []
+    room = 0
+    for each in entries:
+        room -= json_size(each)
+        if room < 0:
+            groups.append([])
+            room = LARGEST_BODY - json_size(each)
+        groups[-1].append(each)
+    calls: list[Call] = []
+    for number, group in enumerate(groups, start=1):
+        call, before = value_call(item, group), look([str(each["interface"]) for each in group])
+        name = call.name if number == 1 else f"{call.name} {number}"
+        told = irreversible if number == 1 else ""
+        after, watch = tuple(each.name for each in calls[-1:]), (before,) if before is not None else ()
+        calls.append(replace(call, name=name, after=after, watch=watch, irreversible=told))
+    return calls
+
+
+def json_size(value: Any) -> int:
+    """Bytes of a value in a body."""
+    return len(json.dumps(value, default=str))
+
+
+def refuse_large(case_id: str, entries: Sequence[Mapping[str, Any]], most: int = 0) -> None:
+    """Refuse values that the platform's front would not let through.
+
+    Parameters
+    ----------
+    most : bytes of each; 0 for what the platform takes
+
+    Raises
+    ------
+    Inexpressible
+        There is one.
+    """
+    most = most or LARGEST_BODY
+    sizes = {str(each["interface"]): json_size(each) for each in entries}
+    remedy = "name a socket that keeps its values as files"
+    problems = [
+        Problem(f"socket {slug!r}", f"would hold {size} bytes; Grand Challenge takes {most} at once", remedy)
+        for slug, size in sizes.items()
+        if size > most
+    ]
+    if problems:
+        raise Inexpressible(case_id, problems)
 
 
 def import_call(

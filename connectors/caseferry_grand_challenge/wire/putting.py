@@ -24,12 +24,14 @@ from caseferry_grand_challenge.wire.holding import held_parts
 from caseferry_grand_challenge.wire.images import import_problem, mask_file, stored_files
 from caseferry_grand_challenge.wire.imagesets import DICOM_SET, INSTANCES
 from caseferry_grand_challenge.wire.item_calls import (
+    LARGEST_BODY,
     entry,
     image_set,
     import_call,
+    json_size,
     ready_call,
     uploads_of,
-    value_call,
+    value_calls,
 )
 from caseferry_grand_challenge.wire.places import NOUNS, Place
 from caseferry_grand_challenge.wire.segments import table
@@ -103,6 +105,8 @@ def plan_case(
     stored = sockets.get(assignment.sidecar or "")
     room = min(limit, LARGEST_VALUE) if stored is not None and stored.super_kind == "Value" else limit
     document, overflow = build(case, native, room)
+    if stored is not None and stored.super_kind == "Value" and json_size(document) > LARGEST_BODY:
+        assignment.sidecar = None  # its socket holds no more than one call brings
     spare = list(overflow)
     if assignment.sidecar is None and _needs_sidecar(case, native):
         spare.append(FileRef.of_bytes(json.dumps(document).encode(), "sidecar.json", "application/json"))
@@ -116,7 +120,7 @@ def plan_case(
     adopts = standing.pk if standing is not None else None
     if standing is None:
         calls.append(_creation(case, place, tuple(c.name for c in calls if c.name.startswith("complete "))))
-    calls += _filling(parts, place, adopts)
+    calls += _filling(case.id, parts, place, adopts)
     plan = Plan(
         dataset=dataset,
         case_id=case.id,
@@ -177,7 +181,7 @@ def _refuse_uploads(case: Case, uploads: Sequence[Call]) -> None:
 
 def _homeless(assignment: Assignment, overflow: Sequence[FileRef]) -> list[Problem]:
     if assignment.sidecar is None:
-        what = "is none of kind Anything for what has no socket of its own"
+        what = "is none of kind Anything, or none large enough, for what has no socket of its own"
         remedy = 'name one in the mapping: [grand-challenge] sidecar = "socket", or transfer with a journal'
         return [Problem("the sidecar's socket", what, remedy)]
     return [
@@ -319,13 +323,13 @@ def _creation(case: Case, place: Place, after: tuple[str, ...]) -> Call:
     )
 
 
-def _filling(parts: _Parts, place: Place, adopts: str | None) -> list[Call]:
+def _filling(case_id: str, parts: _Parts, place: Place, adopts: str | None) -> list[Call]:
     """The calls that give the item its values and images, and wait until they are there."""
     item = place.item(adopts if adopts is not None else "{item}")
     taken: Any = adopts if adopts is not None else Given("item")
     calls: list[Call] = []
     if parts.values:
-        calls.append(value_call(item, list(parts.values.values())))
+        calls += value_calls(case_id, item, list(parts.values.values()))
     filled = tuple(call.name for call in calls)
     for slug, uploads in parts.images.items():
         calls.append(import_call(slug, uploads, place.importing(taken), filled))
