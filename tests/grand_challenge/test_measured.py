@@ -24,7 +24,7 @@ from caseferry_grand_challenge.wire.putting import mark_values
 from caseferry_grand_challenge.wire.raws import understood
 from caseferry_grand_challenge.wire.sockets import Socket
 
-QUICK = settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 KINDS = (cf.Point, cf.Line, cf.Polyline, cf.Box, cf.Ellipse, cf.Angle, cf.Polygon)
 SHAPE = (7, 6, 5)
 

@@ -46,8 +46,8 @@ def archive(shared: Scene) -> GrandChallengeDataset:
 
 
 @pytest.fixture
-def item(shared: Scene, archive: GrandChallengeDataset) -> Item:
-    return archive.put(cf.Case("there", images=[small(shared)], values={"lung-volume": 1.5}))
+def item(archive: GrandChallengeDataset) -> Item:
+    return archive.put(cf.Case("there", values={"lung-volume": 1.5}))
 
 
 def empty(scene: Scene) -> cf.Case:
@@ -195,7 +195,7 @@ class TestRights:
         acts: list[Callable[[], Any]] = [
             lambda: viewer.fill(theirs, {"lung-volume": 2.5}),
             lambda: viewer.detach(theirs, "lung-volume"),
-            lambda: viewer.annotate(theirs, [cf.Point("ct", (1, 1), frame=0, label="point")]),
+            lambda: viewer.annotate(theirs, [cf.Text(label="note", value="seen")]),
         ]
         for act in acts:
             with pytest.raises(PermissionDenied, match="answered 403: You do not have permission"):

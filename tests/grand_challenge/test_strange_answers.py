@@ -89,8 +89,18 @@ READING: dict[str, tuple[str, Callable[[dict[str, Any]], Any], str]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def standing(world_scene: Scene) -> tuple[GrandChallengeDataset, Item]:
+    """An item that all tests of reading share."""
+    voxels = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    sitk.WriteImage(sitk.GetImageFromArray(voxels), str(world_scene.folder / "ct.mha"))
+    dataset = world_scene.open()
+    return dataset, dataset.put(case(world_scene))
+
+
 @pytest.mark.parametrize("what", READING)
-def test_what_cannot_be_read(archive: GrandChallengeDataset, item: Item, what: str) -> None:
+def test_what_cannot_be_read(standing: tuple[GrandChallengeDataset, Item], what: str) -> None:
+    archive, item = standing
     name, change, words = READING[what]
     with answering(name, change), pytest.raises(UnexpectedResponse, match=words):
         archive.get(item.id).case()
