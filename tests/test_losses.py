@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from contextlib import nullcontext
 from dataclasses import replace
 from gzip import decompress
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 import caseferry as cf
 from caseferry.case.compare import same_meaning
-from caseferry.held import EXACT, Deviation, Tally, native
+from caseferry.held import EXACT, Deviation, Tally, native, refuse_inexact
 from caseferry.imaging.convert import nifti_bytes, nifti_error
 from caseferry.mapping import read_mapping
 from caseferry.shapes import outline_error, outlined
@@ -102,6 +103,47 @@ def test_how_far_a_nifti_file_puts_a_voxel(far: float) -> None:
     measured = np.linalg.norm(theirs - nib.affines.apply_affine(affine, corners), axis=1).max()
     assert nifti_error(grid) == pytest.approx(measured, rel=1e-6, abs=1e-12)
     assert Deviation(mm=nifti_error(grid)).exact == (measured <= 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("platform", "elsewhere"),
+    [
+        ("local", set()),
+        ("grand-challenge", {"author", "reviewer", "status", "source", "model", "codes", "attributes"}),
+        ("datamint", {"author", "reviewer", "status", "source", "model", "confidence", "codes", "attributes"}),
+        ("darwin", {"author", "reviewer", "status", "source", "model", "confidence", "codes", "attribute 'side'"}),
+    ],
+)
+def test_what_an_annotation_says_besides(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform: str, elsewhere: set[str]
+) -> None:
+    """What has no place in a platform's own form is a loss by name; without it the annotation is native."""
+    for name, value in sandbox.variables.items():
+        monkeypatch.setenv(name, value)
+    placed = nifti("volume", ORIENTATIONS[0], "unit")
+    bare = cf.Line(placed.image.role, [(1, 1), (2, 3)], frame=1, label="diameter")
+    full = replace(
+        bare,
+        author="a@example.org",
+        reviewer="b@example.org",
+        status="approved",
+        source="model",
+        model="unet",
+        confidence=0.5,
+        codes=(cf.Code("SCT", "4147007", "mass"),),
+        attributes={"side": "left"},
+    )
+    if platform == "grand-challenge":
+        standin: Any = sandbox.standins[platform]
+        standin.add_socket("diameter", "Multiple lines")
+    with cf.connect(fresh_dataset(sandbox, platform, "besides", tmp_path)) as dataset:
+        plain, plan = (dataset.plan(cf.Case("one", images=[placed.image], annotations=[each])) for each in (bare, full))
+        assert [loss for loss in plain.losses if "line" in loss.part] == []
+        said = [loss for loss in plan.losses if "line" in loss.part]
+        assert [loss.part for loss in said] == ["said of line 'diameter'"] * bool(elsewhere)
+        assert {name for loss in said for name in loss.reason.partition(": ")[2].split(", ")} == elsewhere
+        with pytest.raises(cf.Inexpressible, match="said of line") if elsewhere else nullcontext():
+            refuse_inexact("one", [each for each in plan.held if "line" in each.part])
 
 
 # -- the words -----------------------------------------------------------------------------------------------------

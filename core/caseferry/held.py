@@ -15,7 +15,7 @@ from caseferry.errors import Inexpressible, Problem
 from caseferry.text import columns, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from caseferry.annotation import Annotation
     from caseferry.case import Case
@@ -26,6 +26,12 @@ Kept = Literal["native", "converted", "sidecar", "journal"]
 """``native``: as it is, in the platform's own form; ``converted``: it is there in another form that means the same, or
 nearly, as its error says; ``sidecar``: it lies beside the platform's own data and comes back when the case is read;
 ``journal``: it lies in the journal's folder only."""
+
+MOST_TOLD = 12
+"""How much of what an annotation says besides is told by name."""
+
+SAID = "said of "
+"""How a part begins that is what an annotation says besides, not the annotation itself."""
 
 UNNAMED = ("value", "attachment", "tag")
 """Parts that are counted together whatever their names, over several cases."""
@@ -159,6 +165,21 @@ def attachments_beside(case: Case, overflow: Iterable[FileRef], reason: str, whe
     return losses
 
 
+def said_elsewhere(annotation: Annotation, names: Sequence[str], where: str) -> list[Loss]:
+    """What becomes of what an annotation says for which its form on a platform has no place: it lies beside the case.
+
+    Parameters
+    ----------
+    names : the fields and attributes concerned; empty when everything has its place
+    where : what lies beside the case lies
+    """
+    if not names:
+        return []
+    more = [f"{len(names) - MOST_TOLD} more"] if len(names) > MOST_TOLD else []
+    told = ", ".join([*names[:MOST_TOLD], *more])
+    return [Loss(f"{SAID}{part_of(annotation)}", f"there is no place for it: {told}", "sidecar", where)]
+
+
 def refuse_inexact(case_id: str, held: Iterable[Held]) -> None:
     """Refuse a case of which the target itself would not hold everything exactly.
 
@@ -186,7 +207,7 @@ def part_of(annotation: Annotation) -> str:
 
 
 def parts_of(case: Case) -> list[str]:
-    """The parts of a case, of each of which a plan says what becomes of it."""
+    """The parts of a case, of each of which a plan says what becomes of it; see `SAID` for what there is besides."""
     return [
         *(f"image {image.role!r}" for image in case.images),
         *map(part_of, case.annotations),

@@ -97,11 +97,8 @@ def test_attributes_stand_under_their_names(scene: Scene, samples: Samples) -> N
     held = next(each for each in scene.standin.state["classes"].values() if each["name"] == "lesion")
     assert {each["id"]: each["name"] for each in held["attributes"]}[calcified] == "calcified"
     assert row["actors"] == [{"email": email, "role": role} for role, email in PEOPLE.items()]
-    (told,) = [each for each in sent.plan.held if each.part == "box 'lesion'"]
-    assert (told.kept, told.reason) == (
-        "native",
-        "attribute 'solid', attribute 'reader', attribute 'unheard' in the first slot's metadata",
-    )
+    (told,) = [each for each in sent.plan.losses if "box" in each.part]
+    assert told.reason == "there is no place for it: attribute 'solid', attribute 'reader', attribute 'unheard'"
     (home,) = sent.item.case().annotations
     assert home == replace(put, id=home.id)
     others = alone(scene, sent.item, dataset)
@@ -241,7 +238,7 @@ def test_a_value_that_a_property_cannot_have_stays_beside(scene: Scene, samples:
     sent = scene.put(samples.case("drawn", Kind.PICTURE, annotations=[box("picture", **odd)]), dataset)
     (row,) = scene.standin.annotations(sent.item.id)
     assert row["properties"] == {}
-    assert f"attribute {next(iter(odd))!r} in the first slot's metadata" in {each.reason for each in sent.plan.held}
+    assert [each.reason for each in sent.plan.losses] == [f"there is no place for it: attribute {next(iter(odd))!r}"]
     assert [each.attributes for each in sent.item.case().annotations] == [odd]
 
 
@@ -250,7 +247,7 @@ def test_who_is_not_in_the_team_is_kept_beside(scene: Scene, samples: Samples) -
     sent = scene.put(samples.case("drawn", Kind.PICTURE, annotations=[put]))
     (row,) = scene.standin.annotations(sent.item.id)
     assert row["actors"] == [{"email": PEOPLE["reviewer"], "role": "reviewer"}]
-    assert "author in the first slot's metadata" in {each.reason for each in sent.plan.held}
+    assert "there is no place for it: author" in {each.reason for each in sent.plan.losses}
     assert [each.author for each in sent.item.case().annotations] == ["stranger@example.org"]
 
 
@@ -412,7 +409,7 @@ def test_a_mapping_asks_for_properties_to_be_made(scene: Scene, samples: Samples
         ["low"],
     ]
     assert {each.attributes["grade"] for each in sent.item.case().annotations} == {"low", "high"}
-    assert "attribute 'odd' in the first slot's metadata" in {each.reason for each in sent.plan.held}
+    assert "there is no place for it: attribute 'odd'" in {each.reason for each in sent.plan.losses}
     quiet = scene.open(mapping={"darwin": {"make_properties": True}}, unmapped="sidecar")
     plan = quiet.plan(samples.case("q", Kind.PICTURE, annotations=[box("picture", other="x")]))
     assert not [call for call in plan.calls if call.target.endswith("/properties")]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Annotation, Mask
 from caseferry.case.placement import aligned
-from caseferry.held import Held, Loss, native, part_of
+from caseferry.held import Held, Loss, native, part_of, said_elsewhere
 from caseferry_darwin.wire.annotations import CONVERSIONS, Form, Ids, native_form
 from caseferry_darwin.wire.beside import unsaid, with_beside
 from caseferry_darwin.wire.classes import Wanted
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 BESIDE = "the first slot's metadata"
 """Where the sidecar lies."""
-
-MOST_TOLD = 5
-"""What an annotation says besides that a plan lists by name, where it lies in the sidecar."""
 
 
 @dataclass
@@ -51,7 +48,7 @@ class Drawn:
 
     @property
     def losses(self) -> list[Loss]:
-        """What has no form."""
+        """What has no form, or no place in one."""
         return [each for each in self.held if isinstance(each, Loss) and each.kept == "sidecar"]
 
     def lose(self, annotation: Annotation, reason: str) -> None:
@@ -61,11 +58,8 @@ class Drawn:
     def hold(self, annotation: Annotation, form: Form, where: str, conversion: Conversion | None = None) -> None:
         """Note that an annotation is drawn; what is said of it besides may have no place there."""
         part = part_of(annotation)
-        held = conversion.loss(part) if conversion is not None else native(part, where)
-        names = unsaid(form, annotation)
-        more = [f"{len(names) - MOST_TOLD} more"] if len(names) > MOST_TOLD else []
-        beside = f"{', '.join([*names[:MOST_TOLD], *more])} in {BESIDE}" if names else ""
-        self.held.append(replace(held, reason="; ".join(filter(None, (held.reason, beside)))))
+        self.held.append(conversion.loss(part) if conversion is not None else native(part, where))
+        self.held += said_elsewhere(annotation, unsaid(form, annotation), BESIDE)
         self.said[annotation.id] = form.said
 
     def lacks(self, missing: Missing | None) -> None:

@@ -47,15 +47,11 @@ class There:
     def form(self, form: dict[str, Any], annotation: Annotation) -> dict[str, Any]:
         """An annotation's form with the worklist through which it counts in the project, and with who made it."""
         more: dict[str, Any] = {"annotation_worklist_id": self.project.worklist} if self.project.worklist else {}
-        if model := self.model(annotation):
+        if model := self.project.model_of(annotation):
             more |= {"model_id": model, "is_model": True}
         elif self.project.import_authors and annotation.author:
             more["import_author"] = annotation.author
         return {**form, "imported_from": link(annotation.id, self.revision), **more}
-
-    def model(self, annotation: Annotation) -> str | None:
-        """The model in whose name an annotation is put; None for one that a person made."""
-        return annotation.model if self.project.import_authors and annotation.source == "model" else None
 
 
 def annotation_calls(case: Case, annotations: Sequence[Annotation], there: There) -> list[Call]:
@@ -94,7 +90,7 @@ def annotation_calls(case: Case, annotations: Sequence[Annotation], there: There
 def _volume_call(mask: Mask, image: Image, there: There) -> Call:
     ref = volume_file(mask, image)
     form: list[tuple[str, Any]] = [("source", "imported"), ("imported_from", link(mask.id, there.revision))]
-    if model := there.model(mask):
+    if model := there.project.model_of(mask):
         form.append(("model_id", model))
     if there.project.worklist:
         form.append(("annotation_worklist_id", there.project.worklist))

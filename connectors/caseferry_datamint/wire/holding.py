@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from caseferry.annotation import Annotation, Ellipse, Mask, Track
-from caseferry.held import Deviation, Held, Loss, attachments_beside, native, part_of
+from caseferry.held import Deviation, Held, Loss, attachments_beside, native, part_of, said_elsewhere
 from caseferry.shapes import outline_error, outlined
-from caseferry.sidecar import Native
+from caseferry.sidecar import Native, said_beside
 from caseferry_datamint.wire import annotations as marks
 from caseferry_datamint.wire.address import reason_against_tag
 from caseferry_datamint.wire.forms import native_forms
-from caseferry_datamint.wire.masks import why_not
+from caseferry_datamint.wire.masks import as_volume, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from caseferry.case import Case, Image
     from caseferry.files import FileRef
     from caseferry.mapping import Names
-    from caseferry_datamint.wire.standing import Standing
+    from caseferry_datamint.wire.standing import Project, Standing
 
 BESIDE = "the first resource's metadata"
 """Where the sidecar lies."""
@@ -30,7 +30,7 @@ def image_of(case: Case, annotation: Annotation) -> Image:
     return case.image(annotation.image) if annotation.image is not None else case.images[0]
 
 
-def annotations_held(case: Case, names: Names, standing: Standing) -> tuple[Native, list[Held]]:
+def annotations_held(case: Case, names: Names, project: Project, standing: Standing) -> tuple[Native, list[Held]]:
     """Which annotations have a form of the platform's own, and what becomes of each."""
     there: dict[str, str] = {}
     held: list[Held] = []
@@ -43,7 +43,9 @@ def annotations_held(case: Case, names: Names, standing: Standing) -> tuple[Nati
             held.append(Loss(part, reason, "sidecar", BESIDE))
             continue
         there[annotation.id] = annotation.id
-        held.append(_converted(part, annotation, image_of(case, annotation)) or native(part, _called(annotation)))
+        image = image_of(case, annotation)
+        held.append(_converted(part, annotation, image) or native(part, _called(annotation)))
+        held += said_elsewhere(annotation, unsaid(annotation, image, project), BESIDE)
     return Native(images={image.role: image.role for image in case.images}, annotations=there), held
 
 
@@ -82,6 +84,16 @@ def reason_against(case: Case, annotation: Annotation, names: Names) -> str | No
         return why_not(annotation, image, names)
     forms = native_forms(annotation, image, names)
     return forms if isinstance(forms, str) else None
+
+
+def unsaid(annotation: Annotation, image: Image, project: Project) -> list[str]:
+    """The fields of an annotation with a native form that have no place there."""
+    said: set[str] = set()
+    if project.model_of(annotation):
+        said |= {"source", "model"}
+    elif project.import_authors and not (isinstance(annotation, Mask) and as_volume(image)):
+        said.add("author")
+    return [name for name in said_beside(annotation) if name not in said]
 
 
 def held_beside(case: Case, overflow: Sequence[FileRef]) -> list[Held]:

@@ -30,7 +30,7 @@ def plan_case(
     """
     if not case.images:
         raise Inexpressible(case.id, [Problem("images", "is empty; Datamint holds images", "give at least one")])
-    standing_there, held = annotations_held(case, names, standing)
+    standing_there, held = annotations_held(case, names, project, standing)
     sidecar, overflow = build(case, standing_there, limit)
     held = [*map(image_held, case.images), *held, *held_beside(case, overflow)]
     if overflow and not allow_spare:

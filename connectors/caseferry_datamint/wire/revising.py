@@ -10,18 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from caseferry.annotation import Annotation, Mask, Track
+from caseferry.annotation import Annotation, Track
 from caseferry.case.compare import annotation_differences
 from caseferry.errors import Inexpressible, PlatformError, Problem
 from caseferry.plan import Call, Plan, Repeat
-from caseferry.sidecar import amendment, amendment_number, said_beside
+from caseferry.sidecar import amendment, amendment_number
 from caseferry_datamint.errors import PLATFORM
 from caseferry_datamint.wire.amending import amendment_form, amendment_in
 from caseferry_datamint.wire.annotating import There, annotation_calls
 from caseferry_datamint.wire.annotations import CONVERSIONS
-from caseferry_datamint.wire.holding import image_of, loss_of, reason_against
+from caseferry_datamint.wire.holding import image_of, loss_of, reason_against, unsaid
 from caseferry_datamint.wire.links import is_gone, link, link_of
-from caseferry_datamint.wire.masks import as_volume
 from caseferry_datamint.wire.reading import is_stray
 from caseferry_datamint.wire.rows import chosen_rows, rows_by_annotation
 from caseferry_datamint.wire.tracks import reads_back
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from typing import Any
 
-    from caseferry.case import Case, Image
+    from caseferry.case import Case
     from caseferry.case.revision import Revision
     from caseferry.held import Loss
     from caseferry.sidecar import Kept
@@ -248,7 +247,7 @@ def problems_of_adding(case: Case, new: Sequence[Annotation], there: There) -> l
             problems.append(Problem(where, reason, "put the whole case anew"))
         elif (found := CONVERSIONS.get(annotation.kind)) is not None and not _reads_back(annotation, case):
             problems.append(Problem(where, f"would come back as {found.into}", "put the whole case anew"))
-        elif lost := unsaid(annotation, image_of(case, annotation), there):
+        elif lost := unsaid(annotation, image_of(case, annotation), there.project):
             what = f"{' and '.join(lost)} would be lost: Datamint keeps that of a case's first annotations alone"
             problems.append(Problem(where, what, "leave it out, or put the whole case anew"))
     return problems
@@ -256,13 +255,3 @@ def problems_of_adding(case: Case, new: Sequence[Annotation], there: There) -> l
 
 def _reads_back(annotation: Annotation, case: Case) -> bool:
     return isinstance(annotation, Track) and reads_back(annotation, image_of(case, annotation))
-
-
-def unsaid(annotation: Annotation, image: Image, there: There) -> list[str]:
-    """What an annotation says that has no place on the platform when it is added to a case that is there."""
-    said: set[str] = set()
-    if there.model(annotation):
-        said |= {"source", "model"}
-    elif there.project.import_authors and not (isinstance(annotation, Mask) and as_volume(image)):
-        said.add("author")
-    return [name for name in said_beside(annotation) if name not in said]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from caseferry.annotation import Annotation
+
 
 @dataclass(frozen=True)
 class Project:
@@ -28,6 +30,10 @@ class Project:
     channel: str | None = None
     publish: bool = True
     import_authors: bool = False
+
+    def model_of(self, annotation: Annotation) -> str | None:
+        """The model in whose name an annotation is put; None for one that a person made."""
+        return annotation.model if self.import_authors and annotation.source == "model" else None
 
 
 @dataclass

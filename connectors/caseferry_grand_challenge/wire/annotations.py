@@ -35,6 +35,7 @@ from caseferry.annotation import (
 from caseferry.annotation.placed import SAME_PLACE_MM
 from caseferry.geometry import Geometry, as_stored
 from caseferry.shapes import upright_axes
+from caseferry.sidecar import said_beside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -182,6 +183,15 @@ def _mark(kind: str, annotation: Annotation, grid: Geometry) -> dict[str, Any]:
     if kind == "Three-point angle":
         return mark | {"angle": world}
     return mark | {"seed_point": world[0], "path_points": world, **DRAWN, **own}
+
+
+def unsaid(annotation: Annotation) -> list[str]:
+    """The fields of an annotation with a socket that have no place in its value."""
+    said = {"confidence"} if isinstance(annotation, Placed | Polygon) else set()
+    if annotation.attributes.keys() <= {BESIDE}:
+        said.add("attributes")
+    unit = ["unit"] if isinstance(annotation, Numeric) and annotation.unit else []
+    return unit + [name for name in said_beside(annotation) if name not in said]
 
 
 def _own_members(annotation: Annotation, world: Sequence[Sequence[float]]) -> dict[str, Any]:

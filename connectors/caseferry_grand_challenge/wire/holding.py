@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from caseferry.annotation import Category, Mask
 from caseferry.capability import Conversion
-from caseferry.held import Held, Kept, Loss, native, part_of
+from caseferry.held import Held, Kept, Loss, native, part_of, said_elsewhere
+from caseferry_grand_challenge.wire.annotations import unsaid
 from caseferry_grand_challenge.wire.images import conversion
 from caseferry_grand_challenge.wire.imagesets import DICOM_SET, set_loss
 from caseferry_grand_challenge.wire.segments import called_otherwise
@@ -43,7 +44,7 @@ def held_parts(
     over = {ref.measured().sha256 for ref in overflow}
     return [
         *_images(case, assignment, sockets, shared),
-        *(_annotation(each, assignment, sockets, over) for each in case.annotations),
+        *_annotations(case, assignment, sockets, over),
         *_values(case, assignment),
         *_attachments(case, assignment, over),
         *_others(case, assignment),
@@ -59,6 +60,14 @@ def _images(case: Case, assignment: Assignment, sockets: Sockets, shared: Mappin
             yield set_loss(f"image {image.role!r}")
         else:
             yield conversion(image)
+
+
+def _annotations(case: Case, assignment: Assignment, sockets: Sockets, over: Collection[str | None]) -> Iterator[Held]:
+    for annotation in case.annotations:
+        yield _annotation(annotation, assignment, sockets, over)
+        if ("annotation", annotation.id) not in assignment.reasons:
+            place = _called(assignment.sidecar) if assignment.sidecar else JOURNAL
+            yield from said_elsewhere(annotation, unsaid(annotation), place)
 
 
 def _annotation(annotation: Annotation, assignment: Assignment, sockets: Sockets, over: Collection[str | None]) -> Held:

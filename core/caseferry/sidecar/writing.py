@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from caseferry.annotation import Annotation, Mask
+from caseferry.annotation import Annotation, Mask, Track
 from caseferry.files import FileRef
 from caseferry.plain import Json, fingerprint, plain
 from caseferry.sidecar.document import JOURNAL, VERSION, Native, storable, stored
@@ -28,7 +28,8 @@ def said_beside(annotation: Annotation) -> list[str]:
     """The fields of an annotation that say something and that a sidecar keeps where the platform has no word for it."""
     usual = {"status": "new", "source": "unknown"}
     said = [name for name in SAID_BESIDE if getattr(annotation, name) not in (None, (), usual.get(name))]
-    return [*said, *(["attributes"] if annotation.attributes else [])]
+    frames = annotation.keyframes if isinstance(annotation, Track) else ()
+    return [*said, *(["attributes"] if any(each.attributes for each in (annotation, *frames)) else [])]
 
 
 def case_fingerprint(case: Case) -> str:
