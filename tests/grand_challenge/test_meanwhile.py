@@ -12,6 +12,8 @@ import SimpleITK as sitk  # noqa: N813
 import caseferry as cf
 from caseferry.errors import PlatformError
 from caseferry.files import FileRef
+from caseferry.geometry import Geometry
+from caseferry_grand_challenge.wire.annotations import annotations_in
 from caseferry_grand_challenge.wire.item_calls import entry, filled_sockets
 from caseferry_grand_challenge.wire.pairing import paired
 
@@ -207,8 +209,19 @@ class TestWhichIsWhich:
             (lambda points: [THEIRS, *points], {"a": 1, "b": 2, "c": 3}),
             (lambda points: [moved(points[0]), *points[1:]], {"a": 4, "b": 2, "c": 3}),
             (lambda points: [points[2], moved(points[1])], {"c": 3}),
+            (lambda points: [THEIRS, moved(points[0]), *points[1:]], {"b": 2, "c": 3}),
+            (lambda points: [moved(points[0]), *points[1:], THEIRS], {"a": 4, "b": 2, "c": 3}),
         ],
-        ids=["reversed", "first gone", "middle gone", "one before", "one moved", "one gone and one moved"],
+        ids=[
+            "reversed",
+            "first gone",
+            "middle gone",
+            "one before",
+            "one moved",
+            "one gone and one moved",
+            "one before and one moved",
+            "one behind and one moved",
+        ],
     )
     def test_each_keeps_what_is_said_of_it(
         self,
@@ -229,3 +242,26 @@ class TestWhichIsWhich:
         assert paired([same, same], [same, same]) == {0: 0, 1: 1}
         assert paired([same, same], [same]) == {0: 0}
         assert paired([], [same]) == {}
+
+    def test_an_entry_that_is_none_hides_no_other(
+        self, shared: Scene, archive: GrandChallengeDataset, item: Item
+    ) -> None:
+        """A polygon of two points, as a slip of the hand leaves one; it stays where it is."""
+        shared.standin.add_socket("areas", "Multiple polygons", in_database=True)
+        area = cf.Polygon("ct", [(1, 1), (3, 1), (2, 3)], frame=1, label="areas", id="area")
+        item = archive.annotate(item, [area])
+        value = filled_sockets(item.native)["areas"]["value"]
+        slip = {**value["polygons"][0], "path_points": value["polygons"][0]["path_points"][:2]}
+        write(archive, item, areas={"value": {**value, "polygons": [slip, *value["polygons"]]}})
+        case = archive.get(item.id).case()
+        assert {"area"} == {each.id for each in case.annotations if isinstance(each, cf.Polygon)}
+        item = archive.annotate(archive.get(item.id), [replace(area, rings=[[(0, 1), (3, 1), (2, 3)]], id="more")])
+        assert slip in filled_sockets(item.native)["areas"]["value"]["polygons"]
+        assert len(filled_sockets(item.native)["areas"]["value"]["polygons"]) == 3
+
+    def test_long_lists_are_read_whole(self) -> None:
+        grid = Geometry((5, 4, 3), np.eye(4))
+        points = [{"type": "Point", "point": [float(number % 5), 1.0, 2.0]} for number in range(10_050)]
+        value = {"type": "Multiple points", "version": {"major": 1, "minor": 0}, "points": points}
+        found = annotations_in("Multiple points", value, {"image": "ct", "label": "tip"}, grid, ())
+        assert len(found) == 10_050

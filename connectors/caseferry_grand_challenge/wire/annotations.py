@@ -11,6 +11,7 @@ Grand Challenge's JSON schemas of annotation sockets (``components/schemas.py`` 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+STRANGE = (KeyError, TypeError, ValueError, IndexError, AttributeError)
+"""What comes of reading what is not as it should be."""
 
 VERSION = {"major": 1, "minor": 0}
 FLAT_Z = 0.5
@@ -242,27 +246,41 @@ def annotations_in(
     grid : of the image that positions lie in
     put : what was put into the socket, in order: it says which of several kinds is meant
     """
-    hints = [*put, *[None] * 10000]
+    return [each for each in entries_back(kind, value, common, grid, put) if each is not None]
+
+
+def entries_back(
+    kind: str, value: Any, common: Mapping[str, Any], grid: Geometry | None, put: Sequence[Annotation | None]
+) -> list[Annotation | None]:
+    """Likewise, entry by entry: None for one that says nothing that can be understood."""
+    hint = put[0] if put else None
     try:
         if kind == "Bool":
             return [Label(**common)] if value is True else []
         if kind in {"String", "Choice"}:
-            hint = hints[0]
             return [(Category if isinstance(hint, Category) else Text)(**common, value=str(value))]
         if kind in {"Integer", "Float"}:
-            unit = hints[0].unit if isinstance(hints[0], Numeric) else ""
+            unit = hint.unit if isinstance(hint, Numeric) else ""
             number = int(value) if kind == "Integer" else float(value)
-            return [Numeric(**common, value=_as_put(number, hints[0]), unit=unit)]
+            return [Numeric(**common, value=_as_put(number, hint), unit=unit)]
         if grid is None:
             return []
         if kind in SEVERAL:
             member, single = SEVERAL[kind]
-            return [
-                _mark_back(single, each, common, grid, hint) for each, hint in zip(value[member], hints, strict=False)
-            ]
-        return [_mark_back(kind, value, common, grid, hints[0])]
-    except (KeyError, TypeError, ValueError, IndexError):
+            hints = chain(put, repeat(None))
+            return [_entry_back(single, each, common, grid, next(hints)) for each in value[member]]
+        return [_mark_back(kind, value, common, grid, hint)]
+    except STRANGE:
         return []
+
+
+def _entry_back(
+    kind: str, mark: Any, common: Mapping[str, Any], grid: Geometry, put: Annotation | None
+) -> Annotation | None:
+    try:
+        return _mark_back(kind, mark, common, grid, put)
+    except STRANGE:
+        return None
 
 
 def _as_put(number: float, put: Annotation | None) -> float:

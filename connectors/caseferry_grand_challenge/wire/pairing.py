@@ -41,8 +41,9 @@ def standing_in(kind: str, put: Sequence[Annotation], grid: Geometry | None, val
 def paired(put: Sequence[Mapping[str, Any]], there: Sequence[Any]) -> dict[int, int]:
     """Which entry each one that was put is by now, by their places in both lists; left out are those that are gone.
 
-    One that lies nowhere any more was moved, when as many entries are there as were put; then it is the one in its
-    place. Where some were taken out nobody can tell which of the others were moved: those count as new.
+    One that lies nowhere any more was moved, when the others stand where they stood; then it is the one in its place.
+    Where some were taken out, or the order is another, nobody can tell which of the others were moved: those count as
+    new.
     """
     places = [list(_numbers(entry)) for entry in put]
     found = [list(_numbers(entry)) for entry in there]
@@ -52,7 +53,7 @@ def paired(put: Sequence[Mapping[str, Any]], there: Sequence[Any]) -> dict[int, 
         if (entry := next((each for each in free if _same(places[index], found[each])), None)) is not None:
             pairs[index] = entry
             free.remove(entry)
-    if len(there) >= len(put):
+    if len(there) >= len(put) and all(index == entry for index, entry in pairs.items()):
         pairs |= {index: index for index in range(len(put)) if index not in pairs and index in free}
     return pairs
 

@@ -12,7 +12,7 @@ from caseferry.case import Case, Image
 from caseferry.geometry import Geometry, as_stored
 from caseferry.imaging.kinds import Kind
 from caseferry.sidecar import Found, Kept, merge
-from caseferry_grand_challenge.wire.annotations import MARKS, SEVERAL, annotations_in
+from caseferry_grand_challenge.wire.annotations import MARKS, SEVERAL, entries_back
 from caseferry_grand_challenge.wire.foreign import foreign_case
 from caseferry_grand_challenge.wire.imagesets import set_name
 from caseferry_grand_challenge.wire.item_calls import filled_sockets
@@ -164,8 +164,8 @@ def _kept_marks(
         count = max(hints, default=-1) + 1
         known = [group[hints[entry]] if entry in hints else None for entry in range(count)]
         keys = {entry: f"{slug}#{kept_index(kept, group[index])}" for entry, index in hints.items()}
-        there = annotations_in(kind, value, common, grid, known)
-        found += [Found(annotation, keys.get(entry)) for entry, annotation in enumerate(there)]
+        there = enumerate(entries_back(kind, value, common, grid, known))
+        found += [Found(annotation, keys.get(entry)) for entry, annotation in there if annotation is not None]
     return found
 
 
