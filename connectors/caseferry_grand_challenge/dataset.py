@@ -22,6 +22,7 @@ from caseferry.sidecar import case_fingerprint
 from caseferry_grand_challenge.errors import not_allowed
 from caseferry_grand_challenge.socket_verbs import SocketVerbs
 from caseferry_grand_challenge.wire import annotating, putting, reading
+from caseferry_grand_challenge.wire.annotations import MARKS
 from caseferry_grand_challenge.wire.item_calls import filled_sockets, held_elsewise
 from caseferry_grand_challenge.wire.sockets import (
     Sockets,
@@ -249,6 +250,8 @@ class GrandChallengeDataset(SocketVerbs):
             if touched:
                 annotating.refuse_changed(revision, self._case(row), touched)
         lists = {key.rpartition("#")[0] for key in kept.native.annotations.values() if "#" in key} & set(values)
+        if annotating.theirs_gone(revision, kept):
+            lists |= {slug for slug, socket in sockets_of(values).items() if socket.kind in MARKS}
         contents = {
             slug: self._client.content(str(values[slug]["file"])) if values[slug].get("file") else values[slug]["value"]
             for slug in lists

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -88,3 +89,67 @@ def test_lists_and_segmentations(scene: Scene, samples: Samples) -> None:
         dataset.annotate(item, remove=["alone"])
     with pytest.raises(cf.Inexpressible, match="is all that socket 'generic-overlay' holds"):
         dataset.annotate(item, remove=["mask"])
+
+
+def by_hand(dataset: Any, item: cf.Item, slug: str, value: Any) -> cf.Item:
+    """Somebody else fills a socket."""
+    call = value_call(dataset.place.item(item.id), [entry(slug, value=value)])
+    dataset.execute(cf.Plan(dataset=dataset.url, case_id=item.case_id, calls=(call,)))
+    return dataset.get(item.id)  # type: ignore[no-any-return]
+
+
+def test_what_others_put(scene: Scene, samples: Samples) -> None:
+    """Into a list with ours, into a list of their own, and into a socket for one: each goes, or is told not to."""
+    for slug, kind in (("measured", "Multiple lines"), ("read", "Multiple lines"), ("alone", "Line"), ("odd", "Line")):
+        scene.standin.add_socket(slug, kind, in_database=True)
+    dataset = scene.open(socket="mr-image")
+    ours = cf.Polyline("nifti", [(1, 1), (2, 3), (3, 3)], frame=1, label="measured", id="ours")
+    item = dataset.put(cf.Case("one", images=[samples.image(Kind.NIFTI)], annotations=[ours]))
+    (mine,) = lines(item)
+
+    def theirs(name: str, *shifts: float) -> dict[str, Any]:
+        points = [[x + shift, y, z] for (x, y, z), shift in zip(mine["path_point_lists"][0], shifts, strict=True)]
+        return {**mine, "name": name, "seed_points": points, "path_point_lists": [points]}
+
+    several = {"type": "Multiple lines", "version": {"major": 1, "minor": 0}}
+    stays, goes, moves = theirs("stays", 0, 1, 2), theirs("goes", 1, 1, 1), theirs("moves", 2, 0, 1)
+    item = by_hand(dataset, item, "measured", {**several, "lines": [goes, stays, mine, moves]})
+    item = by_hand(dataset, item, "read", {**several, "lines": [stays, goes]})
+    item = by_hand(dataset, item, "alone", {**theirs("single", 3, 1, 1), "version": several["version"]})
+
+    odd = theirs("odd", 0, 0, 0)
+    item = by_hand(
+        dataset, item, "odd", {**odd, "path_point_lists": odd["path_point_lists"] * 2, "version": several["version"]}
+    )
+
+    def named(label: str, item: cf.Item) -> list[Any]:
+        return [each for each in item.case().annotations if each.label == label]
+
+    assert [len(named(label, item)) for label in ("measured", "stays", "goes", "moves", "single")] == [1, 2, 2, 1, 1]
+    first, second = (each.id for each in named("goes", item))
+    moved = replace(named("moves", item)[0], points=[(0, 1), (2, 2), (3, 2)], frame=1, label="moved")
+    single = replace(named("single", item)[0], points=[(1, 1), (2, 2), (1, 3)], frame=2)
+    with pytest.raises(cf.Inexpressible, match=f"annotation '{single.id}': is all that socket 'alone' holds"):
+        dataset.annotate(item, remove=[single.id])
+    with pytest.raises(
+        cf.Inexpressible,
+        match=f"'{first}': was put there by somebody else, and stands in several sockets: 'measured', 'read'",
+    ):
+        dataset.annotate(item, remove=[first])
+    with pytest.raises(cf.Inexpressible, match="'odd': fills a socket whole into which somebody else put it"):
+        dataset.annotate(item, remove=["odd"])
+    stale = item
+    item = dataset.annotate(item, remove=[second])
+    assert [len(named(label, item)) for label in ("measured", "stays", "goes", "moves", "single")] == [1, 2, 1, 1, 1]
+    (first,) = (each.id for each in named("goes", item))
+    item = dataset.annotate(item, [moved, single], replace=True, remove=[first])
+    assert [each["name"] for each in lines(item)] == ["measured", "moved", "stays"]
+    found = {each.label: each for each in item.case().annotations}
+    counts = Counter(each.label for each in item.case().annotations)
+    assert counts == {"measured": 1, "moved": 1, "single": 1, "stays": 2, "odd": 1}
+    assert found["measured"] == ours
+    for wanted in (moved, single):
+        np.testing.assert_allclose(found[wanted.label].points, wanted.points, atol=1e-3)
+        assert found[wanted.label].id == wanted.id
+    with pytest.raises(cf.Inexpressible, match="put there by somebody else, and no socket of the item holds it as it"):
+        dataset.annotate(stale, remove=[named("goes", stale)[0].id])

@@ -1,6 +1,7 @@
 """Changing the annotations of an item that is there: their sockets are filled anew, and the sidecar tells of it.
 
-A socket that holds several annotations is written whole. What others put into it stays as it is there, entry for entry.
+A socket that holds several annotations is written whole. What others put into it stays as it is there, entry for entry,
+but for what shall go: that is found by where it lies.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from caseferry.case.compare import annotation_differences
 from caseferry.errors import Inexpressible, PlatformError, Problem
 from caseferry.files import FileRef
 from caseferry.held import Loss
+from caseferry.plain import holds_null
 from caseferry.plan import Given, Plan
 from caseferry.sidecar import Kept, build
-from caseferry_grand_challenge.wire.annotations import SEVERAL, socket_value
+from caseferry_grand_challenge.wire.annotations import SEVERAL, kinds_for, socket_value
 from caseferry_grand_challenge.wire.assigning import Assignment, assign_annotation
 from caseferry_grand_challenge.wire.filling import replaced_files
 from caseferry_grand_challenge.wire.images import mask_file
 from caseferry_grand_challenge.wire.item_calls import PLATFORM, entry, import_call, look_again, ready_call, value_calls
 from caseferry_grand_challenge.wire.pairing import entries_in, standing_in
 from caseferry_grand_challenge.wire.reading import listed, put_grid
+from caseferry_grand_challenge.wire.theirs import keys_of_theirs
 from caseferry_grand_challenge.wire.uploads import upload_calls
 
 if TYPE_CHECKING:
@@ -47,7 +50,7 @@ class Stand:
     pk, place : which it is, and where
     kept, sidecar : its sidecar, and the socket that holds it
     before : the values that are there, by slug
-    contents : the JSON in those of them that hold several annotations
+    contents : the JSON in those of them that may hold what changes
     """
 
     pk: str
@@ -64,22 +67,25 @@ def plan_revision(revision: Revision, stand: Stand, names: Names, sockets: Socke
     Raises
     ------
     Inexpressible
-        A socket would have to be emptied, which only takes away what it shares with others.
+        A socket would have to be emptied, which only takes away what it shares with others; or what somebody else put
+        into one shall go, and cannot be told from the rest.
     """
     case, kept = revision.after, stand.kept
     own = {each.id for each in kept.case.annotations} | {each.id for each in revision.written}
     standing = {name: key for name, key in kept.native.annotations.items() if name in own and name not in revision.gone}
-    assignment = _assigned(revision, stand, standing, names, sockets)
+    gone = {name: key for name, key in kept.native.annotations.items() if name in revision.gone}
+    theirs = keys_of_theirs(theirs_gone(revision, kept), revision.before, _free(stand, sockets))
+    assignment = _assigned(revision, stand, standing, theirs, names, sockets)
     written = {each.id for each in revision.written}
-    lists = {key.rpartition("#")[0] for name, key in kept.native.annotations.items() if name in revision.gone}
+    lists = {key.rpartition("#")[0] for key in (gone | theirs).values()}
     marks = {slug for name, slug in assignment.marks.items() if name in written}
     values, keys = {}, dict(standing)
     for slug in sorted({*lists, *marks} - {""}):
-        values[slug], places = _value(slug, revision, stand, assignment, sockets)
+        values[slug], places = _value(slug, revision, stand, theirs, assignment, sockets)
         keys = {name: key for name, key in keys.items() if key.rpartition("#")[0] != slug} | places
     taken_out = standing.keys() - keys.keys() - written
     keys |= {name: slug for name, slug in assignment.masks.items() if name in written}
-    _refuse_emptying(revision, stand, keys, values)
+    _refuse_emptying(stand, gone | theirs, keys, values)
     present = [each for each in case.annotations if each.id in own and each.id not in taken_out]
     native = replace(kept.native, annotations={each.id: keys[each.id] for each in present if each.id in keys})
     described = replace(kept.case, annotations=present)
@@ -102,6 +108,12 @@ def plan_revision(revision: Revision, stand: Stand, names: Names, sockets: Socke
         missing=tuple(assignment.missing),
         adopts=stand.pk,
     )
+
+
+def theirs_gone(revision: Revision, kept: Kept) -> list[Annotation]:
+    """The annotations that do not stay as they are and of which the sidecar does not tell: somebody else put them."""
+    ours = {each.id for each in kept.case.annotations} | kept.native.annotations.keys()
+    return [each for each in revision.before.annotations if each.id in revision.gone - ours]
 
 
 def refuse_changed(revision: Revision, now: Case, touched: Collection[str]) -> None:
@@ -139,9 +151,17 @@ def _differ(one: Annotation, other: Annotation, case: Case) -> bool:
 
 
 def _assigned(
-    revision: Revision, stand: Stand, standing: Mapping[str, str], names: Names, sockets: Sockets
+    revision: Revision,
+    stand: Stand,
+    standing: Mapping[str, str],
+    others: Mapping[str, str],
+    names: Names,
+    sockets: Sockets,
 ) -> Assignment:
-    """Where annotations go: those that stay, where they are; each other one into a socket that nobody uses."""
+    """Where annotations go: those that stay, where they are; each other one into a socket that nobody uses.
+
+    What takes the place of what others put goes where that stands, whatever it is called.
+    """
     native, gone = stand.kept.native, revision.gone
     found = Assignment(
         dict(native.images), {}, {}, dict(native.values), dict(native.attachments), sidecar=stand.sidecar
@@ -159,14 +179,61 @@ def _assigned(
     theirs = {slug for slug in stand.before if slug not in {*ours, *free, *found.taken()}}
     open_to_us = {slug: socket for slug, socket in sockets.items() if slug not in theirs}
     for annotation in revision.written:
-        assign_annotation(found, annotation, revision.after, names, open_to_us)
+        slug = others.get(annotation.id, "").rpartition("#")[0]
+        if slug and _fits(annotation, slug, revision, found, sockets):
+            found.marks[annotation.id] = slug
+            found.grounds[slug] = annotation.image
+        else:
+            assign_annotation(found, annotation, revision.after, names, open_to_us)
     return found
 
 
+def _fits(annotation: Annotation, slug: str, revision: Revision, found: Assignment, sockets: Sockets) -> bool:
+    """Whether an annotation may stand in a socket for positions that others use."""
+    role, socket = annotation.image, sockets.get(slug)
+    if role is None or socket is None or found.grounds.get(slug, role) != role or holds_null(annotation.label):
+        return False
+    return any(socket.kind in kinds for kinds in kinds_for(annotation, revision.after.image(role).geometry))
+
+
+def _free(stand: Stand, sockets: Sockets) -> dict[str, tuple[str, dict[int, Any]]]:
+    """The kind of each socket for positions, and by their places in it those entries that somebody else put."""
+    ours = {key.rpartition("#")[0] or key for key in stand.kept.native.annotations.values()}
+    free = {}
+    for slug, content in stand.contents.items():
+        socket = sockets.get(slug)
+        kind = socket.kind if socket is not None else ""
+        if kind in SEVERAL:
+            known = set(_known(slug, kind, stand)[1].values())
+            free[slug] = kind, {at: each for at, each in enumerate(entries_in(kind, content)) if at not in known}
+        elif slug not in ours:
+            free[slug] = kind, {0: content}
+    return free
+
+
+def _known(slug: str, kind: str, stand: Stand) -> tuple[list[Annotation], dict[int, int]]:
+    """What was put into a socket for several annotations, and which entry of it each is by now."""
+    put = listed(stand.kept).get(slug, [])
+    if any(isinstance(each, Raw) for each in put):
+        return [], {}
+    grid = put_grid(stand.kept, put[0]) if put else None
+    return put, standing_in(kind, put, grid, stand.contents.get(slug) or {})
+
+
 def _value(
-    slug: str, revision: Revision, stand: Stand, assignment: Assignment, sockets: Sockets
+    slug: str,
+    revision: Revision,
+    stand: Stand,
+    others: Mapping[str, str],
+    assignment: Assignment,
+    sockets: Sockets,
 ) -> tuple[Any, dict[str, str]]:
-    """The value of a socket for annotations, and where in it each of ours stands."""
+    """The value of a socket for annotations, and where in it each of ours stands.
+
+    Parameters
+    ----------
+    others : where that stands which others put and which shall go
+    """
     socket = sockets.get(slug)
     kind = socket.kind if socket is not None else ""
     new = [each for each in revision.written if assignment.marks.get(each.id) == slug]
@@ -175,31 +242,36 @@ def _value(
     if kind not in SEVERAL or any(isinstance(each, Raw) for each in new):
         return (socket_value(kind, new, grid) if new else None), {each.id: f"{slug}#0" for each in new}
     member, there = SEVERAL[kind][0], stand.contents.get(slug) or {}
-    entries, put = entries_in(kind, there), listed(stand.kept).get(slug, [])
-    if any(isinstance(each, Raw) for each in put):
-        entries, put = [], []
-    known = standing_in(kind, put, put_grid(stand.kept, put[0]) if put else None, there)
+    whole = any(isinstance(each, Raw) for each in listed(stand.kept).get(slug, []))
+    entries = entries_in(kind, there) if not whole else []
+    put, known = _known(slug, kind, stand)
     fresh = socket_value(kind, new, grid) if new else {}
     over = {*revision.gone, *(each.id for each in new)}
     stay = {put[index].id: entry for index, entry in known.items() if put[index].id not in over}
-    theirs = [each for index, each in enumerate(entries) if index not in known.values()]
+    done = {*known.values(), *(index for index in range(len(entries)) if f"{slug}#{index}" in others.values())}
+    theirs = [each for index, each in enumerate(entries) if index not in done]
     added = fresh.get(member, [])
     marks = [*(entries[entry] for entry in stay.values()), *added, *(each for each in theirs if each not in added)]
     places = {name: f"{slug}#{index}" for index, name in enumerate([*stay, *(each.id for each in new)])}
     return {**there, **fresh, member: marks}, places
 
 
-def _refuse_emptying(revision: Revision, stand: Stand, keys: Mapping[str, str], values: Mapping[str, Any]) -> None:
-    """Refuse to leave in a socket what nothing tells of any more: no value can be taken out of an item by itself."""
+def _refuse_emptying(stand: Stand, gone: Mapping[str, str], keys: Mapping[str, str], values: Mapping[str, Any]) -> None:
+    """Refuse to leave in a socket what nothing tells of any more: no value can be taken out of an item by itself.
+
+    Parameters
+    ----------
+    gone : where that stands which does not stay as it is
+    keys : where everything stands afterwards
+    """
     used = {key.rpartition("#")[0] or key for key in keys.values()}
     problems = []
-    for name in sorted(revision.gone):
-        key = stand.kept.native.annotations.get(name, "")
+    for name, key in sorted(gone.items()):
         slug = key.rpartition("#")[0] or key
         if slug in stand.before and slug not in used and values.get(slug) is None:
             problems.append(Problem(f"annotation {name!r}", f"is all that socket {slug!r} holds", REMEDY))
     if problems:
-        raise Inexpressible(revision.after.id, problems)
+        raise Inexpressible(stand.kept.case.id, problems)
 
 
 def _calls(
