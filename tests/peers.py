@@ -6,6 +6,7 @@ where the variable ``CI`` is set.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
@@ -13,7 +14,9 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -40,6 +43,8 @@ class Peer:
     name: str
     requirements: tuple[str, ...]
     without: tuple[str, ...] = ()
+    warm: tuple[str, ...] = ()
+    """Modules of the client: where there are any, what they need is imported once for all scripts."""
 
     @property
     def home(self) -> Path:
@@ -86,29 +91,72 @@ class Peer:
             "PYTHONWARNINGS": "ignore",
             **variables,
         }
-        done = subprocess.run(
-            [str(self.python), str(SCRIPTS / script), *arguments],
-            env=environment,
-            cwd=home,
-            capture_output=True,
+        command = [str(SCRIPTS / script), *arguments]
+        if self.warm:
+            code, out, err = _warm(self).run(command, environment, home, timeout)
+        else:
+            done = subprocess.run(
+                [str(self.python), *command],
+                env=environment,
+                cwd=home,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+            )
+            code, out, err = done.returncode, done.stdout, done.stderr
+        assert code == 0, f"{script} failed with {self.name} ({code}):\n{out[-4000:]}\n{err[-6000:]}"
+        return json.loads(out.strip().splitlines()[-1])
+
+
+class _Warm:
+    """A process that has imported what a client needs, and runs each script in a copy of itself."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._folder = TemporaryDirectory(prefix="caseferry-peer-")
+        self._process = subprocess.Popen(
+            [str(peer.python), str(SCRIPTS / "warm.py"), *peer.warm],
+            env={"PATH": os.environ["PATH"], "HOME": self._folder.name, "PYTHONWARNINGS": "ignore"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             text=True,
-            timeout=timeout,
-            check=False,
         )
-        assert done.returncode == 0, f"{script} failed with {self.name}:\n{done.stdout[-4000:]}\n{done.stderr[-6000:]}"
-        return json.loads(done.stdout.strip().splitlines()[-1])
+        atexit.register(self._close)
+
+    def run(self, command: list[str], environment: dict[str, str], home: Path, seconds: float) -> tuple[int, str, str]:
+        """The exit code and what was printed; a script that takes longer ends by a signal."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with TemporaryDirectory(dir=self._folder.name) as folder:
+            out, err = Path(folder, "out"), Path(folder, "err")
+            task = {"command": command, "environment": environment, "folder": str(home), "seconds": int(seconds)}
+            self._process.stdin.write(json.dumps({**task, "out": str(out), "err": str(err)}) + "\n")
+            self._process.stdin.flush()
+            code = int(self._process.stdout.readline())
+            return code, out.read_text(), err.read_text()
+
+    def _close(self) -> None:
+        self._process.communicate()
+        self._folder.cleanup()
+
+
+_warm = cache(_Warm)
 
 
 def _run(command: list[str]) -> None:
     subprocess.run(command, check=True, capture_output=True, text=True)
 
 
-GCAPI = Peer("gcapi-0.16.1", ("gcapi==0.16.1",))
+GCAPI = Peer("gcapi-0.16.1", ("gcapi==0.16.1",), warm=("gcapi",))
 PANIMG = Peer("panimg-0.18.2", ("panimg==0.18.2",))
 """What Grand Challenge imports images with."""
 
-DARWIN_PY = Peer("darwin-py-3.6.3", ("darwin-py[medical]==3.6.3", "setuptools<81"))
-DATAMINT_OLD = Peer("datamint-2.5.0", ("datamint==2.5.0",), TORCH_FREE)
-DATAMINT = Peer("datamint-2.16.0", ("datamint==2.16.0",), TORCH_FREE)
-DATAMINT_NEWEST = Peer("datamint-2.45.0", ("datamint==2.45.0",), TORCH_FREE)
+DARWIN_PY = Peer(
+    "darwin-py-3.6.3",
+    ("darwin-py[medical]==3.6.3", "setuptools<81"),
+    warm=("darwin.cli", "darwin.importer.formats.nifti"),
+)
+DATAMINT_OLD = Peer("datamint-2.5.0", ("datamint==2.5.0",), TORCH_FREE, ("datamint.api.client",))
+DATAMINT = Peer("datamint-2.16.0", ("datamint==2.16.0",), TORCH_FREE, ("datamint.api.client",))
+DATAMINT_NEWEST = Peer("datamint-2.45.0", ("datamint==2.45.0",), TORCH_FREE, ("hollow", "datamint.api.client"))
 """Imports what is switched off; its scripts import ``hollow`` first."""
