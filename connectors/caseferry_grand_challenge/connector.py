@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
-from caseferry.annotation import KINDS, Category
+from caseferry.annotation import KINDS, Category, Polyline
 from caseferry.capability import Capabilities, Support
 from caseferry.config import Settings
 from caseferry.connector import Connector
@@ -14,7 +14,7 @@ from caseferry.errors import ConfigurationError
 from caseferry.imaging.kinds import Kind
 from caseferry_grand_challenge.client import GrandChallengeClient
 from caseferry_grand_challenge.dataset import GrandChallengeDataset
-from caseferry_grand_challenge.wire.holding import CATEGORY
+from caseferry_grand_challenge.wire.holding import CATEGORY, STRAIGHT
 from caseferry_grand_challenge.wire.images import CONVERSIONS
 from caseferry_grand_challenge.wire.places import LISTS, split_name
 
@@ -80,7 +80,11 @@ class GrandChallengeConnector(Connector):
             verbs=frozenset({"items", "get", "find", "plan", "put", "annotate", "wait"}),
             images=images,
             annotations={kind: "sidecar" if kind in BESIDE else "native" for kind in KINDS},
-            conversions={Category.kind: CATEGORY, **{str(kind): each for kind, each in CONVERSIONS.items()}},
+            conversions={
+                Category.kind: CATEGORY,
+                Polyline.kind: STRAIGHT,
+                **{str(kind): each for kind, each in CONVERSIONS.items()},
+            },
             values="native",
             attachments="native",
             shows_unfinished=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from caseferry.annotation import Category, Mask
+from caseferry.annotation import Category, Mask, Polyline
 from caseferry.capability import Conversion
 from caseferry.held import Held, Kept, Loss, native, part_of, said_elsewhere
 from caseferry_grand_challenge.wire.annotations import unsaid
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 CATEGORY = Conversion("a text", "a socket of kind String has no list of answers")
 """What becomes of a category whose socket is not one of kind Choice."""
+
+STRAIGHT = Conversion(
+    "a line, if it has two points", "a socket for lines does not say of two points which kind is meant"
+)
+"""What becomes of a polyline of two points."""
 
 JOURNAL = "the journal's folder"
 
@@ -84,6 +89,8 @@ def _annotation(annotation: Annotation, assignment: Assignment, sockets: Sockets
             return Loss(part, f"the socket names its values itself: {told}", "converted", _called(slug))
     if isinstance(annotation, Category) and socket is not None and socket.kind != "Choice":
         return CATEGORY.loss(part)
+    if isinstance(annotation, Polyline) and len(annotation.points) == 2:
+        return STRAIGHT.loss(part)
     return native(part, _called(slug))
 
 
