@@ -1,6 +1,6 @@
 """Kill -9 a running transfer anywhere, run the same command again: every case is there once, complete.
 
-A round brings twelve small cases into a fresh target. The running command is killed at a random moment: after a random
+A round brings eight small cases into a fresh target. The running command is killed at a random moment: after a random
 time, or in the middle of a random request, whose answer nobody ever reads. It is begun again and killed again, until
 it has ended by itself. Then the target holds what it holds after a transfer that nobody disturbed, thing for thing.
 """
@@ -42,10 +42,10 @@ PAIRS = (
 PARTS = {"at once": (0.0, True), "soon, without a journal": (0.002, False), "later": (0.03, True)}
 """How long the target's own work (imports, conversions) takes, in seconds, and whether there is a journal."""
 
-KILLS = 12
-"""For each pair and part of the three ways between platforms and home: 108 in all."""
+KILLS = 7
+"""For each pair and part of the three ways between platforms and home: 63 in all."""
 
-KILLS_ON_THE_WAY_OUT = 5
+KILLS_ON_THE_WAY_OUT = 4
 """For each part of the way from a folder to Grand Challenge, which takes its time."""
 
 MOST_IN_A_ROUND = 12
@@ -56,9 +56,9 @@ REACH = 0.35
 FOLDER = "local"
 
 
-def twelve_cases(folder: Path) -> Iterator[cf.Case]:
+def eight_cases(folder: Path) -> Iterator[cf.Case]:
     """Everything a case can have, several images, masks, and cases of one picture."""
-    for number in range(12):
+    for number in range(8):
         samples, name = Samples(folder / str(number)), f"case-{number:02}"
         if number % 4 == 0:
             yield samples.full_case(name)
@@ -189,7 +189,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory, stable: Stable) -> Iterator
         if source not in made:
             folder = tmp_path_factory.mktemp(source)
             with cf.connect(f"local:{folder / 'start'}") as start:
-                for case in twelve_cases(folder / "samples"):
+                for case in eight_cases(folder / "samples"):
                     start.put(case)
             sandbox = None if source == FOLDER else _full_sandbox(source, start.url)
             url = start.url if sandbox is None else sandbox.standins[source].dataset
@@ -294,4 +294,4 @@ def _all_equal(world: World, target: Target) -> None:
             patched.setenv(name, value)
         report = verify(world.source_url, target.url)
     assert report.ok, str(report)
-    assert report.total == 12
+    assert report.total == 8
