@@ -6,7 +6,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import caseferry as cf
@@ -102,6 +102,7 @@ def test_a_first_mapping_maps_what_is_there_and_tells_of_the_rest() -> None:
     ]
 
 
+@settings(max_examples=35)  # each draws whole cases, with all names of several
 @given(st.lists(cases(), max_size=3), st.dictionaries(st.sampled_from(PARTS), st.dictionaries(WORD, WORD, max_size=3)))
 def test_a_first_mapping_is_a_mapping(held: list[cf.Case], offered: dict[str, dict[str, str]]) -> None:
     """Whatever names are like; and what it maps is there on both sides."""
