@@ -315,7 +315,9 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
         assert process.stderr.read() == ""
 
 
-def test_the_sandbox_command(tmp_path: Path, folder: str) -> None:
+def test_the_sandbox_command(
+    tmp_path: Path, folder: str, caseferry: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Prints what every client needs, serves cases that it was given, and ends without a word of complaint."""
     state = str(tmp_path / "state")
     arguments = ["--port", "0", "--seed-data", folder.partition(":")[2], "--state", state, "--latency", "1"]
@@ -337,8 +339,10 @@ def test_the_sandbox_command(tmp_path: Path, folder: str) -> None:
             "DARWIN_API_KEY",
             "DARWIN_TEAM",
         }
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
         for dataset in ("grand-challenge:sandbox", "darwin:sandbox-team/sandbox"):
-            assert len(json.loads(run("ls", dataset, "--json", variables=variables)[1])) == 3
+            assert len(caseferry("ls", dataset, "--json").json) == 3
         started = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
@@ -358,14 +362,14 @@ def test_the_export_lines_are_taken_by_a_shell(tmp_path: Path) -> None:
     assert ended.stdout.splitlines() == ["darwin:sandbox-team/sandbox", "ended 0"], ended.stderr
 
 
-def test_the_demo(tmp_path: Path) -> None:
+def test_the_demo(tmp_path: Path, caseferry: Callable[..., Any]) -> None:
     code, out, err = run("demo", "--folder", str(tmp_path / "demo"), timeout=120)
     assert code == 0, out + err
     assert "All 5 cases came home" in out
     assert out.count("all equal") == 4
     with cf.connect(f"local:{tmp_path / 'demo' / 'home'}") as home:
         assert len(list(home.items())) == 5
-    assert run("demo", "--folder", str(tmp_path / "demo"))[0] == 2
+    assert caseferry("demo", "--folder", str(tmp_path / "demo")).code == 2
 
 
 @pytest.mark.parametrize("command", [["ls", "local:x"], ["mapping", "init", "local:x", "local:y"]])
