@@ -57,6 +57,9 @@ def test_lists_and_segmentations(scene: Scene, samples: Samples) -> None:
     item = dataset.get(item.id)
     assert len(item.case().annotations) == 5
     third = replace(first, points=[(5, 1), (2, 2), (3, 2)], id="third")
+    short = replace(first, points=[(5, 1), (2, 2)], id="short", attributes={"k": 1})
+    told = [(each.part, each.kept) for each in dataset.plan_annotate(item, [short, third]).held]
+    assert told == [("polyline 'measured'", "converted"), ("said of polyline 'measured'", "sidecar")]
     changed = replace(second, points=[(4, 4), (2, 2), (1, 2)], attributes={"k": 2})
     start, send, plans = len(scene.sandbox.ledger), dataset.execute, []
 

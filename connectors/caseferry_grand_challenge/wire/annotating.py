@@ -21,6 +21,7 @@ from caseferry.sidecar import Kept, build
 from caseferry_grand_challenge.wire.annotations import SEVERAL, kinds_for, socket_value
 from caseferry_grand_challenge.wire.assigning import Assignment, assign_annotation
 from caseferry_grand_challenge.wire.filling import replaced_files
+from caseferry_grand_challenge.wire.holding import held_annotations
 from caseferry_grand_challenge.wire.images import mask_file
 from caseferry_grand_challenge.wire.item_calls import PLATFORM, entry, import_call, look_again, ready_call, value_calls
 from caseferry_grand_challenge.wire.pairing import entries_in, standing_in
@@ -95,16 +96,11 @@ def plan_revision(revision: Revision, stand: Stand, names: Names, sockets: Socke
         for each in revision.written
         if isinstance(each, Mask) and each.id in assignment.masks
     }
-    losses = [
-        Loss(f"{each.kind} {each.label!r}", reason, "sidecar", f"the socket {stand.sidecar!r}")
-        for each in revision.written
-        if (reason := assignment.reasons.get(("annotation", each.id))) is not None
-    ]
     return Plan(
         dataset=dataset,
         case_id=case.id,
         calls=tuple(_calls(revision, stand, {**values, stand.sidecar: document}, masks, assignment, sockets)),
-        held=tuple(losses),
+        held=tuple(each for each in held_annotations(revision.written, assignment, sockets) if isinstance(each, Loss)),
         missing=tuple(assignment.missing),
         adopts=stand.pk,
     )

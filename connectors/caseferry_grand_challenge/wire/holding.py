@@ -13,7 +13,7 @@ from caseferry_grand_challenge.wire.imagesets import DICOM_SET, set_loss
 from caseferry_grand_challenge.wire.segments import called_otherwise
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from caseferry.annotation import Annotation
     from caseferry.case import Case
@@ -49,7 +49,7 @@ def held_parts(
     over = {ref.measured().sha256 for ref in overflow}
     return [
         *_images(case, assignment, sockets, shared),
-        *_annotations(case, assignment, sockets, over),
+        *held_annotations(case.annotations, assignment, sockets, over),
         *_values(case, assignment),
         *_attachments(case, assignment, over),
         *_others(case, assignment),
@@ -67,8 +67,16 @@ def _images(case: Case, assignment: Assignment, sockets: Sockets, shared: Mappin
             yield conversion(image)
 
 
-def _annotations(case: Case, assignment: Assignment, sockets: Sockets, over: Collection[str | None]) -> Iterator[Held]:
-    for annotation in case.annotations:
+def held_annotations(
+    annotations: Iterable[Annotation], assignment: Assignment, sockets: Sockets, over: Collection[str | None] = ()
+) -> Iterator[Held]:
+    """What becomes of each of some annotations, and of what it says besides.
+
+    Parameters
+    ----------
+    over : digests of files that find no room in the sidecar
+    """
+    for annotation in annotations:
         yield _annotation(annotation, assignment, sockets, over)
         if ("annotation", annotation.id) not in assignment.reasons:
             place = _called(assignment.sidecar) if assignment.sidecar else JOURNAL
