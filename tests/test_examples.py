@@ -73,7 +73,7 @@ def platforms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
         labels[1:3, 1:3, 1] = 1
         mask = cf.Mask.of_array("generic-medical-image", labels, {1: "nodule"}, grid.affine)
         with cf.connect("grand-challenge:sandbox") as archive:
-            for name in ("one", "two"):
+            for name in ("first", "other"):
                 archive.put(cf.Case(id=name, images=[volume], annotations=[mask], values={"age": 50}))
         yield {**os.environ, "FOUR_VOXELS_ML": repr(float(4 * np.prod(grid.spacing_mm) / 1000))}
 
@@ -104,18 +104,18 @@ def test_volumes(platforms: dict[str, str]) -> None:
     rows = [line.split(",") for line in run(platforms, "volumes.py", "grand-challenge:sandbox").splitlines()]
     assert rows[0] == ["case", "image", "label", "voxels", "ml"]
     assert sorted(row[:4] for row in rows[1:]) == [
-        [name, "generic-medical-image", "nodule", "4"] for name in ("one", "two")
+        [name, "generic-medical-image", "nodule", "4"] for name in ("first", "other")
     ]
     assert [float(row[4]) for row in rows[1:]] == pytest.approx([float(platforms["FOUR_VOXELS_ML"])] * 2, rel=1e-3)
 
 
 def test_shards_together_bring_everything_once(platforms: dict[str, str], tmp_path: Path) -> None:
-    sent = 0
+    sent = []
     for share in range(2):
         target = ("grand-challenge:sandbox", "darwin:sandbox-team/sandbox", str(share), "2", "--folder", str(tmp_path))
         try:
             run(platforms, "shard_job.py", *target)
         finally:
             report = json.loads((tmp_path / f"share-{share}.json").read_text())
-        sent += report["cases"].get("sent", 0)
-    assert sent == 2
+        sent.append(report["cases"].get("sent", 0))
+    assert sent == [1, 1]
