@@ -117,6 +117,7 @@ class _Warm:
         self._process = subprocess.Popen(
             [str(peer.python), str(SCRIPTS / "warm.py"), *peer.warm],
             env={"PATH": os.environ["PATH"], "HOME": self._folder.name, "PYTHONWARNINGS": "ignore"},
+            cwd=self._folder.name,  # datamint leaves a log where it is imported
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
