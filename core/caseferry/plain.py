@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import math
@@ -115,3 +116,12 @@ def canonical(value: Json) -> str:
 def fingerprint(value: Json) -> str:
     """The SHA-256 of the canonical spelling, in hexadecimal."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def moment(said: object) -> dt.datetime | None:
+    """A point in time with its zone, UTC where none is named; None for what is none."""
+    try:
+        found = dt.datetime.fromisoformat(str(said))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=dt.UTC)

@@ -11,11 +11,11 @@ The exports of V7's end-to-end tests: a property of a section is listed where it
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from caseferry.plain import moment
 from caseferry_darwin.wire.frames import LASTING, SUBS
 from caseferry_darwin.wire.properties import MULTI, WHOLE
 
@@ -163,8 +163,8 @@ def said_of(row: Mapping[str, Any], content: Mapping[str, Any] | None = None) ->
     said: dict[str, Any] = {
         "author": next(iter(people["annotator"]), None),
         "reviewer": next(iter(people["reviewer"]), None),
-        "created": _moment(row.get("inserted_at")),
-        "modified": _moment(row.get("updated_at")),
+        "created": moment(row.get("inserted_at")),
+        "modified": moment(row.get("updated_at")),
     }
     inferred = (content or {}).get("inference")
     if isinstance(inferred, dict):
@@ -181,14 +181,6 @@ def _person(actor: Mapping[str, Any]) -> str | None:
     """A person by an e-mail address, or by the name where there is none."""
     known = actor.get("email") or actor.get("full_name")
     return str(known) if known else None
-
-
-def _moment(text: object) -> dt.datetime | None:
-    try:
-        moment = dt.datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
 
 
 def _plain(table: Mapping[str, Any]) -> dict[str, Json]:

@@ -6,12 +6,15 @@ tolerantly: what is missing is empty. All that came is in `native`.
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
+from caseferry.plain import moment
 from caseferry_datamint.wire.address import Address, is_own_tag
 from caseferry_datamint.wire.answers import Row, objects, text, texts, whole
+
+if TYPE_CHECKING:
+    import datetime as dt
 
 Status = Literal["new", "inbox", "published", "archived"]
 """What becomes of a resource: it waits in the inbox until it is published."""
@@ -231,12 +234,3 @@ class ProjectDataset:
     def read(cls, row: Row) -> Self:
         """Take the fields of a row."""
         return cls(str(row["id"]), text(row, "name"), text(row, "description"), texts(row, "resource_ids"), row)
-
-
-def moment(said: object) -> dt.datetime | None:
-    """A point in time with its zone; None for what is none."""
-    try:
-        found = dt.datetime.fromisoformat(str(said))
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else found.replace(tzinfo=dt.UTC)

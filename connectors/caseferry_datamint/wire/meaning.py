@@ -7,7 +7,6 @@ Datamint's Python SDK 2.45: the entities that are answered, whose fields have ot
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,6 +27,7 @@ from caseferry.annotation import (
     Track,
 )
 from caseferry.files import encodable
+from caseferry.plain import moment
 from caseferry_datamint.wire.answers import first_of, readable
 from caseferry_datamint.wire.frames import are_pixels, from_points, plane_of
 
@@ -162,7 +162,7 @@ def common_back(row: Mapping[str, Any], role: str, names: Names) -> dict[str, An
         "id": str(row.get("id") or ""),
         "author": _text(row.get("import_author")) or _text(row.get("created_by")) or _text(row.get("added_by")),
         "reviewer": _text(row.get("approved_by")),
-        "created": _moment(row.get("created_at")),
+        "created": moment(row.get("created_at")),
         "status": STATES.get(str(row.get("status"))),
         "source": "model" if model else None,
         "model": readable(named) if named else None,
@@ -171,14 +171,6 @@ def common_back(row: Mapping[str, Any], role: str, names: Names) -> dict[str, An
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value and encodable(value) else None
-
-
-def _moment(text: object) -> dt.datetime | None:
-    try:
-        moment = dt.datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
 
 
 def _frame_back(row: Mapping[str, Any], image: Image, file: int) -> int | None:

@@ -9,9 +9,10 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from caseferry.errors import ConfigurationError
+from caseferry.plain import moment
 from caseferry_datamint.wire.address import Address
 from caseferry_datamint.wire.answers import text, whole
-from caseferry_datamint.wire.entities import Marking, moment
+from caseferry_datamint.wire.entities import Marking
 from caseferry_datamint.wire.links import is_gone, link_of
 from caseferry_datamint.wire.reading import is_stray, known_in, parted
 from caseferry_datamint.wire.segmentations import Piece, grouped
