@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from caseferry.case.revision import refuse_changed
 from caseferry.connector import Dataset, Item
 from caseferry.errors import AlreadyExists, NotFound, UnsupportedOperation
 from caseferry.sidecar import Kept, case_fingerprint
@@ -244,7 +245,8 @@ class DatamintDataset(Dataset):
             ids[(address.role, address.file) if address is not None else ("image", 0)] = str(resource["id"])
         rows = list(self._client.annotations(list(ids.values())))
         if revision.gone:
-            revising.refuse_changed(revision, reading.case_of(found, rows, self.names, self._client.download))
+            now = reading.case_of(found, rows, self.names, self._client.download)
+            refuse_changed(self.platform, {name: revision.versions(name) for name in revision.gone}, now)
         begun = revising.Begun.read(found, rows, revision)
         known = [rows]
 

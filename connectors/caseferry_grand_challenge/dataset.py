@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from caseferry.annotation import Mask
 from caseferry.capability import Limits
+from caseferry.case.revision import refuse_changed
 from caseferry.connector import Item, State
 from caseferry.connector.execute import Patience
 from caseferry.errors import (
@@ -24,6 +25,7 @@ from caseferry_grand_challenge.socket_verbs import SocketVerbs
 from caseferry_grand_challenge.wire import annotating, putting, reading
 from caseferry_grand_challenge.wire.annotations import MARKS
 from caseferry_grand_challenge.wire.item_calls import filled_sockets, held_elsewise
+from caseferry_grand_challenge.wire.keys import is_entry, slug_of
 from caseferry_grand_challenge.wire.sockets import (
     Sockets,
     offered_sockets,
@@ -246,10 +248,11 @@ class GrandChallengeDataset(SocketVerbs):
         values = filled_sockets(row)
         if others := held_elsewise(filled_sockets(item.native), values):
             keys = kept.native.annotations
-            touched = [name for name in revision.gone if keys.get(name, "").partition("#")[0] in others]
+            touched = [name for name in revision.gone if slug_of(keys.get(name, "")) in others]
             if touched:
-                annotating.refuse_changed(revision, self._case(row), touched)
-        lists = {key.rpartition("#")[0] for key in kept.native.annotations.values() if "#" in key} & set(values)
+                now = self._case(row)
+                refuse_changed(self.platform, annotating.what_may_stand(revision, now, touched), now)
+        lists = {slug_of(key) for key in kept.native.annotations.values() if is_entry(key)} & set(values)
         if annotating.theirs_gone(revision, kept):
             lists |= {slug for slug, socket in sockets_of(values).items() if socket.kind in MARKS}
         contents = {

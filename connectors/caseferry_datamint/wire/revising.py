@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from caseferry.annotation import Annotation, Track
-from caseferry.case.compare import annotation_differences
-from caseferry.errors import Inexpressible, PlatformError, Problem
+from caseferry.errors import Inexpressible, Problem
 from caseferry.plan import Call, Plan, Repeat
 from caseferry.sidecar import amendment, amendment_number
-from caseferry_datamint.errors import PLATFORM
 from caseferry_datamint.wire.amending import amendment_form, amendment_in
 from caseferry_datamint.wire.annotating import There, annotation_calls
 from caseferry_datamint.wire.annotations import CONVERSIONS
@@ -89,31 +87,6 @@ class Begun:
             frozenset(str(row["id"]) for row in there if amendment_in(row) is not None),
             max(map(amendment_number, whole.amendments), default=0) + 1,
         )
-
-
-def refuse_changed(revision: Revision, now: Case) -> None:
-    """Refuse to take away, or to write over, what somebody has changed since it was read.
-
-    Parameters
-    ----------
-    now : the case as it stands by now
-
-    Raises
-    ------
-    PlatformError
-        An annotation that shall go is another one by now, and not the one that shall take its place.
-    """
-    there = {each.id: each for each in now.annotations}
-    for name in sorted(revision.gone & there.keys()):
-        known = [each for case in (revision.before, revision.after) for each in case.annotations if each.id == name]
-        if all(_differ(each, there[name], now) for each in known):
-            detail = f"somebody changed annotation {name!r} in this moment; read the item anew and run the same again"
-            raise PlatformError(PLATFORM, "change annotations", detail)
-
-
-def _differ(one: Annotation, other: Annotation, case: Case) -> bool:
-    image = case.image(one.image) if one.image is not None else None
-    return one.image != other.image or bool(annotation_differences(one, other, image, image))
 
 
 def plan_revision(

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Annotation, Mask, Raw
-from caseferry.case.compare import annotation_differences
-from caseferry.errors import Inexpressible, PlatformError, Problem
+from caseferry.errors import Inexpressible, Problem
 from caseferry.files import FileRef
 from caseferry.held import Loss
 from caseferry.plain import holds_null
@@ -23,7 +22,8 @@ from caseferry_grand_challenge.wire.assigning import Assignment, assign_annotati
 from caseferry_grand_challenge.wire.filling import replaced_files
 from caseferry_grand_challenge.wire.holding import held_annotations
 from caseferry_grand_challenge.wire.images import mask_file
-from caseferry_grand_challenge.wire.item_calls import PLATFORM, entry, import_call, look_again, ready_call, value_calls
+from caseferry_grand_challenge.wire.item_calls import entry, import_call, look_again, ready_call, value_calls
+from caseferry_grand_challenge.wire.keys import entry_key, is_entry, slug_of
 from caseferry_grand_challenge.wire.pairing import entries_in, standing_in
 from caseferry_grand_challenge.wire.reading import listed, put_grid
 from caseferry_grand_challenge.wire.theirs import keys_of_theirs
@@ -61,6 +61,11 @@ class Stand:
     before: Mapping[str, Mapping[str, Any]]
     contents: Mapping[str, Any]
 
+    @property
+    def ours(self) -> set[str]:
+        """The sockets into which caseferry put annotations."""
+        return set(map(slug_of, self.kept.native.annotations.values()))
+
 
 def plan_revision(revision: Revision, stand: Stand, names: Names, sockets: Sockets, dataset: str) -> Plan:
     """The calls that write annotations into their sockets, or the sidecar alone, and the sidecar anew.
@@ -78,12 +83,12 @@ def plan_revision(revision: Revision, stand: Stand, names: Names, sockets: Socke
     theirs = keys_of_theirs(theirs_gone(revision, kept), revision.before, _free(stand, sockets))
     assignment = _assigned(revision, stand, standing, theirs, names, sockets)
     written = {each.id for each in revision.written}
-    lists = {key.rpartition("#")[0] for key in (gone | theirs).values()}
+    lists = {slug_of(key) for key in (gone | theirs).values() if is_entry(key)}
     marks = {slug for name, slug in assignment.marks.items() if name in written}
     values, keys = {}, dict(standing)
-    for slug in sorted({*lists, *marks} - {""}):
+    for slug in sorted(lists | marks):
         values[slug], places = _value(slug, revision, stand, theirs, assignment, sockets)
-        keys = {name: key for name, key in keys.items() if key.rpartition("#")[0] != slug} | places
+        keys = {name: key for name, key in keys.items() if not is_entry(key) or slug_of(key) != slug} | places
     taken_out = standing.keys() - keys.keys() - written
     keys |= {name: slug for name, slug in assignment.masks.items() if name in written}
     _refuse_emptying(stand, gone | theirs, keys, values)
@@ -112,38 +117,23 @@ def theirs_gone(revision: Revision, kept: Kept) -> list[Annotation]:
     return [each for each in revision.before.annotations if each.id in revision.gone - ours]
 
 
-def refuse_changed(revision: Revision, now: Case, touched: Collection[str]) -> None:
-    """Refuse to take away, or to write over, what somebody has changed since it was read.
+def what_may_stand(revision: Revision, now: Case, touched: Collection[str]) -> dict[str, list[Annotation]]:
+    """By their ids, what those annotations that shall go may say by now; see `refuse_changed`.
+
+    A mask whose socket holds another image by now can only be the one that shall take its place.
 
     Parameters
     ----------
     now : the case as it stands by now
     touched : ids of annotations in sockets that hold something else by now than when the case was read
-
-    Raises
-    ------
-    PlatformError
-        An annotation that shall go is another one by now; not the one that shall take its place.
     """
-    there = {each.id: each for each in now.annotations}
-    for name in sorted(revision.gone & set(touched) & there.keys()):
-        told = [_named(revision.after, name)] if isinstance(there[name], Mask) else _both(revision, name)
-        if not any(each is not None and not _differ(each, there[name], now) for each in told):
-            detail = f"somebody changed annotation {name!r} in this moment; read the item anew and run the same again"
-            raise PlatformError(PLATFORM, "change annotations", detail)
-
-
-def _both(revision: Revision, name: str) -> list[Annotation | None]:
-    return [_named(revision.before, name), _named(revision.after, name)]
-
-
-def _named(case: Case, name: str) -> Annotation | None:
-    return next((each for each in case.annotations if each.id == name), None)
-
-
-def _differ(one: Annotation, other: Annotation, case: Case) -> bool:
-    image = case.image(one.image) if one.image is not None else None
-    return bool(annotation_differences(one, other, image, image))
+    masks = {each.id for each in now.annotations if isinstance(each, Mask)}
+    return {
+        name: [each for each in revision.after.annotations if each.id == name]
+        if name in masks
+        else revision.versions(name)
+        for name in revision.gone & set(touched)
+    }
 
 
 def _assigned(
@@ -164,18 +154,17 @@ def _assigned(
     )
     known = {each.id: each for each in stand.kept.case.annotations}
     for name, key in standing.items():
-        slug = key.rpartition("#")[0]
-        (found.marks if slug else found.masks)[name] = slug or key
-        if slug and name in known:
+        slug = slug_of(key)
+        (found.marks if is_entry(key) else found.masks)[name] = slug
+        if is_entry(key) and name in known:
             found.grounds[slug] = known[name].image
-        if isinstance(known.get(name), Raw):
-            found.whole.add(slug)
-    ours = {key.rpartition("#")[0] or key for key in native.annotations.values()}
+            if isinstance(known[name], Raw):
+                found.whole.add(slug)
     free = {key for name, key in native.annotations.items() if name in gone}
-    theirs = {slug for slug in stand.before if slug not in {*ours, *free, *found.taken()}}
+    theirs = {slug for slug in stand.before if slug not in {*stand.ours, *free, *found.taken()}}
     open_to_us = {slug: socket for slug, socket in sockets.items() if slug not in theirs}
     for annotation in revision.written:
-        slug = others.get(annotation.id, "").rpartition("#")[0]
+        slug = slug_of(others.get(annotation.id, ""))
         if slug and _fits(annotation, slug, revision, found, sockets):
             found.marks[annotation.id] = slug
             found.grounds[slug] = annotation.image
@@ -194,7 +183,6 @@ def _fits(annotation: Annotation, slug: str, revision: Revision, found: Assignme
 
 def _free(stand: Stand, sockets: Sockets) -> dict[str, tuple[str, dict[int, Any]]]:
     """The kind of each socket for positions, and by their places in it those entries that somebody else put."""
-    ours = {key.rpartition("#")[0] or key for key in stand.kept.native.annotations.values()}
     free = {}
     for slug, content in stand.contents.items():
         socket = sockets.get(slug)
@@ -202,7 +190,7 @@ def _free(stand: Stand, sockets: Sockets) -> dict[str, tuple[str, dict[int, Any]
         if kind in SEVERAL:
             known = set(_known(slug, kind, stand)[1].values())
             free[slug] = kind, {at: each for at, each in enumerate(entries_in(kind, content)) if at not in known}
-        elif slug not in ours:
+        elif slug not in stand.ours:
             free[slug] = kind, {0: content}
     return free
 
@@ -236,7 +224,7 @@ def _value(
     role = new[0].image if new else None
     grid = revision.after.image(role).geometry if role is not None else None
     if kind not in SEVERAL or any(isinstance(each, Raw) for each in new):
-        return (socket_value(kind, new, grid) if new else None), {each.id: f"{slug}#0" for each in new}
+        return (socket_value(kind, new, grid) if new else None), {each.id: entry_key(slug, 0) for each in new}
     member, there = SEVERAL[kind][0], stand.contents.get(slug) or {}
     whole = any(isinstance(each, Raw) for each in listed(stand.kept).get(slug, []))
     entries = entries_in(kind, there) if not whole else []
@@ -244,11 +232,11 @@ def _value(
     fresh = socket_value(kind, new, grid) if new else {}
     over = {*revision.gone, *(each.id for each in new)}
     stay = {put[index].id: entry for index, entry in known.items() if put[index].id not in over}
-    done = {*known.values(), *(index for index in range(len(entries)) if f"{slug}#{index}" in others.values())}
+    done = {*known.values(), *(index for index in range(len(entries)) if entry_key(slug, index) in others.values())}
     theirs = [each for index, each in enumerate(entries) if index not in done]
     added = fresh.get(member, [])
     marks = [*(entries[entry] for entry in stay.values()), *added, *(each for each in theirs if each not in added)]
-    places = {name: f"{slug}#{index}" for index, name in enumerate([*stay, *(each.id for each in new)])}
+    places = {name: entry_key(slug, index) for index, name in enumerate([*stay, *(each.id for each in new)])}
     return {**there, **fresh, member: marks}, places
 
 
@@ -260,10 +248,10 @@ def _refuse_emptying(stand: Stand, gone: Mapping[str, str], keys: Mapping[str, s
     gone : where that stands which does not stay as it is
     keys : where everything stands afterwards
     """
-    used = {key.rpartition("#")[0] or key for key in keys.values()}
+    used = set(map(slug_of, keys.values()))
     problems = []
     for name, key in sorted(gone.items()):
-        slug = key.rpartition("#")[0] or key
+        slug = slug_of(key)
         if slug in stand.before and slug not in used and values.get(slug) is None:
             problems.append(Problem(f"annotation {name!r}", f"is all that socket {slug!r} holds", REMEDY))
     if problems:

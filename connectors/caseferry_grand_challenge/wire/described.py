@@ -9,6 +9,7 @@ from caseferry.annotation import Mask
 from caseferry.case import Attachment, Image
 from caseferry.files import FileRef
 from caseferry.sidecar import Kept, Native, build
+from caseferry_grand_challenge.wire.keys import described_sockets, moved_to, slug_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -46,7 +47,7 @@ def redescribed(kept: Kept, change: Change) -> dict[str, Any] | None:
     moved, emptied, filled = dict(change.moved), set(change.emptied), dict(change.filled)
     touched = {*moved, *emptied, *filled}
     native = kept.native
-    if not touched & _described_sockets(native):
+    if not touched & described_sockets(native):
         return None
     left = emptied - set(moved)
     images = {role: moved.get(slug, slug) for role, slug in native.images.items() if slug not in left}
@@ -88,11 +89,6 @@ def forgotten(kept: Kept, emptied: Collection[str]) -> list[Annotation]:
     return [a for a in kept.case.annotations if a.image in gone and a.id not in kept.native.annotations]
 
 
-def _described_sockets(native: Native) -> set[str]:
-    slugs = {slug for part in (native.images, native.values, native.attachments) for slug in part.values()}
-    return slugs | {key.partition("#")[0] for key in native.annotations.values()}
-
-
 def _annotation_keys(
     keys: Mapping[str, str], moved: Mapping[str, str], emptied: set[str], filled: Mapping[str, Any], case: Case
 ) -> dict[str, str]:
@@ -100,9 +96,9 @@ def _annotation_keys(
     masks = {annotation.id for annotation in case.annotations if isinstance(annotation, Mask)}
     found = {}
     for name, key in keys.items():
-        slug, number, index = key.partition("#")
+        slug = slug_of(key)
         if slug in moved:
-            found[name] = f"{moved[slug]}{number}{index}"
+            found[name] = moved_to(key, moved[slug])
         elif slug not in emptied and (slug not in filled or name in masks):
             found[name] = key
     return found

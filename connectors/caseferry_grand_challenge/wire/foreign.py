@@ -11,6 +11,7 @@ import numpy as np
 from caseferry.annotation import Annotation, Mask, Placed, Polygon
 from caseferry.case import Attachment, Case, Image
 from caseferry_grand_challenge.wire.annotations import MARKS, annotations_in
+from caseferry_grand_challenge.wire.keys import entry_key
 from caseferry_grand_challenge.wire.raws import raw_value, understood
 from caseferry_grand_challenge.wire.sockets import JSON_KINDS
 from caseferry_grand_challenge.wire.stored import Source, file_ref, image_in, plain_name, value_in
@@ -157,7 +158,7 @@ def _foreign_marks(
         found = found or there
     if not found:
         return [raw_value(slug, socket.kind, value, label)]
-    return [replace(annotation, id=f"{slug}#{index}") for index, annotation in enumerate(found)]
+    return [replace(annotation, id=entry_key(slug, index)) for index, annotation in enumerate(found)]
 
 
 def _lies_within(annotation: Annotation, grid: Geometry) -> bool:

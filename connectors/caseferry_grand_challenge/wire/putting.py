@@ -33,6 +33,7 @@ from caseferry_grand_challenge.wire.item_calls import (
     uploads_of,
     value_calls,
 )
+from caseferry_grand_challenge.wire.keys import entry_key
 from caseferry_grand_challenge.wire.places import NOUNS, Place
 from caseferry_grand_challenge.wire.segments import table
 from caseferry_grand_challenge.wire.uploads import MOST_UPLOADS, upload_calls
@@ -204,7 +205,7 @@ def _native(case: Case, assignment: Assignment) -> Native:
     for annotation in case.annotations:
         name = assignment.marks.get(annotation.id)
         if name is not None:
-            keys[annotation.id] = f"{name}#{counts.get(name, 0)}"
+            keys[annotation.id] = entry_key(name, counts.get(name, 0))
             counts[name] = counts.get(name, 0) + 1
     return Native(assignment.images, keys, assignment.values, assignment.attachments)
 

@@ -16,6 +16,7 @@ from caseferry_grand_challenge.wire.annotations import MARKS, SEVERAL, entries_b
 from caseferry_grand_challenge.wire.foreign import foreign_case
 from caseferry_grand_challenge.wire.imagesets import set_name
 from caseferry_grand_challenge.wire.item_calls import filled_sockets
+from caseferry_grand_challenge.wire.keys import described_sockets, entry_key, index_of, is_entry, slug_of
 from caseferry_grand_challenge.wire.pairing import standing_in
 from caseferry_grand_challenge.wire.segments import labels_there, renumbered
 from caseferry_grand_challenge.wire.sockets import Socket, sockets_of
@@ -55,11 +56,7 @@ def case_of(
         for each in kept.case.attachments
         if native.attachments.get(each.name) in values
     }
-    claimed = {
-        *(slug for part in (native.images, native.values, native.attachments) for slug in part.values()),
-        *(key.partition("#")[0] for key in native.annotations.values()),
-        sidecar,
-    }
+    claimed = {*described_sockets(native), sidecar}
     beside = {
         slug: value
         for slug, value in values.items()
@@ -163,7 +160,7 @@ def _kept_marks(
             hints = {entry: index for index, entry in standing_in(kind, group, put, value).items()}
         count = max(hints, default=-1) + 1
         known = [group[hints[entry]] if entry in hints else None for entry in range(count)]
-        keys = {entry: f"{slug}#{kept_index(kept, group[index])}" for entry, index in hints.items()}
+        keys = {entry: entry_key(slug, kept_index(kept, group[index])) for entry, index in hints.items()}
         there = enumerate(entries_back(kind, value, common, grid, known))
         found += [Found(annotation, keys.get(entry)) for entry, annotation in there if annotation is not None]
     return found
@@ -174,15 +171,14 @@ def listed(kept: Kept) -> dict[str, list[Annotation]]:
     groups: dict[str, list[Annotation]] = {}
     for annotation in kept.case.annotations:
         key = kept.native.annotations.get(annotation.id, "")
-        if "#" in key:
-            groups.setdefault(key.rpartition("#")[0], []).append(annotation)
+        if is_entry(key):
+            groups.setdefault(slug_of(key), []).append(annotation)
     return {slug: sorted(group, key=partial(kept_index, kept)) for slug, group in groups.items()}
 
 
 def kept_index(kept: Kept, annotation: Annotation) -> int:
     """Where in its socket an annotation was put."""
-    number = kept.native.annotations[annotation.id].rpartition("#")[2]
-    return int(number) if number.isdecimal() else 0
+    return index_of(kept.native.annotations[annotation.id])
 
 
 def put_grid(kept: Kept, annotation: Annotation) -> Geometry | None:

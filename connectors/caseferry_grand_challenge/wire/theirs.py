@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from caseferry.annotation import Annotation, Mask, Raw
 from caseferry.errors import Inexpressible, Problem
 from caseferry_grand_challenge.wire.annotations import MARKS, SEVERAL, kinds_for, places_in, socket_value
+from caseferry_grand_challenge.wire.keys import entry_key, slug_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,7 +40,7 @@ def keys_of_theirs(
     for annotation in sought:
         found = _candidates(annotation, case, free)
         left = [key for key in found if key not in keys.values()]
-        slugs = {key.rpartition("#")[0] for key in left}
+        slugs = set(map(slug_of, left))
         named = f"annotation {annotation.id!r}"
         if isinstance(annotation, Mask | Raw):
             problems.append(Problem(named, "fills a socket whole into which somebody else put it", WHOLE))
@@ -61,23 +62,27 @@ def keys_of_theirs(
 def _candidates(annotation: Annotation, case: Case, free: Mapping[str, tuple[str, Mapping[int, Any]]]) -> Sequence[str]:
     """All entries of sockets that lie where an annotation lies and are called as it is."""
     grid = case.image(annotation.image).geometry if annotation.image is not None else None
-    fitting = sum(kinds_for(annotation, grid), ())
     if grid is None:
         return []
-    return [
-        f"{slug}#{index}"
-        for slug, (kind, entries) in free.items()
-        if kind in fitting and kind in MARKS
-        for index, entry in entries.items()
-        if _says(kind, entry, annotation, grid)
-    ]
+    fitting = sum(kinds_for(annotation, grid), ())
+    found: list[str] = []
+    for slug, (kind, entries) in free.items():
+        if kind in fitting and kind in MARKS:
+            member, single = SEVERAL.get(kind, ("", kind))
+            written = socket_value(kind, [annotation], grid)
+            ours = written[member][0] if member else written
+            found += [
+                entry_key(slug, index)
+                for index, entry in entries.items()
+                if _says(single, entry, annotation, grid, ours)
+            ]
+    return found
 
 
-def _says(kind: str, entry: Any, annotation: Annotation, grid: Geometry) -> bool:
-    member, single = SEVERAL.get(kind, ("", kind))
-    written = socket_value(kind, [annotation], grid)
+def _says(kind: str, entry: Any, annotation: Annotation, grid: Geometry, ours: Mapping[str, Any]) -> bool:
+    """Whether an entry is an annotation, as which `ours` would be written."""
     return (
-        places_in(single, entry, grid, written[member][0] if member else written)
+        places_in(kind, entry, grid, ours)
         and (entry.get("name") or annotation.label) == annotation.label
         and entry.get("probability") in {None, annotation.confidence}
     )

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from caseferry.case.compare import annotation_differences
 from caseferry.case.seal import seal_annotations
-from caseferry.errors import InvalidCase, Problem
+from caseferry.errors import InvalidCase, PlatformError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from caseferry.annotation import Annotation
     from caseferry.case.case import Case
@@ -51,6 +51,10 @@ class Revision:
         """Ids of annotations that do not stay as they are."""
         return self.replaced | self.removed
 
+    def versions(self, name: str) -> list[Annotation]:
+        """An annotation as it stands, and as it shall; either may be missing."""
+        return [each for case in (self.before, self.after) for each in case.annotations if each.id == name]
+
 
 def revision_of(
     case: Case, annotations: Iterable[Annotation], *, replacing: bool = False, remove: Iterable[str] = ()
@@ -84,7 +88,7 @@ def revision_of(
     candidates = frozenset(in_place) & frozenset(standing)
     sealed = seal_annotations(merged, added | candidates)
     changed = frozenset(
-        each.id for each in sealed.annotations if each.id in candidates and _differ(each, standing[each.id], case)
+        each.id for each in sealed.annotations if each.id in candidates and differ(each, standing[each.id], case)
     )
     after = [
         standing[each.id] if each.id in candidates and each.id not in changed else each for each in sealed.annotations
@@ -92,6 +96,27 @@ def revision_of(
     return Revision(case, replace(sealed, annotations=after), added, changed, gone)
 
 
-def _differ(one: Annotation, other: Annotation, case: Case) -> bool:
+def differ(one: Annotation, other: Annotation, case: Case) -> bool:
+    """Whether two annotations of a case do not say the same."""
     image = case.image(one.image) if one.image is not None else None
     return one.image != other.image or bool(annotation_differences(one, other, image, image))
+
+
+def refuse_changed(platform: str, known: Mapping[str, Sequence[Annotation]], now: Case) -> None:
+    """Refuse to take away, or to write over, what somebody has changed since it was read.
+
+    Parameters
+    ----------
+    known : by their ids, what annotations that shall go may say: what they said, and what they are to say
+    now : the case as it stands by now
+
+    Raises
+    ------
+    PlatformError
+        One is another by now.
+    """
+    there = {each.id: each for each in now.annotations}
+    for name in sorted(known.keys() & there.keys()):
+        if all(differ(each, there[name], now) for each in known[name]):
+            detail = f"somebody changed annotation {name!r} in this moment; read the item anew and run the same again"
+            raise PlatformError(platform, "change annotations", detail)
