@@ -16,6 +16,9 @@ from caseferry.text import brief
 Source = Literal["human", "model", "imported", "unknown"]
 Status = Literal["new", "approved", "rejected"]
 
+SAID_BESIDE = ("author", "reviewer", "created", "modified", "status", "source", "model", "confidence", "codes")
+"""Fields that say neither what an annotation is nor where, beside its attributes."""
+
 KINDS: dict[str, type[Annotation]] = {}
 """Every kind of annotation by the name it has in JSON."""
 

@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import annotation_from_json
+from caseferry.annotation.base import SAID_BESIDE
 from caseferry.errors import InvalidCase
 from caseferry.imaging.header import ImageProblem
 
@@ -18,19 +19,7 @@ if TYPE_CHECKING:
     from caseferry.annotation import Annotation
     from caseferry.plain import Json
 
-KEPT = (
-    "id",
-    "author",
-    "reviewer",
-    "created",
-    "modified",
-    "status",
-    "source",
-    "model",
-    "confidence",
-    "attributes",
-    "codes",
-)
+KEPT = ("id", *SAID_BESIDE, "attributes")
 """The fields that are kept."""
 
 GROUP, CREATOR, ELEMENT = 0x0063, "CASEFERRY", 0x01

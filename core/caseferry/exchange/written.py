@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from caseferry.annotation.base import SAID_BESIDE
+
 if TYPE_CHECKING:
     from caseferry.annotation import Annotation
 
@@ -37,7 +39,6 @@ def unsaid(annotation: Annotation, held: set[str], attributes: set[str]) -> str:
     attributes : attributes that it holds
     """
     told = annotation.to_json()
-    common = ("id", "author", "reviewer", "created", "modified", "status", "source", "model", "confidence", "codes")
-    names = [name for name in common if name in told and name not in held]
+    names = [name for name in ("id", *SAID_BESIDE) if name in told and name not in held]
     names += [f"attribute {name!r}" for name in annotation.attributes if name not in attributes]
     return f"without {', '.join(names)}" if names else ""

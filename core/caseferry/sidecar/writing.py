@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from caseferry.annotation import Annotation, Mask, Track
+from caseferry.annotation.base import SAID_BESIDE
 from caseferry.files import FileRef
 from caseferry.plain import Json, fingerprint, plain
 from caseferry.sidecar.document import JOURNAL, VERSION, Native, storable, stored
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
 
     from caseferry.case import Case
     from caseferry.sidecar.reading import Kept
-
-
-SAID_BESIDE = ("author", "reviewer", "created", "modified", "status", "source", "model", "confidence", "codes")
-"""Fields of an annotation that say neither what it is nor where, beside its attributes."""
 
 
 def said_beside(annotation: Annotation) -> list[str]:
