@@ -137,11 +137,10 @@ _HINT = re.compile(
     re.IGNORECASE,
 )
 
-_STRONG_HINT = re.compile(
-    r"\b(mrn|ssn|nhs|phone|tel)\b\W{0,3}\d|\b(born|dob)\b\W{1,3}\w|[^\W\d_]{2}\^[^\W\d_]{2}"
-    r"|\bpatient('?s)?[ _]?(name|id)\b\W{1,3}\w",
-    re.IGNORECASE,
-)
+_PERSONAL = r"\b(mrn|ssn|nhs|phone|tel)\b\W{0,3}\d|[^\W\d_]{2}\^[^\W\d_]{2}|\bpatient('?s)?[ _]?(name|id)\b\W{1,3}\w"
+"""A number, a name as DICOM writes it, or what is called a patient's name or id."""
+
+_STRONG_HINT = re.compile(rf"{_PERSONAL}|\b(born|dob)\b\W{{1,3}}\w", re.IGNORECASE)
 """What a text says only when it is about one person; a description of a study or a private element may well hold
 long numbers and the word patient."""
 
@@ -159,11 +158,7 @@ def suspicious_name(name: str) -> bool:
     return bool(_NAME_HINT.search(name))
 
 
-_ONE_PERSON = re.compile(
-    r"\b(mrn|ssn|nhs|phone|tel)\b\W{0,3}\d|\b(born|dob)\b\W{0,3}(on|in)?\W{0,3}\d|[^\W\d_]{2}\^[^\W\d_]{2}"
-    r"|\bpatient('?s)?[ _]?(name|id)\b\W{1,3}\w",
-    re.IGNORECASE,
-)
+_ONE_PERSON = re.compile(rf"{_PERSONAL}|\b(born|dob)\b\W{{0,3}}(on|in)?\W{{0,3}}\d", re.IGNORECASE)
 
 
 def about_someone(text: str) -> bool:
