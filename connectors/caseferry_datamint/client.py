@@ -158,15 +158,18 @@ class DatamintClient:
         return [row for row in self.resources({"tags": any_of(tag)}) if tag in (row.get("tags") or [])]
 
     def resource(self, resource_id: str) -> Row:
-        """One resource.
+        """One resource; see `standing_row`."""
+        return self.standing_row(f"resources/{path_part(resource_id)}", f"get resource {resource_id}")
+
+    def standing_row(self, target: str, what: str) -> Row:
+        """What is said of one thing that may have been deleted.
 
         Raises
         ------
         NotFound
             There is none, or it is deleted: some servers still answer those.
         """
-        what = f"get resource {resource_id}"
-        row = self.row(f"resources/{path_part(resource_id)}", what)
+        row = self.row(target, what)
         if is_gone(row):
             raise NotFound(PLATFORM, what, "it is deleted")
         return row

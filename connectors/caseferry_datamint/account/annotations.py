@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from caseferry.errors import NotFound
 from caseferry.files import FileRef
 from caseferry_datamint.account.section import Section, several
 from caseferry_datamint.client import path_part
-from caseferry_datamint.errors import PLATFORM
 from caseferry_datamint.wire.filters import annotation_search
 from caseferry_datamint.wire.links import is_gone
 from caseferry_datamint.wire.rows import marking
@@ -72,11 +70,8 @@ class Annotations(Section):
         NotFound
             There is none, or it is deleted: some servers still answer those.
         """
-        what = f"get annotation {annotation_id}"
-        row = self._client.row(f"annotations/{path_part(annotation_id)}", what)
-        if is_gone(row):
-            raise NotFound(PLATFORM, what, "it is deleted")
-        return marking(row)
+        target = f"annotations/{path_part(annotation_id)}"
+        return marking(self._client.standing_row(target, f"get annotation {annotation_id}"))
 
     def annotation_file(self, annotation_id: str) -> FileRef:
         """The file of a segmentation, as it is stored: a PNG of one frame, or a NIfTI of a volume.
