@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import old_calls
 
 
-@dataclass(frozen=True)
-class Row:
-    """One call.
-
-    Attributes
-    ----------
-    old : the call of the old client; a second line is another one for the same
-    new : what is written instead; lines of Python, the last of which is the result
-    holds : what is true then
-    note : what is different, in words
-    """
-
-    old: str
-    new: str
-    holds: str
-    note: str = ""
+class Row(old_calls.Row):
+    """One call; a second line of `old` is another one for the same."""
 
     @property
     def names(self) -> set[str]:

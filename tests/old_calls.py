@@ -3,7 +3,26 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Row:
+    """One call.
+
+    Attributes
+    ----------
+    old : the call of the old client
+    new : what is written instead; lines of Python, the last of which is the result
+    holds : what is true then
+    note : what is different, in words
+    """
+
+    old: str
+    new: str
+    holds: str
+    note: str = ""
 
 
 def fails(kind: type[Exception], call: Any) -> bool:

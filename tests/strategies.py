@@ -26,6 +26,19 @@ JSON = st.recursive(
 TABLE = st.dictionaries(TEXT, JSON, max_size=3)
 SHAPES = (cf.Point, cf.Line, cf.Polyline, cf.Box, cf.Ellipse, cf.Angle, cf.Polygon)
 WHEN = st.datetimes(timezones=st.sampled_from([dt.UTC, dt.timezone(dt.timedelta(hours=-3.5))]))
+SAID: dict[str, st.SearchStrategy[Any]] = {
+    "author": TEXT,
+    "reviewer": TEXT,
+    "created": WHEN,
+    "modified": WHEN,
+    "status": st.sampled_from(["new", "approved", "rejected"]),
+    "source": st.sampled_from(["human", "model", "imported", "unknown"]),
+    "model": TEXT,
+    "confidence": st.floats(0, 1),
+    "attributes": TABLE,
+    "codes": st.lists(st.builds(cf.Code, TEXT, TEXT, TEXT), max_size=2).map(tuple),
+}
+"""What may be said of an annotation beside what it is and where."""
 
 
 @st.composite
@@ -97,16 +110,7 @@ def annotations(draw: Any, roles: list[str], kind: str | None = None) -> cf.Anno
     made = KINDS[name]
     fields: dict[str, Any] = {
         "label": draw(WORD),
-        "author": draw(st.none() | TEXT),
-        "reviewer": draw(st.none() | TEXT),
-        "created": draw(st.none() | WHEN),
-        "modified": draw(st.none() | WHEN),
-        "status": draw(st.sampled_from([None, "new", "approved", "rejected"])),
-        "source": draw(st.sampled_from([None, "human", "model", "imported", "unknown"])),
-        "model": draw(st.none() | TEXT),
-        "confidence": draw(st.none() | st.floats(0, 1)),
-        "attributes": draw(TABLE),
-        "codes": tuple(draw(st.lists(st.builds(cf.Code, TEXT, TEXT, TEXT), max_size=2))),
+        **{name: draw(said if name in {"attributes", "codes"} else st.none() | said) for name, said in SAID.items()},
     }
     size = draw(st.sampled_from([2, 3]))
     placed = issubclass(made, cf.Line | cf.Point | cf.Polyline | cf.Box | cf.Ellipse | cf.Angle | cf.Polygon | cf.Mask)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 import caseferry as cf
 from caseferry.case.compare import differences
 from caseferry.imaging.kinds import Kind
@@ -88,6 +90,15 @@ class Memory(cf.Dataset):
 def spoken(name: str) -> cf.Case:
     """A case without images, which is the least there can be."""
     return cf.Case(name, values={"number": len(name)}, annotations=[cf.Label(None, f"of {name}")])
+
+
+def spot(image: cf.Image, value: int) -> cf.Mask:
+    """A small mask of a volume, which lies elsewhere for another value; always of the same id."""
+    grid = image.geometry
+    assert grid is not None
+    voxels = np.zeros(grid.shape, np.uint8)
+    voxels[value : value + 2, 1:3, 2] = 1
+    return cf.Mask.of_array("nifti", voxels, {1: "spot"}, grid.affine, id="mask")
 
 
 def small_cases(folder: Path, count: int) -> list[cf.Case]:

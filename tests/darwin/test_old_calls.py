@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,29 +17,11 @@ from caseferry.cli import main
 from caseferry.imaging.kinds import Kind
 from caseferry_darwin import Darwin
 from caseferry_darwin.sandbox import API_KEY, TEAM
-from old_calls import fails, run
+from old_calls import Row, fails, run
 
 if TYPE_CHECKING:
     from caseferry.testing import Samples
     from darwin_scene import Scene
-
-
-@dataclass(frozen=True)
-class Row:
-    """One call.
-
-    Attributes
-    ----------
-    old : the call of darwin-py 3
-    new : what is written instead; lines of Python, the last of which is the result
-    holds : what is true then
-    note : what is different, in words
-    """
-
-    old: str
-    new: str
-    holds: str
-    note: str = ""
 
 
 ROWS = [

@@ -15,6 +15,7 @@ from caseferry.imaging.kinds import Kind
 from caseferry_grand_challenge.wire.item_calls import entry, value_call
 from grand_challenge_scene import LOOKUPS
 from ledger_check import Lookup, compare
+from transfer_scene import spot
 
 if TYPE_CHECKING:
     from caseferry.testing import Samples
@@ -24,14 +25,6 @@ READING = (
     Lookup("GET", "/(media|grand-challenge-protected)/.*", (), "what the case holds already"),
     Lookup("GET", "/api/v1/cases/images/[^/]+/", (), "what the case holds already"),
 )
-
-
-def mask(image: cf.Image, value: int) -> cf.Mask:
-    grid = image.geometry
-    assert grid is not None
-    voxels = np.zeros(grid.shape, np.uint8)
-    voxels[value : value + 2, 1:3, 2] = 1
-    return cf.Mask.of_array("nifti", voxels, {1: "spot"}, grid.affine, id="mask")
 
 
 def lines(item: cf.Item) -> Any:
@@ -48,7 +41,7 @@ def test_lists_and_segmentations(scene: Scene, samples: Samples) -> None:
     first = cf.Polyline("nifti", [(1, 1), (2, 3), (3, 3)], frame=1, label="measured", id="first")
     second = replace(first, points=[(0, 1), (2, 2), (3, 2)], id="second", attributes={"k": 1})
     alone = replace(first, label="alone", id="alone")
-    item = dataset.put(cf.Case("one", images=[image], annotations=[first, second, alone, mask(image, 1)]))
+    item = dataset.put(cf.Case("one", images=[image], annotations=[first, second, alone, spot(image, 1)]))
     entries = lines(item)
     theirs = {**entries[0], "name": "by a reader", "path_point_lists": [[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7, 8, 9]]]}
     held = {"type": "Multiple lines", "version": {"major": 1, "minor": 0}, "lines": [*entries, theirs]}
@@ -70,7 +63,7 @@ def test_lists_and_segmentations(scene: Scene, samples: Samples) -> None:
         return done
 
     dataset.execute = execute  # type: ignore[method-assign]
-    new = [changed, third, mask(image, 3)]
+    new = [changed, third, spot(image, 3)]
     item = dataset.annotate(item, new, replace=True, remove=["first"])
     assert plans[0].irreversible == (
         "what is in socket 'generic-overlay' is replaced, for everybody who sees the item",
@@ -83,7 +76,7 @@ def test_lists_and_segmentations(scene: Scene, samples: Samples) -> None:
     assert found["second"].attributes == {"k": 2}
     for wanted in (changed, third):
         np.testing.assert_allclose(found[wanted.id].points, wanted.points, atol=1e-3)  # type: ignore[attr-defined]
-    seen, moved = found["mask"], mask(image, 3)
+    seen, moved = found["mask"], spot(image, 3)
     assert isinstance(seen, cf.Mask)
     np.testing.assert_array_equal(
         aligned(seen, item.case().image("nifti")).reshape(-1, order="F"), aligned(moved, image).reshape(-1, order="F")

@@ -15,7 +15,7 @@ from caseferry import demo
 from caseferry.case.compare import differences
 from caseferry.imaging.kinds import Kind
 from caseferry.testing import Samples
-from strategies import TABLE, TEXT, WHEN, WORD
+from strategies import SAID, WORD
 from transfer_scene import fresh_dataset
 
 if TYPE_CHECKING:
@@ -68,20 +68,7 @@ def test_everything_comes_home_equal(
     assert [line for case in cases for line in differences(case, found[case.id])] == []
 
 
-SAID = st.fixed_dictionaries(
-    {
-        "author": TEXT,
-        "reviewer": TEXT,
-        "created": WHEN,
-        "modified": WHEN,
-        "status": st.sampled_from(["new", "approved", "rejected"]),
-        "source": st.sampled_from(["human", "model", "imported", "unknown"]),
-        "model": TEXT,
-        "confidence": st.floats(0, 1),
-        "attributes": TABLE,
-        "codes": st.lists(st.builds(cf.Code, TEXT, TEXT, TEXT), max_size=2).map(tuple),
-    }
-)
+ALL_SAID = st.fixed_dictionaries(SAID)
 """Every field that any annotation has: any sign, texts that say nothing, any zone, fractions of a second."""
 
 
@@ -91,7 +78,7 @@ SAID = st.fixed_dictionaries(
     image=st.tuples(
         st.sampled_from([Kind.NIFTI, Kind.DICOM_SERIES, Kind.METAIMAGE]), st.sampled_from(["ct", "one/two", "心 1"])
     ),
-    said=st.lists(SAID, min_size=3, max_size=3),
+    said=st.lists(ALL_SAID, min_size=3, max_size=3),
     names=st.lists(st.tuples(WORD, WORD, WORD), min_size=3, max_size=3),
 )
 def test_every_field_of_every_kind_comes_home(

@@ -16,7 +16,7 @@ from caseferry.imaging.kinds import Kind
 from caseferry.sandbox import Sandbox
 from caseferry.testing import Samples
 from caseferry.transfers.journal import Journal
-from transfer_scene import fresh_dataset
+from transfer_scene import fresh_dataset, spot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,19 +58,11 @@ class Pair:
                     cf.Point("nifti", (4, 1), frame=1, label="goes here", id="gone here"),
                     cf.Point("nifti", (5, 1), frame=1, label="goes there", id="gone there"),
                     cf.Label("nifti", "stays", id="stays", author="a@b.example"),
-                    self.mask(image, 1),
+                    spot(image, 1),
                 ],
             )
         )
         assert cf.transfer(self.source, self.target, journal=self.journal, unmapped="accept").ok
-
-    @staticmethod
-    def mask(image: cf.Image, value: int) -> cf.Mask:
-        grid = image.geometry
-        assert grid is not None
-        voxels = np.zeros(grid.shape, np.uint8)
-        voxels[value : value + 2, 1:3, 2] = 1
-        return cf.Mask.of_array("nifti", voxels, {1: "spot"}, grid.affine, id="mask")
 
     def sync(self, **options: Any) -> cf.Report:
         return cf.transfer(
@@ -88,7 +80,7 @@ class Pair:
         known = {each.id: each for each in case.annotations}
         moved = [replace(known[name], points=[(1, 3)]) for name in ("here", "both")]  # type: ignore[call-arg]
         new = cf.Line("nifti", [(1, 1), (2, 3)], frame=2, label="new", id="new", attributes={"k": 1})
-        mask = self.mask(case.images[0], 3)
+        mask = spot(case.images[0], 3)
         self.source.annotate(self.here, [*moved, new, mask], replace=True, remove=["gone here"])
         item = self.target.find("one")
         assert item is not None

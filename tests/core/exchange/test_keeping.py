@@ -27,24 +27,17 @@ from caseferry.exchange.keeping import CREATOR, GROUP, KEPT
 from caseferry.files import FileRef
 from caseferry.imaging.kinds import Kind
 from caseferry.testing import Samples
-from strategies import TABLE, TEXT, WHEN, WORD
+from strategies import SAID, WORD
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SAID = st.fixed_dictionaries(
+KEEPABLE = st.fixed_dictionaries(
     {},
-    optional={
+    optional=SAID
+    | {
         "id": WORD,
-        "author": TEXT,
-        "reviewer": TEXT,
-        "created": WHEN,
-        "modified": WHEN,
-        "status": st.sampled_from(["new", "approved", "rejected"]),
-        "source": st.sampled_from(["human", "model", "imported", "unknown"]),
         "model": WORD.filter(lambda text: text.isprintable() and "\\" not in text and text.strip()),
-        "confidence": st.floats(0, 1),
-        "attributes": TABLE,
         "codes": st.lists(st.builds(Code, st.just("4147007"), st.just("SCT"), st.just("Mass")), max_size=4).map(tuple),
     },
 )
@@ -82,7 +75,7 @@ def marks(image: cf.Image, folder: Path) -> list[cf.Annotation]:
 
 @pytest.mark.parametrize("name", COMES_BACK)
 @settings(max_examples=5)
-@given(said=st.lists(SAID, min_size=1, max_size=4))
+@given(said=st.lists(KEEPABLE, min_size=1, max_size=4))
 def test_everything_that_is_said_comes_back(
     name: str, said: list[dict[str, Any]], ct: cf.Image, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
